@@ -1,0 +1,97 @@
+//! Codes: what the codec writes and the prior reads, `[T, N]` in time-major order.
+//!
+//! Level 0 is the coarsest quantizer. Frame after frame, and inside a frame coarse to fine: the
+//! order in which the prior speaks, so that a prefix of the sequence is a prefix in time.
+
+/// The codes of one recording, `[T, N]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Codes {
+    quantizers: usize,
+    data: Vec<u32>,
+}
+
+impl Codes {
+    /// Creates an empty sequence for `quantizers` levels.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `quantizers` is zero.
+    #[must_use]
+    pub fn new(quantizers: usize) -> Self {
+        assert!(quantizers > 0, "a codec has at least one quantizer");
+        Self { quantizers, data: Vec::new() }
+    }
+
+    /// Number of levels, `N`.
+    #[must_use]
+    pub fn quantizers(&self) -> usize {
+        self.quantizers
+    }
+
+    /// Number of frames, `T`.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.data.len() / self.quantizers.max(1)
+    }
+
+    /// Codes of frame `t`, coarse to fine: `[N]`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `t` is not below [`Self::frames`].
+    #[must_use]
+    pub fn frame(&self, t: usize) -> &[u32] {
+        &self.data[t * self.quantizers..(t + 1) * self.quantizers]
+    }
+
+    /// Appends a frame.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `frame` does not hold one code per quantizer.
+    pub fn push(&mut self, frame: &[u32]) {
+        assert_eq!(frame.len(), self.quantizers, "one code per quantizer");
+        self.data.extend_from_slice(frame);
+    }
+
+    /// All codes, time-major: frame 0 coarse to fine, then frame 1.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u32] {
+        &self.data
+    }
+}
+
+/// Lays codes out as one time-major sequence, `[T * N]`.
+#[must_use]
+pub fn flatten_codes(codes: &Codes) -> Vec<u32> {
+    codes.data.clone()
+}
+
+/// Reads a time-major sequence back into codes; the inverse of [`flatten_codes`].
+///
+/// Returns `None` if the length of `flat` is not a multiple of `quantizers`, or `quantizers` is 0.
+#[must_use]
+pub fn unflatten_codes(flat: &[u32], quantizers: usize) -> Option<Codes> {
+    (quantizers > 0 && flat.len().is_multiple_of(quantizers))
+        .then(|| Codes { quantizers, data: flat.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flattened_codes_run_through_time_first() {
+        let mut codes = Codes::new(2);
+        codes.push(&[1, 2]);
+        codes.push(&[3, 4]);
+        assert_eq!(flatten_codes(&codes), [1, 2, 3, 4]);
+        assert_eq!(unflatten_codes(&[1, 2, 3, 4], 2), Some(codes));
+    }
+
+    #[test]
+    fn a_ragged_sequence_is_not_codes() {
+        assert_eq!(unflatten_codes(&[1, 2, 3], 2), None);
+        assert_eq!(unflatten_codes(&[], 0), None);
+    }
+}
