@@ -14,3 +14,4 @@ pub mod codes;
 pub mod math;
 pub mod model;
 pub mod player;
+pub mod quantizer;
