@@ -16,6 +16,66 @@ pub struct ModelConfig {
     pub prior: Option<PriorConfig>,
 }
 
+/// Weights of the largest model: what fits into the largest bundle as 16-bit floats.
+pub const MAX_PARAMETERS: usize = 1 << 28;
+
+/// A size that no model can have.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// A number is outside its range.
+    #[error("{name} is {value}, outside {low} to {high}")]
+    Range {
+        /// The field, as it is called in the config.
+        name: &'static str,
+        /// What it is.
+        value: usize,
+        /// The least it may be.
+        low: usize,
+        /// The most it may be.
+        high: usize,
+    },
+    /// `fft_size` is not a power of two.
+    #[error("fft_size is {0}, not a power of two")]
+    FftSize(usize),
+    /// `stft_hop` is not a quarter of `fft_size`.
+    #[error("stft_hop is {0}, not a quarter of fft_size")]
+    StftHop(usize),
+    /// Attention heads do not divide the channels they share into even parts.
+    #[error("{heads} attention heads do not divide {channels} channels into even parts")]
+    Heads {
+        /// Number of heads.
+        heads: usize,
+        /// Channels of the transformer.
+        channels: usize,
+    },
+    /// `gain` is not a positive factor of a sensible size.
+    #[error("gain is {0}, outside 1e-6 to 1e6")]
+    Gain(f32),
+}
+
+/// Checks one size.
+fn in_range(
+    name: &'static str,
+    value: usize,
+    low: usize,
+    high: usize,
+) -> Result<(), ConfigError> {
+    if (low..=high).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::Range { name, value, low, high })
+    }
+}
+
+/// Checks that `heads` divide `channels` into even parts: rotary embeddings turn pairs.
+fn check_heads(heads: usize, channels: usize) -> Result<(), ConfigError> {
+    if channels.is_multiple_of(2 * heads) {
+        Ok(())
+    } else {
+        Err(ConfigError::Heads { heads, channels })
+    }
+}
+
 /// Sizes of the codec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +112,36 @@ pub struct CodecConfig {
 }
 
 impl CodecConfig {
+    /// Checks that every size is in its range; see [`ModelConfig::check`].
+    ///
+    /// # Errors
+    ///
+    /// Names the first size that is out of range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        in_range("sample_rate", self.sample_rate as usize, 8_000, 192_000)?;
+        in_range("channels", self.channels, 1, 2)?;
+        in_range("fft_size", self.fft_size, 16, 8192)?;
+        if !self.fft_size.is_power_of_two() {
+            return Err(ConfigError::FftSize(self.fft_size));
+        }
+        if self.stft_hop != self.fft_size / 4 {
+            return Err(ConfigError::StftHop(self.stft_hop));
+        }
+        in_range("stride", self.stride, 1, 16)?;
+        in_range("width", self.width, 1, 4096)?;
+        in_range("encoder_blocks", self.encoder_blocks, 0, 32)?;
+        in_range("decoder_blocks", self.decoder_blocks, 0, 32)?;
+        in_range("kernel", self.kernel, 1, 64)?;
+        in_range("expansion", self.expansion, 1, 8)?;
+        in_range("latent_dim", self.latent_dim, 1, 1024)?;
+        in_range("quantizers", self.quantizers, 1, 16)?;
+        in_range("codebook_size", self.codebook_size, 2, 4096)?;
+        if !(1e-6..=1e6).contains(&self.gain) {
+            return Err(ConfigError::Gain(self.gain));
+        }
+        Ok(())
+    }
+
     /// Samples per codec frame and channel.
     #[must_use]
     pub fn hop(&self) -> usize {
@@ -137,6 +227,26 @@ pub struct PriorConfig {
 }
 
 impl PriorConfig {
+    /// Checks that every size is in its range; see [`ModelConfig::check`].
+    ///
+    /// # Errors
+    ///
+    /// Names the first size that is out of range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        in_range("hidden_size", self.hidden_size, 2, 4096)?;
+        in_range("layers", self.layers, 1, 48)?;
+        in_range("heads", self.heads, 1, 64)?;
+        in_range("window", self.window, 1, 16_384)?;
+        in_range("depth_size", self.depth_size, 2, 4096)?;
+        in_range("depth_layers", self.depth_layers, 1, 48)?;
+        in_range("depth_heads", self.depth_heads, 1, 64)?;
+        check_heads(self.heads, self.hidden_size)?;
+        check_heads(self.depth_heads, self.depth_size)?;
+        // What a take remembers: keys and values of every frame of the window in every layer.
+        let remembered = self.layers * self.window * self.hidden_size;
+        in_range("layers x window x hidden_size", remembered, 1, 1 << 24)
+    }
+
     /// Name and shape of every tensor of a prior over the codes of `codec`, sorted by name.
     #[must_use]
     pub fn tensors(&self, codec: &CodecConfig) -> Vec<(String, Vec<usize>)> {
@@ -159,6 +269,25 @@ impl PriorConfig {
 }
 
 impl ModelConfig {
+    /// Checks that every size is in its range, so that nothing computed from it can overflow or
+    /// exhaust memory. Everything that takes a config from outside calls this first.
+    ///
+    /// # Errors
+    ///
+    /// Names the first size that is out of range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.codec.check()?;
+        self.prior.iter().try_for_each(PriorConfig::check)?;
+        let parameters = self.parameters();
+        in_range("parameters in all", parameters, 1, MAX_PARAMETERS)
+    }
+
+    /// Number of weights. Meaningful for sizes that are in range.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+
     /// Name and shape of every weight that this config implies, sorted by name.
     #[must_use]
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
@@ -216,5 +345,77 @@ impl TensorList {
     fn sorted(mut self) -> Vec<(String, Vec<usize>)> {
         self.0.sort();
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ModelConfig {
+        let codec = CodecConfig {
+            sample_rate: 48_000,
+            channels: 2,
+            fft_size: 2048,
+            stft_hop: 512,
+            stride: 2,
+            width: 256,
+            encoder_blocks: 4,
+            decoder_blocks: 8,
+            kernel: 7,
+            expansion: 3,
+            latent_dim: 32,
+            quantizers: 8,
+            codebook_size: 256,
+            gain: 1.0,
+        };
+        let prior = PriorConfig {
+            hidden_size: 256,
+            layers: 6,
+            heads: 4,
+            window: 512,
+            depth_size: 128,
+            depth_layers: 2,
+            depth_heads: 4,
+        };
+        ModelConfig { codec, prior: Some(prior) }
+    }
+
+    #[test]
+    fn sensible_sizes_are_accepted() {
+        assert_eq!(config().check(), Ok(()));
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_named() {
+        let refused = |change: fn(&mut ModelConfig), what: &str| {
+            let mut config = config();
+            change(&mut config);
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.contains(what), "{message}");
+        };
+        refused(|c| c.codec.channels = 3, "channels is 3");
+        refused(|c| c.codec.sample_rate = 0, "sample_rate is 0");
+        refused(|c| c.codec.fft_size = 1536, "1536, not a power of two");
+        refused(|c| c.codec.stft_hop = 256, "not a quarter");
+        refused(|c| c.codec.quantizers = 0, "quantizers is 0");
+        refused(|c| c.codec.codebook_size = usize::MAX, "codebook_size");
+        refused(|c| c.codec.gain = f32::NAN, "gain is NaN");
+        refused(|c| c.prior.as_mut().unwrap().heads = 3, "3 attention heads");
+        refused(|c| c.prior.as_mut().unwrap().heads = 0, "heads is 0");
+        refused(
+            |c| {
+                let prior = c.prior.as_mut().unwrap();
+                (prior.window, prior.hidden_size) = (16_384, 4096);
+            },
+            "layers x window x hidden_size",
+        );
+    }
+
+    #[test]
+    fn a_model_that_fits_no_bundle_is_refused() {
+        let mut config = config();
+        (config.codec.width, config.codec.expansion, config.codec.decoder_blocks) = (4096, 8, 32);
+        assert!(config.check().unwrap_err().to_string().contains("parameters"));
     }
 }
