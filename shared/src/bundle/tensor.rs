@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use half::f16;
 
+// A tensor's bytes in memory are its bytes in a bundle, which are little-endian.
+const _: () = assert!(cfg!(target_endian = "little"), "bundles are read on little-endian machines");
+
 /// Named tensors, sorted by name.
 pub type Tensors = BTreeMap<String, Tensor>;
 
@@ -23,6 +26,38 @@ pub enum TensorData {
     F16(Vec<f16>),
     /// 16-bit unsigned integers: codes.
     U16(Vec<u16>),
+}
+
+/// The type of the values of a [`Tensor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtype {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 16-bit unsigned integers.
+    U16,
+}
+
+impl Dtype {
+    /// Its name in a safetensors header.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::U16 => "U16",
+        }
+    }
+
+    /// Bytes of one value.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::U16 => 2,
+        }
+    }
 }
 
 impl Tensor {
@@ -69,6 +104,36 @@ impl Tensor {
 }
 
 impl TensorData {
+    /// Reads values from their bytes in a bundle. A last value that is cut off is dropped.
+    #[must_use]
+    pub fn from_bytes(dtype: Dtype, bytes: &[u8]) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32(aligned(bytes)),
+            Dtype::F16 => Self::F16(aligned(bytes)),
+            Dtype::U16 => Self::U16(aligned(bytes)),
+        }
+    }
+
+    /// The values as they lie in a bundle: little-endian, without gaps.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::F32(values) => bytemuck::cast_slice(values),
+            Self::F16(values) => bytemuck::cast_slice(values),
+            Self::U16(values) => bytemuck::cast_slice(values),
+        }
+    }
+
+    /// The type of the values.
+    #[must_use]
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::F16(_) => Dtype::F16,
+            Self::U16(_) => Dtype::U16,
+        }
+    }
+
     /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -84,4 +149,12 @@ impl TensorData {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Copies values out of bytes that may lie anywhere.
+fn aligned<T: bytemuck::Pod>(bytes: &[u8]) -> Vec<T> {
+    let mut values = vec![T::zeroed(); bytes.len() / size_of::<T>()];
+    let whole: &mut [u8] = bytemuck::cast_slice_mut(&mut values);
+    whole.copy_from_slice(&bytes[..whole.len()]);
+    values
 }

@@ -54,12 +54,7 @@ pub enum ConfigError {
 }
 
 /// Checks one size.
-fn in_range(
-    name: &'static str,
-    value: usize,
-    low: usize,
-    high: usize,
-) -> Result<(), ConfigError> {
+fn in_range(name: &'static str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {
     if (low..=high).contains(&value) {
         Ok(())
     } else {
