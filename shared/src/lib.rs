@@ -15,3 +15,4 @@ pub mod math;
 pub mod model;
 pub mod player;
 pub mod quantizer;
+pub mod stft;

@@ -7,17 +7,39 @@
 #[inline(always)]
 #[must_use]
 pub fn exp(x: f32) -> f32 {
-    // x = (n + f) ln 2 with n an integer, |f| <= 1/2; 2^n is built in the exponent bits.
+    // x = n ln 2 + f with n an integer, |f| <= (ln 2)/2; 2^n is built in the exponent bits. ln 2
+    // in two parts keeps f exact (Cody and Waite 1980).
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-    let scaled = x.clamp(-87.0, 88.0) * std::f32::consts::LOG2_E;
-    let rounded = scaled + ROUND;
-    let f = (scaled - (rounded - ROUND)) * std::f32::consts::LN_2;
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let x = x.clamp(-87.0, 88.0);
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let f = (x - n * LN_2_HIGH) - n * LN_2_LOW;
     let exponent = rounded.to_bits().wrapping_add(127) << 23;
     let series = 1.0
         + f * (1.0
             + f * (0.5
                 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
     series * f32::from_bits(exponent)
+}
+
+/// Natural logarithm, within 2e-7 relative to 1 or to itself. `x` is positive and normal.
+#[inline(always)]
+#[must_use]
+pub fn ln(x: f32) -> f32 {
+    // x = 2^n m with m near 1; ln m as a series in s = (m - 1) / (m + 1), as in FreeBSD's e_logf.c.
+    const SQRT_HALF: u32 = 0x3f35_04f3;
+    const LN_2_HIGH: f32 = 0.693_138_1;
+    const LN_2_LOW: f32 = 9.058_001e-6;
+    let offset = x.to_bits().wrapping_sub(SQRT_HALF);
+    let n = (offset.cast_signed() >> 23) as f32;
+    let f = f32::from_bits((offset & 0x007f_ffff) + SQRT_HALF) - 1.0;
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let series = z * (0.666_666_6 + z * (0.400_009_72 + z * (0.284_987_87 + z * 0.242_790_79)));
+    let half = 0.5 * f * f;
+    s * (half + series) + n * LN_2_LOW - half + f + n * LN_2_HIGH
 }
 
 /// `1 / (1 + e^-x)`.
@@ -28,7 +50,7 @@ pub fn sigmoid(x: f32) -> f32 {
 }
 
 /// Twice the square root of 2/π: the slope inside [`gelu`].
-const GELU_SLOPE: f32 = 1.595_769_1;
+const GELU_SLOPE: f32 = 1.595_769;
 /// The cubic coefficient inside [`gelu`].
 const GELU_CUBIC: f32 = 0.044_715;
 
@@ -61,7 +83,10 @@ pub fn sin_cos(x: f32) -> (f32, f32) {
     let r = (x - n * HIGH) - n * LOW;
     let quadrant = rounded.to_bits();
     let r2 = r * r;
-    let sin = r * (1.0 + r2 * (-1.0 / 6.0 + r2 * (1.0 / 120.0 + r2 * (-1.0 / 5040.0 + r2 * (1.0 / 362_880.0)))));
+    let sin = r
+        * (1.0
+            + r2 * (-1.0 / 6.0
+                + r2 * (1.0 / 120.0 + r2 * (-1.0 / 5040.0 + r2 * (1.0 / 362_880.0)))));
     let cos = 1.0 + r2 * (-0.5 + r2 * (1.0 / 24.0 + r2 * (-1.0 / 720.0 + r2 * (1.0 / 40320.0))));
     let swap = quadrant & 1 == 1;
     let (s, c) = if swap { (cos, sin) } else { (sin, cos) };
@@ -81,7 +106,16 @@ mod tests {
     fn exp_is_within_its_bound() {
         for x in sweep(-80.0, 80.0) {
             let exact = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-6, "exp({x})");
+            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "exp({x})");
+        }
+    }
+
+    #[test]
+    fn ln_is_within_its_bound() {
+        for x in sweep(-80.0, 80.0).map(f32::exp).chain(sweep(0.5, 2.0)) {
+            let exact = f64::from(x).ln();
+            let error = (f64::from(ln(x)) - exact).abs() / exact.abs().max(1.0);
+            assert!(error < 2e-7, "ln({x}) = {}, not {exact}", ln(x));
         }
     }
 

@@ -1,0 +1,311 @@
+//! The short-time Fourier transform at both ends of the codec: samples to the features that the
+//! encoder reads, and the spectra that the decoder speaks back to samples.
+//!
+//! Frame `t` covers the samples from `t * stft_hop - delay` up to `(t + 1) * stft_hop`, so that a
+//! frame needs no sample after its own and decoded sound lags by [`CodecConfig::delay`].
+
+use std::sync::Arc;
+
+use realfft::num_complex::Complex;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+
+use crate::math;
+use crate::model::config::CodecConfig;
+
+/// Sum of the squared window over all frames that cover a sample, at a hop of a quarter window.
+const OVERLAP: f64 = 1.5;
+/// Added to a magnitude before its logarithm: the level below which nothing is worth telling apart.
+const FLOOR: f32 = 1e-5;
+/// Magnitudes below it have no phase worth knowing.
+const SILENT: f32 = 1e-7;
+/// The phase features keep the magnitude to the power of 1 minus this.
+const COMPRESSION: f32 = 0.7;
+
+/// Turns sound into the features that the encoder reads. Shared freely between threads.
+pub struct Analysis {
+    forward: Arc<dyn RealToComplex<f32>>,
+    /// Window times 2 / sum of the window: a full-scale sine has magnitude 1.
+    window: Vec<f32>,
+    config: CodecConfig,
+}
+
+impl Analysis {
+    /// Plans the transform for the sizes of `config`.
+    #[must_use]
+    pub fn new(config: &CodecConfig) -> Self {
+        let window = hann(config.fft_size);
+        let scale = 2.0 / window.iter().sum::<f64>();
+        Self {
+            forward: RealFftPlanner::new().plan_fft_forward(config.fft_size),
+            window: scaled(&window, scale),
+            config: config.clone(),
+        }
+    }
+
+    /// Computes the features of `frames` STFT frames from `first_frame` on, into
+    /// `[frames, features]`.
+    ///
+    /// `channels` holds the samples of each channel from the start of the recording, already
+    /// multiplied by the gain of the codec; samples outside it count as zero.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the number of channels is not that of the codec, their lengths differ, or `out`
+    /// is not `[frames, features]`.
+    pub fn features(
+        &self,
+        channels: &[&[f32]],
+        first_frame: usize,
+        frames: usize,
+        out: &mut [f32],
+    ) {
+        let config = &self.config;
+        assert_eq!(channels.len(), config.channels, "one slice per channel");
+        assert!(channels.iter().all(|c| c.len() == channels[0].len()), "channels of one length");
+        assert_eq!(out.len(), frames * config.features(), "features are [frames, features]");
+        let mut samples = vec![0.0; config.fft_size];
+        let mut spectrum = self.forward.make_output_vec();
+        let mut scratch = self.forward.make_scratch_vec();
+        let per_channel = config.features() / config.channels;
+        for (i, out) in out.chunks_exact_mut(per_channel).enumerate() {
+            let frame = first_frame + i / config.channels;
+            self.cut(channels, i % config.channels, frame, &mut samples);
+            self.forward
+                .process_with_scratch(&mut samples, &mut spectrum, &mut scratch)
+                .expect("the buffers were made for this transform");
+            pulp::Arch::new().dispatch(|| describe(&spectrum, config.phase_bins(), out));
+        }
+    }
+
+    /// Cuts out the windowed samples of `frame`: the channel itself, or of two channels the mid
+    /// (`part` 0) or the side (`part` 1).
+    fn cut(&self, channels: &[&[f32]], part: usize, frame: usize, samples: &mut [f32]) {
+        let at = |channel: &[f32], i: usize| {
+            let sample = (frame * self.config.stft_hop + i).checked_sub(self.config.delay());
+            sample.and_then(|s| channel.get(s)).copied().unwrap_or(0.0)
+        };
+        for (i, (sample, window)) in samples.iter_mut().zip(&self.window).enumerate() {
+            let value = match (channels, part) {
+                ([left, right], 0) => 0.5 * (at(left, i) + at(right, i)),
+                ([left, right], _) => 0.5 * (at(left, i) - at(right, i)),
+                _ => at(channels[part], i),
+            };
+            *sample = value * window;
+        }
+    }
+}
+
+/// Features of one spectrum: log-magnitude of every bin, then the real and the imaginary parts of
+/// the first `phase_bins`, compressed.
+#[inline(always)]
+fn describe(spectrum: &[Complex<f32>], phase_bins: usize, out: &mut [f32]) {
+    let (magnitudes, phases) = out.split_at_mut(spectrum.len());
+    let (real, imaginary) = phases.split_at_mut(phase_bins);
+    for (out, x) in magnitudes.iter_mut().zip(spectrum) {
+        let magnitude = (x.re * x.re + x.im * x.im).sqrt();
+        *out = math::ln(magnitude + FLOOR) / 4.0 + 1.5;
+    }
+    for ((re, im), x) in real.iter_mut().zip(imaginary).zip(spectrum) {
+        let magnitude = (x.re * x.re + x.im * x.im).sqrt();
+        let heard = if magnitude < SILENT { 0.0 } else { 1.0 };
+        let scale = heard * math::exp(-COMPRESSION * math::ln(magnitude.max(SILENT)));
+        *re = x.re * scale;
+        *im = x.im * scale;
+    }
+}
+
+/// Turns spectra back into sound. Shared freely between threads; what a stream of frames carries
+/// on is in its [`Overlap`].
+pub struct Synthesis {
+    inverse: Arc<dyn ComplexToReal<f32>>,
+    /// Window with every constant factor of the inverse transform.
+    window: Vec<f32>,
+    hop: usize,
+}
+
+/// What one channel carries from frame to frame: the part of the sum that is still open.
+pub struct Overlap {
+    /// `[fft_size]`; the first sample is the next to be played.
+    sum: Vec<f32>,
+    samples: Vec<f32>,
+    scratch: Vec<Complex<f32>>,
+}
+
+impl Synthesis {
+    /// Plans the transform for the sizes of `config`.
+    #[must_use]
+    pub fn new(config: &CodecConfig) -> Self {
+        let window = hann(config.fft_size);
+        let scale = window.iter().sum::<f64>() / 2.0 / config.fft_size as f64 / OVERLAP;
+        Self {
+            inverse: RealFftPlanner::new().plan_fft_inverse(config.fft_size),
+            window: scaled(&window, scale),
+            hop: config.stft_hop,
+        }
+    }
+
+    /// A channel at the start of a stream.
+    #[must_use]
+    pub fn start(&self) -> Overlap {
+        Overlap {
+            sum: vec![0.0; self.window.len()],
+            samples: vec![0.0; self.window.len()],
+            scratch: self.inverse.make_scratch_vec(),
+        }
+    }
+
+    /// Adds a frame and plays the `stft_hop` samples that it completes. Real-time safe.
+    ///
+    /// `spectrum` is `[F]` on the scale of [`Analysis`], where a full-scale sine has magnitude 1.
+    /// It serves as scratch and holds nothing of use afterwards. The imaginary parts of the first
+    /// and the last bin are ignored.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `spectrum` or `out` has the wrong length.
+    pub fn frame(&self, spectrum: &mut [Complex<f32>], overlap: &mut Overlap, out: &mut [f32]) {
+        let Overlap { sum, samples, scratch } = overlap;
+        if let [first, .., last] = spectrum {
+            (first.im, last.im) = (0.0, 0.0);
+        }
+        self.inverse
+            .process_with_scratch(spectrum, samples, scratch)
+            .expect("the spectrum has one value per bin, and real ends");
+        for ((sum, sample), window) in sum.iter_mut().zip(samples).zip(&self.window) {
+            *sum += *sample * window;
+        }
+        out.copy_from_slice(&sum[..self.hop]);
+        sum.copy_within(self.hop.., 0);
+        let open = sum.len() - self.hop;
+        sum[open..].fill(0.0);
+    }
+}
+
+impl Overlap {
+    /// Forgets what it carries: back to the start of a stream. Real-time safe.
+    pub fn reset(&mut self) {
+        self.sum.fill(0.0);
+    }
+}
+
+/// The periodic Hann window.
+fn hann(len: usize) -> Vec<f64> {
+    let turn = std::f64::consts::TAU / len as f64;
+    (0..len).map(|i| 0.5 - 0.5 * (turn * i as f64).cos()).collect()
+}
+
+/// `values` times `scale`, rounded once.
+fn scaled(values: &[f64], scale: f64) -> Vec<f32> {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to the precision of samples")]
+    values.iter().map(|value| (value * scale) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(channels: usize) -> CodecConfig {
+        CodecConfig {
+            sample_rate: 48_000,
+            channels,
+            fft_size: 64,
+            stft_hop: 16,
+            stride: 2,
+            width: 8,
+            encoder_blocks: 1,
+            decoder_blocks: 1,
+            kernel: 3,
+            expansion: 2,
+            latent_dim: 4,
+            quantizers: 2,
+            codebook_size: 4,
+            gain: 1.0,
+        }
+    }
+
+    /// A sum of two sines, so that every frame differs.
+    fn sound(samples: usize) -> Vec<f32> {
+        (0_u16..)
+            .take(samples)
+            .map(f32::from)
+            .map(|s| 0.5 * (s * 0.7).sin() + 0.3 * (s * s * 0.001).cos())
+            .collect()
+    }
+
+    fn features(channels: &[&[f32]], first: usize, frames: usize) -> Vec<f32> {
+        let config = config(channels.len());
+        let mut out = vec![f32::NAN; frames * config.features()];
+        Analysis::new(&config).features(channels, first, frames, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_spectrum_becomes_the_sound_it_came_from() {
+        let (config, samples) = (config(1), 400);
+        let (analysis, synthesis) = (Analysis::new(&config), Synthesis::new(&config));
+        let sound = sound(samples);
+        let mut overlap = synthesis.start();
+        let mut played = Vec::new();
+        for frame in 0..(samples + config.delay()).div_ceil(config.stft_hop) {
+            let mut windowed = vec![0.0; config.fft_size];
+            let mut spectrum = analysis.forward.make_output_vec();
+            analysis.cut(&[&sound], 0, frame, &mut windowed);
+            analysis.forward.process(&mut windowed, &mut spectrum).unwrap();
+            spectrum[0].im = 7.0; // to be ignored
+            let mut out = vec![f32::NAN; config.stft_hop];
+            synthesis.frame(&mut spectrum, &mut overlap, &mut out);
+            played.extend(out);
+        }
+        for (i, (played, sample)) in played[config.delay()..].iter().zip(&sound).enumerate() {
+            assert!((played - sample).abs() < 1e-5, "sample {i}: {played}, not {sample}");
+        }
+    }
+
+    #[test]
+    fn a_full_scale_sine_has_magnitude_one() {
+        let sine: Vec<f32> =
+            (0_u16..64).map(|s| (f32::from(s) * std::f32::consts::TAU / 8.0).sin()).collect();
+        let features = features(&[&sine], 3, 1); // the one frame that is all sine
+        let (magnitude, real, imaginary) = (features[8], features[33 + 7], features[33 + 8 + 7]);
+        assert!((magnitude - 1.5).abs() < 1e-4, "bin 8 has log-magnitude {magnitude}");
+        // The neighbour of the peak has half of its magnitude: 0.5^0.3 once compressed.
+        let compressed = real.hypot(imaginary);
+        assert!((compressed - 0.5_f32.powf(0.3)).abs() < 1e-4, "bin 7 has magnitude {compressed}");
+    }
+
+    #[test]
+    fn silence_has_the_lowest_features_and_no_phase() {
+        let features = features(&[&[0.0; 64]], 0, 1);
+        let floor = 1e-5_f32.ln() / 4.0 + 1.5;
+        assert!(features[..33].iter().all(|f| (f - floor).abs() < 1e-5));
+        assert!(features[33..].iter().all(|&f| f == 0.0));
+    }
+
+    #[test]
+    fn features_from_the_middle_are_those_of_the_whole() {
+        let sound = sound(300);
+        let whole = features(&[&sound], 0, 20);
+        let width = config(1).features();
+        assert_eq!(features(&[&sound], 5, 7), whole[5 * width..12 * width]);
+    }
+
+    #[test]
+    fn features_see_no_sample_after_their_frame() {
+        let (sound, width) = (sound(300), config(1).features());
+        let mut changed = sound.clone();
+        changed[96] += 1.0; // frame 5 ends before it
+        let (a, b) = (features(&[&sound], 0, 10), features(&[&changed], 0, 10));
+        assert_eq!(a[..6 * width], b[..6 * width]);
+        assert_ne!(a[6 * width..7 * width], b[6 * width..7 * width]);
+    }
+
+    #[test]
+    fn two_channels_are_heard_as_mid_and_side() {
+        let (left, right) = (sound(200), sound(200).iter().map(|s| s * s).collect::<Vec<_>>());
+        let pair = left.iter().zip(&right);
+        let mid: Vec<f32> = pair.clone().map(|(l, r)| (l + r) / 2.0).collect();
+        let side: Vec<f32> = pair.map(|(l, r)| (l - r) / 2.0).collect();
+        let (mid, side) = (features(&[&mid], 4, 1), features(&[&side], 4, 1));
+        assert_eq!(features(&[&left, &right], 4, 1), [mid, side].concat());
+    }
+}
