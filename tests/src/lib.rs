@@ -1,1 +1,15 @@
-//! Placeholder.
+//! What crosses crates: a host that plays the built CLAP, and what it takes to judge the result.
+//!
+//! * [`host`]: loads the instrument as a DAW would, plays a [`phrase`] on it, saves its state.
+//! * [`sound`]: what was heard, its level, as a WAV file.
+//! * [`copying`]: whether it repeats a recording of the corpus.
+//! * [`picture`]: a spectrogram above, the codes below.
+//!
+//! The program `distill-play` puts them together for `cargo xtask demo`; the tests beside this
+//! crate use them on the factory bundle.
+
+pub mod copying;
+pub mod host;
+pub mod phrase;
+pub mod picture;
+pub mod sound;

@@ -1,2 +1,40 @@
-//! Tasks.
-fn main() {}
+//! Builds, packages, tests and measures Distill: `cargo xtask COMMAND`.
+
+mod bench;
+mod bundle;
+mod demo;
+mod program;
+mod python;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Builds the instrument and packages it as VST3 and CLAP
+    Bundle(bundle::Options),
+    /// Goes the whole way once: trains on the demo sounds, plays the result in a host, shows it
+    Demo(demo::Options),
+    /// Checks everything that continuous integration checks
+    Test,
+    /// Measures training, playing and sizes
+    Bench(bench::Options),
+}
+
+fn main() -> Result<()> {
+    std::env::set_current_dir(program::root())?;
+    match Arguments::parse().command {
+        Task::Bundle(options) => bundle::run(&options),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test => test::run(),
+        Task::Bench(options) => bench::run(&options),
+    }
+}

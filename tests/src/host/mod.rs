@@ -1,0 +1,256 @@
+//! A CLAP host without a screen: what a DAW does to an instrument when it bounces a track.
+//!
+//! Playing runs on a thread of its own, as in a DAW; the thread that made the instrument answers
+//! its calls to the main thread meanwhile.
+
+mod entry;
+mod play;
+
+use std::cell::Cell;
+use std::ffi::CString;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, anyhow};
+use clack_extensions::latency::PluginLatency;
+use clack_extensions::params::{
+    HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamInfoBuffer,
+    ParamRescanFlags, PluginParams,
+};
+use clack_extensions::render::{PluginRender, RenderMode};
+use clack_extensions::state::{HostState, HostStateImpl, PluginState};
+use clack_host::events::event_types::ParamValueEvent;
+use clack_host::prelude::*;
+use clack_host::utils::ClapId;
+
+pub use play::Playback;
+
+/// A loaded CLAP file.
+pub struct Host {
+    info: HostInfo,
+    entry: PluginEntry,
+    id: CString,
+}
+
+impl Host {
+    /// Loads a CLAP file and looks up the first plugin in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is no CLAP or holds no plugin.
+    pub fn open(path: &Path) -> Result<Self> {
+        let entry = entry::load(path)?;
+        let factory = entry.get_plugin_factory().context("the file has no plugin factory")?;
+        let first = factory.plugin_descriptors().next();
+        let id = first.and_then(|plugin| Some(plugin.id()?.to_owned()));
+        let id = id.with_context(|| format!("{} holds no plugin", path.display()))?;
+        let info = HostInfo::new("distill-play", "Distill", "", env!("CARGO_PKG_VERSION"))?;
+        Ok(Self { info, entry, id })
+    }
+
+    /// The identifier of the plugin.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.id.to_string_lossy().into_owned()
+    }
+
+    /// Creates an instance of the plugin, with everything at its default.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin cannot be created.
+    pub fn instrument(&self) -> Result<Instrument> {
+        let plugin = PluginInstance::new(
+            |()| Shared::default(),
+            |_| MainThread::default(),
+            &self.entry,
+            &self.id,
+            &self.info,
+        )?;
+        Ok(Instrument { plugin })
+    }
+}
+
+/// A parameter as the plugin describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// What automation is addressed to.
+    pub id: ClapId,
+    /// What a person reads.
+    pub name: String,
+    /// Smallest plain value.
+    pub min: f64,
+    /// Largest plain value.
+    pub max: f64,
+    /// Plain value of a new instance.
+    pub default: f64,
+}
+
+/// One instance of the plugin.
+pub struct Instrument {
+    plugin: PluginInstance<Handlers>,
+}
+
+impl Instrument {
+    /// All parameters, in the plugin's order.
+    pub fn parameters(&mut self) -> Vec<Parameter> {
+        let handle = self.plugin.plugin_handle();
+        let Some(params) = handle.get_extension::<PluginParams>() else { return Vec::new() };
+        let describe = |index| {
+            let mut buffer = ParamInfoBuffer::new();
+            params.get_info(&handle, index, &mut buffer).map(|info| Parameter {
+                id: info.id,
+                name: String::from_utf8_lossy(info.name).into_owned(),
+                min: info.min_value,
+                max: info.max_value,
+                default: info.default_value,
+            })
+        };
+        (0..params.count(&handle)).filter_map(describe).collect()
+    }
+
+    /// Looks a parameter up by its name, ignoring case.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none, and says which there are.
+    pub fn parameter(&mut self, name: &str) -> Result<Parameter> {
+        let all = self.parameters();
+        all.iter().find(|p| p.name.eq_ignore_ascii_case(name)).cloned().ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|p| p.name.as_str()).collect();
+            anyhow!("the plugin has no parameter “{name}”; it has {}", names.join(", "))
+        })
+    }
+
+    /// The plain value of a parameter.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin does not know the parameter.
+    pub fn value(&mut self, parameter: &Parameter) -> Result<f64> {
+        let handle = self.plugin.plugin_handle();
+        let params: PluginParams =
+            handle.get_extension().context("the plugin has no parameters")?;
+        let value = params.get_value(&handle, parameter.id);
+        value.with_context(|| format!("the plugin gives no value for “{}”", parameter.name))
+    }
+
+    /// Sets a parameter while nothing is playing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin takes no parameters.
+    pub fn set(&mut self, parameter: &Parameter, value: f64) -> Result<()> {
+        let mut handle = self.plugin.inactive_plugin_handle().context("the plugin is playing")?;
+        let params: PluginParams =
+            handle.get_extension().context("the plugin has no parameters")?;
+        let event = ParamValueEvent::new(0, parameter.id, Pckn::match_all(), value);
+        let events = [event];
+        params.flush(&mut handle, &InputEvents::from_buffer(&events), &mut OutputEvents::void());
+        self.answer_calls();
+        Ok(())
+    }
+
+    /// What a project file would hold for this instance.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin cannot save its state.
+    pub fn save(&mut self) -> Result<Vec<u8>> {
+        self.answer_calls();
+        let handle = self.plugin.plugin_handle();
+        let state: PluginState = handle.get_extension().context("the plugin has no state")?;
+        let mut bytes = Vec::new();
+        state.save(&handle, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Restores what [`Self::save`] gave.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin refuses the state.
+    pub fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let handle = self.plugin.plugin_handle();
+        let state: PluginState = handle.get_extension().context("the plugin has no state")?;
+        state.load(&handle, &mut Cursor::new(bytes))?;
+        self.answer_calls();
+        Ok(())
+    }
+
+    /// Samples by which the plugin says its sound is late.
+    pub fn latency(&mut self) -> u32 {
+        let handle = self.plugin.plugin_handle();
+        handle.get_extension::<PluginLatency>().map_or(0, |latency| latency.get(&handle))
+    }
+
+    fn set_render_mode(&mut self, mode: RenderMode) -> Result<()> {
+        let handle = self.plugin.plugin_handle();
+        if let Some(render) = handle.get_extension::<PluginRender>() {
+            render.set(&handle, mode)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the plugin the main thread if it has asked for it.
+    fn answer_calls(&mut self) {
+        let asked =
+            self.plugin.access_shared_handler(|shared| shared.asked.swap(false, Ordering::AcqRel));
+        if asked {
+            self.plugin.call_on_main_thread_callback();
+        }
+    }
+}
+
+/// What the plugin may ask of the host.
+struct Handlers;
+
+impl HostHandlers for Handlers {
+    type Shared<'a> = Shared;
+    type MainThread<'a> = MainThread;
+    type AudioProcessor<'a> = ();
+
+    fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Shared) {
+        builder.register::<HostParams>().register::<HostState>();
+    }
+}
+
+/// Calls from any thread.
+#[derive(Default)]
+struct Shared {
+    /// The plugin wants its main-thread callback.
+    asked: AtomicBool,
+}
+
+impl SharedHandler<'_> for Shared {
+    fn request_restart(&self) {}
+    fn request_process(&self) {}
+    fn request_callback(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+}
+
+impl HostParamsImplShared for Shared {
+    fn request_flush(&self) {}
+}
+
+/// Calls from the main thread.
+#[derive(Default)]
+struct MainThread {
+    /// The plugin says that its state has changed since it was saved.
+    dirty: Cell<bool>,
+}
+
+impl MainThreadHandler<'_> for MainThread {}
+
+impl HostStateImpl for MainThread {
+    fn mark_dirty(&self) {
+        self.dirty.set(true);
+    }
+}
+
+impl HostParamsImplMainThread for MainThread {
+    fn rescan(&self, _: ParamRescanFlags) {}
+    fn clear(&self, _: ClapId, _: ParamClearFlags) {}
+}

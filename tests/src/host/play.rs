@@ -1,0 +1,191 @@
+//! Playing a phrase, block by block.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use clack_extensions::render::RenderMode;
+use clack_host::events::event_types::{NoteOffEvent, NoteOnEvent, TransportEvent, TransportFlags};
+use clack_host::events::{EventFlags, EventHeader};
+use clack_host::prelude::*;
+use clack_host::process::StartedPluginAudioProcessor;
+use clack_host::utils::{BeatTime, SecondsTime};
+
+use super::{Handlers, Instrument};
+use crate::phrase::Note;
+use crate::sound::Sound;
+
+/// How a host plays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Playback {
+    /// Samples per second.
+    pub rate: u32,
+    /// Samples per block; the last block of a piece may be shorter.
+    pub block: usize,
+    /// Length of the piece, in seconds.
+    pub seconds: f64,
+    /// What the host tells the plugin about being in a hurry.
+    pub mode: RenderMode,
+}
+
+impl Default for Playback {
+    fn default() -> Self {
+        Self { rate: 48_000, block: 512, seconds: 4.0, mode: RenderMode::Offline }
+    }
+}
+
+impl Playback {
+    /// Samples of the piece.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.sample_at(self.seconds)
+    }
+
+    /// The sample nearest to a time in seconds.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time from 0")]
+    pub fn sample_at(&self, seconds: f64) -> usize {
+        (seconds.max(0.0) * f64::from(self.rate)).round() as usize
+    }
+}
+
+impl Instrument {
+    /// Plays `notes` from the beginning of a piece, as fast as the plugin allows.
+    ///
+    /// The sound starts with the piece; the plugin's latency is not taken off.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin refuses to be activated or to process.
+    pub fn play(&mut self, notes: &[Note], playback: &Playback) -> Result<Sound> {
+        self.set_render_mode(playback.mode)?;
+        let block = u32::try_from(playback.block)?;
+        let configuration = PluginAudioConfiguration {
+            sample_rate: f64::from(playback.rate),
+            min_frames_count: 1,
+            max_frames_count: block,
+        };
+        let stopped = self.plugin.activate(|_, _| (), configuration)?;
+        self.answer_calls();
+        let piece = Piece { events: key_events(notes, playback), playback: *playback };
+        let (stopped, sound) = thread::scope(|scope| {
+            let audio = scope.spawn(|| {
+                let mut started = stopped.start_processing().map_err(|e| anyhow!("{e:?}"))?;
+                let sound = piece.render(&mut started);
+                anyhow::Ok((started.stop_processing(), sound))
+            });
+            while !audio.is_finished() {
+                self.answer_calls();
+                thread::sleep(Duration::from_millis(1));
+            }
+            audio.join().map_err(|_| anyhow!("the audio thread panicked"))?
+        })?;
+        self.plugin.deactivate(stopped);
+        sound
+    }
+}
+
+/// A key going down or up.
+#[derive(Debug, Clone, Copy)]
+struct KeyEvent {
+    /// Sample of the piece.
+    at: usize,
+    /// Number of the note in the phrase.
+    note: u32,
+    key: u8,
+    /// `None` lets go.
+    velocity: Option<f64>,
+}
+
+/// The events of a phrase by time; at one sample a key comes up before another goes down.
+fn key_events(notes: &[Note], playback: &Playback) -> Vec<KeyEvent> {
+    let mut events = Vec::with_capacity(2 * notes.len());
+    for (number, note) in (0..).zip(notes) {
+        let at = |seconds| playback.sample_at(seconds);
+        let event = |at, velocity| KeyEvent { at, note: number, key: note.key, velocity };
+        events.push(event(at(note.start), Some(note.velocity)));
+        events.push(event(at(note.end), None));
+    }
+    events.sort_by_key(|event| (event.at, event.velocity.is_some()));
+    events
+}
+
+/// What is played, and how.
+struct Piece {
+    events: Vec<KeyEvent>,
+    playback: Playback,
+}
+
+impl Piece {
+    fn render(&self, plugin: &mut StartedPluginAudioProcessor<Handlers>) -> Result<Sound> {
+        let total = self.playback.samples();
+        let mut channels = vec![vec![0.0_f32; total]; 2];
+        let mut ports = AudioPorts::with_capacity(2, 1);
+        let mut position = 0;
+        while position < total {
+            let end = total.min(position + self.playback.block);
+            let events = self.events_between(position, end)?;
+            let buffers = channels.iter_mut().map(|channel| &mut channel[position..end]);
+            let mut output = ports.with_output_buffers([AudioPortBuffer {
+                latency: 0,
+                channels: AudioPortBufferType::f32_output_only(buffers),
+            }]);
+            plugin.process(
+                &InputAudioBuffers::empty(),
+                &mut output,
+                &events.as_input(),
+                &mut OutputEvents::void(),
+                Some(position as u64),
+                Some(&self.transport(position)),
+            )?;
+            position = end;
+        }
+        Ok(Sound { rate: self.playback.rate, channels })
+    }
+
+    fn events_between(&self, start: usize, end: usize) -> Result<EventBuffer> {
+        let mut buffer = EventBuffer::new();
+        let here = |event: &&KeyEvent| (start..end).contains(&event.at);
+        for event in self.events.iter().filter(here) {
+            let time = u32::try_from(event.at - start)?;
+            let target = Pckn::new(0_u16, 0_u16, u16::from(event.key), event.note);
+            match event.velocity {
+                Some(velocity) => buffer.push(&NoteOnEvent::new(time, target, velocity)),
+                None => buffer.push(&NoteOffEvent::new(time, target, 0.0)),
+            }
+        }
+        Ok(buffer)
+    }
+
+    /// A host that plays in 4/4 at 120 beats per minute.
+    fn transport(&self, position: usize) -> TransportEvent {
+        let seconds = position as f64 / f64::from(self.playback.rate);
+        let beats = 2.0 * seconds;
+        let bar = (beats / 4.0).floor();
+        TransportEvent {
+            header: EventHeader::new_core(0, EventFlags::empty()),
+            flags: TransportFlags::HAS_TEMPO
+                | TransportFlags::HAS_BEATS_TIMELINE
+                | TransportFlags::HAS_SECONDS_TIMELINE
+                | TransportFlags::HAS_TIME_SIGNATURE
+                | TransportFlags::IS_PLAYING,
+            song_pos_beats: BeatTime::from_float(beats),
+            song_pos_seconds: SecondsTime::from_float(seconds),
+            tempo: 120.0,
+            tempo_inc: 0.0,
+            loop_start_beats: BeatTime::from_int(0),
+            loop_end_beats: BeatTime::from_int(0),
+            loop_start_seconds: SecondsTime::from_int(0),
+            loop_end_seconds: SecondsTime::from_int(0),
+            bar_start: BeatTime::from_float(4.0 * bar),
+            bar_number: whole_number(bar),
+            time_signature_numerator: 4,
+            time_signature_denominator: 4,
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "bars of a piece of minutes")]
+fn whole_number(bar: f64) -> i32 {
+    bar as i32
+}

