@@ -1,0 +1,249 @@
+//! Reading sound files: WAV, AIFF, FLAC, MP3, OGG, M4A and what else Symphonia decodes.
+
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use symphonia::core::audio::{Channels, GenericAudioBufferRef, Position};
+use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error as SymphoniaError;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::core::meta::MetadataOptions;
+
+/// Rates that a file may have, in Hz.
+const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
+
+/// A file as sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// Samples `[1 or 2][S]`: more channels are mixed down to two, and two equal ones are one.
+    pub audio: Vec<Vec<f32>>,
+    /// Rate in Hz.
+    pub rate: u32,
+    /// Channels of the file.
+    pub channels: usize,
+    /// What is worth knowing about it, a clause each.
+    pub notes: Vec<String>,
+}
+
+impl Decoded {
+    /// Its length in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.audio.first().map_or(0, Vec::len) as f64 / f64::from(self.rate)
+    }
+}
+
+/// Why a file could not be decoded: a clause that follows on its name.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// No known format, or one that is not supported.
+    #[error("its format is not known ({0}); convert it to WAV or FLAC")]
+    Format(String),
+    /// There is no sound in it.
+    #[error("it holds no sound")]
+    Empty,
+    /// Less than half of it can be decoded.
+    #[error("it is damaged: only {percent:.0} % of it can be decoded")]
+    Damaged {
+        /// How much can be decoded.
+        percent: f64,
+    },
+    /// Its rate is out of range.
+    #[error("its sample rate of {0} Hz is not supported")]
+    Rate(u32),
+    /// The decoder failed.
+    #[error("it is damaged: the decoder gave up on it")]
+    Panic,
+}
+
+/// Decodes a file. Of a damaged one, what can be decoded counts if that is at least half.
+///
+/// # Errors
+///
+/// One [`DecodeError`] per kind of failure; a decoder that panics is one.
+pub fn decode(path: &Path) -> Result<Decoded, DecodeError> {
+    catch_unwind(AssertUnwindSafe(|| decode_track(path))).unwrap_or(Err(DecodeError::Panic))
+}
+
+/// Decodes the first track of sound in a file.
+fn decode_track(path: &Path) -> Result<Decoded, DecodeError> {
+    let stream = MediaSourceStream::new(Box::new(File::open(path)?), Default::default());
+    let mut hint = Hint::new();
+    if let Some(ending) = path.extension().and_then(|ending| ending.to_str()) {
+        hint.with_extension(ending);
+    }
+    let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
+    let unknown = |error: SymphoniaError| DecodeError::Format(error.to_string());
+    let mut reader =
+        symphonia::default::get_probe().probe(&hint, stream, format, metadata).map_err(unknown)?;
+    let track = reader.default_track(TrackType::Audio).ok_or(DecodeError::Empty)?;
+    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
+    let mut decoder = symphonia::default::get_codecs()
+        .make_audio_decoder(parameters.ok_or(DecodeError::Empty)?, &AudioDecoderOptions::default())
+        .map_err(unknown)?;
+    let (id, expected_s) = (track.id, expected_seconds(track));
+    let sound = read_packets(&mut *reader, &mut *decoder, id);
+    sound.finish(expected_s)
+}
+
+/// Length of a track in seconds, as its header tells it.
+fn expected_seconds(track: &Track) -> Option<f64> {
+    let rate = track.codec_params.as_ref()?.audio()?.sample_rate?;
+    Some(track.num_frames? as f64 / f64::from(rate))
+}
+
+/// Decodes packets of track `id` until the end, or until the stream is damaged beyond repair.
+fn read_packets(reader: &mut dyn FormatReader, decoder: &mut dyn AudioDecoder, id: u32) -> Sound {
+    let mut sound = Sound::default();
+    loop {
+        let packet = match reader.next_packet() {
+            Ok(Some(packet)) if packet.track_id == id => packet,
+            Ok(Some(_)) => continue,
+            Ok(None) => break,
+            Err(error) => {
+                sound.stopped = Some(error);
+                break;
+            }
+        };
+        match decoder.decode(&packet) {
+            Ok(buffer) => {
+                if !sound.append(&buffer) {
+                    sound.notes.push("its channels or rate change; only the start is used".into());
+                    break;
+                }
+            }
+            // This packet is lost, the next ones may be well.
+            Err(SymphoniaError::DecodeError(_) | SymphoniaError::IoError(_)) => sound.lost += 1,
+            Err(error) => {
+                sound.stopped = Some(error);
+                break;
+            }
+        }
+    }
+    sound
+}
+
+/// What has been decoded of a file.
+#[derive(Default)]
+struct Sound {
+    audio: Vec<Vec<f32>>,
+    /// Rate and channels of the first packet.
+    spec: Option<(u32, Channels)>,
+    /// Gains of each channel of the file into those of `audio`, if it has more than two.
+    mixdown: Vec<[f32; 2]>,
+    /// The newest packet, `[channels of the file][samples]`.
+    planes: Vec<Vec<f32>>,
+    notes: Vec<String>,
+    packets: usize,
+    lost: usize,
+    stopped: Option<SymphoniaError>,
+}
+
+impl Sound {
+    /// Appends a packet; `false` if it is not like the ones before.
+    fn append(&mut self, buffer: &GenericAudioBufferRef) -> bool {
+        let spec = (buffer.spec().rate(), buffer.spec().channels().clone());
+        let first = self.spec.get_or_insert_with(|| spec.clone());
+        if *first != spec {
+            return false;
+        }
+        let channels = spec.1.count();
+        if self.packets == 0 {
+            self.audio = vec![Vec::new(); channels.min(2)];
+            self.mixdown = mixdown(&spec.1);
+        }
+        self.packets += 1;
+        buffer.copy_to_vecs_planar(&mut self.planes);
+        if channels <= 2 {
+            for (channel, plane) in self.audio.iter_mut().zip(&self.planes) {
+                channel.extend_from_slice(plane);
+            }
+            return true;
+        }
+        for (side, channel) in self.audio.iter_mut().enumerate() {
+            let start = channel.len();
+            channel.resize(start + buffer.frames(), 0.0);
+            for (plane, gains) in self.planes.iter().zip(&self.mixdown) {
+                for (sum, sample) in channel[start..].iter_mut().zip(plane) {
+                    *sum += gains[side] * sample;
+                }
+            }
+        }
+        true
+    }
+
+    /// The sound, if it is at least half of what the header promises.
+    fn finish(self, expected_s: Option<f64>) -> Result<Decoded, DecodeError> {
+        let Self { mut audio, spec, mut notes, packets, lost, stopped, .. } = self;
+        let damaged = lost > 0 || stopped.is_some();
+        let Some((rate, channels)) = spec.filter(|_| audio.first().is_some_and(|c| !c.is_empty()))
+        else {
+            return Err(if damaged {
+                DecodeError::Damaged { percent: 0.0 }
+            } else {
+                DecodeError::Empty
+            });
+        };
+        if !RATES.contains(&rate) {
+            return Err(DecodeError::Rate(rate));
+        }
+        let seconds = audio[0].len() as f64 / f64::from(rate);
+        let of_packets = packets as f64 / (packets + lost) as f64;
+        let share = expected_s.map_or(of_packets, |expected_s| seconds / expected_s.max(1e-9));
+        if share < 0.5 {
+            return Err(DecodeError::Damaged { percent: 100.0 * share });
+        }
+        // A header may be off by a packet without anything being missing.
+        if damaged || share < 0.95 {
+            notes.push(format!("damaged: {:.0} % of it is used", 100.0 * share.min(1.0)));
+        }
+        if channels.count() > 2 {
+            notes.push(format!("{} channels mixed down to 2", channels.count()));
+        }
+        if audio.len() == 2 && audio[0] == audio[1] {
+            audio.truncate(1);
+        }
+        Ok(Decoded { audio, rate, channels: channels.count(), notes })
+    }
+}
+
+/// Gains of each channel into left and right: fronts as they are, everything else at -3 dB on its
+/// side or on both, without the low-frequency effects (ITU-R BS.775-4, annex 4). Channels without a
+/// position go left and right in turn.
+fn mixdown(channels: &Channels) -> Vec<[f32; 2]> {
+    const HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
+    let left = Position::FRONT_LEFT_CENTER
+        | Position::REAR_LEFT
+        | Position::SIDE_LEFT
+        | Position::TOP_FRONT_LEFT
+        | Position::TOP_REAR_LEFT;
+    let right = Position::FRONT_RIGHT_CENTER
+        | Position::REAR_RIGHT
+        | Position::SIDE_RIGHT
+        | Position::TOP_FRONT_RIGHT
+        | Position::TOP_REAR_RIGHT;
+    let gains = |position: Position| match position {
+        Position::FRONT_LEFT => [1.0, 0.0],
+        Position::FRONT_RIGHT => [0.0, 1.0],
+        Position::LFE1 | Position::LFE2 => [0.0, 0.0],
+        _ if left.contains(position) => [HALF, 0.0],
+        _ if right.contains(position) => [0.0, HALF],
+        _ => [HALF, HALF],
+    };
+    match channels {
+        Channels::Positioned(positions) => positions.iter().map(gains).collect(),
+        _ => {
+            let count = channels.count();
+            // Each side is the mean of its channels, so that the level stays.
+            let share = 2.0 / f32::from(u16::try_from(count).unwrap_or(u16::MAX)).max(2.0);
+            (0..count).map(|i| if i % 2 == 0 { [share, 0.0] } else { [0.0, share] }).collect()
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Sound files: reading any, resampling, writing.
+
+pub mod decode;
+pub mod resample;

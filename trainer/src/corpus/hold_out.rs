@@ -1,0 +1,126 @@
+//! Which recordings training leaves out, to measure with.
+
+use sha2::{Digest, Sha256};
+
+use super::Recording;
+
+/// Share of the files that is held out.
+const FILES: f64 = 0.1;
+/// Share of the sound that is held out, at least.
+const LEAST_SOUND: f64 = 0.05;
+/// Share of the sound that is held out, at most.
+const MOST_SOUND: f64 = 0.2;
+
+/// Marks recordings as held out, by file.
+///
+/// Files are taken in an order that only `seed` and their names decide, passing over those that
+/// would hold out more than a fifth of the sound, until a tenth of the files and a twentieth of the
+/// sound are held out. If no file fits (one file, or a few of the same length), the last tenth of
+/// the longest one becomes a recording of its own and is held out.
+pub(super) fn hold_out(recordings: &mut Vec<Recording>, seed: u64) {
+    let all: usize = recordings.iter().map(Recording::samples).sum();
+    let share = |samples: usize| samples as f64 / all as f64;
+    let files = (recordings.len() as f64 * FILES).max(1.0);
+
+    let (mut held_files, mut held_samples) = (0.0, 0);
+    for index in order(recordings, seed) {
+        if held_files >= files && share(held_samples) >= LEAST_SOUND {
+            break;
+        }
+        let samples = held_samples + recordings[index].samples();
+        if share(samples) <= MOST_SOUND {
+            recordings[index].held_out = true;
+            (held_files, held_samples) = (held_files + 1.0, samples);
+        }
+    }
+    if held_samples == 0 {
+        split_longest(recordings);
+    }
+}
+
+/// Indices of the recordings in the order that `seed` and their names decide.
+fn order(recordings: &[Recording], seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..recordings.len()).collect();
+    order.sort_by_cached_key(|&index| {
+        let hash = Sha256::new_with_prefix(seed.to_le_bytes());
+        <[u8; 32]>::from(hash.chain_update(&recordings[index].name).finalize())
+    });
+    order
+}
+
+/// Cuts the last tenth off the longest recording and holds it out.
+fn split_longest(recordings: &mut Vec<Recording>) {
+    let longest = (0..recordings.len()).rev().max_by_key(|&index| recordings[index].samples());
+    let Some(longest) = longest else { return };
+    let whole = &mut recordings[longest];
+    let cut = whole.samples() - whole.samples() / 10;
+    let tail = Recording {
+        name: format!("{} (last tenth)", whole.name),
+        class: whole.class.clone(),
+        audio: whole.audio.iter_mut().map(|channel| channel.split_off(cut)).collect(),
+        held_out: true,
+    };
+    recordings.insert(longest + 1, tail);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recordings(lengths: &[usize]) -> Vec<Recording> {
+        let one = |(i, &len): (usize, &usize)| Recording {
+            name: format!("{i:03}.wav"),
+            class: String::new(),
+            audio: vec![vec![0.5; len]],
+            held_out: false,
+        };
+        lengths.iter().enumerate().map(one).collect()
+    }
+
+    fn held_out(recordings: &[Recording]) -> Vec<&str> {
+        recordings.iter().filter(|r| r.held_out).map(|r| r.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_tenth_of_the_files_is_held_out_as_the_seed_decides() {
+        let chosen = |seed| {
+            let mut recordings = recordings(&[1000; 40]);
+            hold_out(&mut recordings, seed);
+            assert_eq!(held_out(&recordings).len(), 4);
+            held_out(&recordings).join(" ")
+        };
+        assert_eq!(chosen(1), chosen(1));
+        assert_ne!(chosen(1), chosen(2));
+    }
+
+    #[test]
+    fn other_files_do_not_change_whether_a_file_comes_before_another() {
+        let all = recordings(&[1000; 40]);
+        let some: Vec<Recording> = all.iter().step_by(2).cloned().collect();
+        let order_of_all = order(&all, 7).into_iter().filter(|i| i % 2 == 0).map(|i| i / 2);
+        assert!(order_of_all.eq(order(&some, 7)));
+    }
+
+    #[test]
+    fn a_file_that_holds_most_of_the_sound_is_trained_on() {
+        for seed in 0..20 {
+            let mut recordings = recordings(&[90_000, 4000, 4000, 4000]);
+            hold_out(&mut recordings, seed);
+            assert!(!held_out(&recordings).contains(&"000.wav"), "seed {seed}");
+            assert!(!held_out(&recordings).is_empty(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn of_too_few_files_the_end_of_the_longest_is_held_out() {
+        for lengths in [&[1000][..], &[900, 1000, 900]] {
+            let mut recordings = recordings(lengths);
+            hold_out(&mut recordings, 0);
+            let longest = if lengths.len() == 1 { "000.wav" } else { "001.wav" };
+            assert_eq!(held_out(&recordings), [format!("{longest} (last tenth)")]);
+            let length = |name| recordings.iter().find(|r| r.name == name).unwrap().samples();
+            assert_eq!(length(longest), 900);
+            assert_eq!(length(&format!("{longest} (last tenth)")), 100);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The corpus: the recordings of a folder, decoded, at one rate and one number of channels.
+//!
+//! Opening a corpus gives every file a [`Verdict`]: it is used, or skipped for a reason. Levels are
+//! left as they are; one [`Corpus::gain`] for all brings the corpus as a whole to the level that
+//! training expects, so that loud and quiet recordings keep their distance.
+
+mod files;
+mod hold_out;
+mod level;
+mod survey;
+mod verdict;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Result, bail};
+
+pub use survey::{Survey, survey};
+pub use verdict::{Outcome, Verdict};
+
+/// Rate of every corpus, in Hz.
+pub const SAMPLE_RATE: u32 = 48_000;
+/// Shorter files are skipped, in seconds.
+pub const SHORTEST_S: f64 = 0.05;
+/// Files whose largest sample stays below are skipped as silent: -80 dBFS, what the dither of a
+/// 16-bit file reaches.
+pub const SILENCE: f32 = 1e-4;
+
+/// One recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// Its path inside the folder, with `/` between folders.
+    pub name: String,
+    /// The first folder of its name, or nothing.
+    pub class: String,
+    /// Samples `[C][S]` at the rate of the corpus, at the level of the file.
+    pub audio: Vec<Vec<f32>>,
+    /// Whether training leaves it out, to measure with.
+    pub held_out: bool,
+}
+
+impl Recording {
+    /// Its length in samples.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.audio.first().map_or(0, Vec::len)
+    }
+}
+
+/// The recordings of a folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corpus {
+    /// Sorted by name. At least one is held out and at least one is not.
+    pub recordings: Vec<Recording>,
+    /// `C`: 1 if in every file all channels are equal, else 2.
+    pub channels: usize,
+    /// Always [`SAMPLE_RATE`], in Hz.
+    pub sample_rate: u32,
+    /// Factor that brings the corpus as a whole to the level of training, 0.01 to 100.
+    pub gain: f32,
+}
+
+/// How a corpus is opened.
+pub struct OpenOptions<'a> {
+    /// Decides which recordings are held out.
+    pub seed: u64,
+    /// Files that are decoded at a time.
+    pub threads: usize,
+    /// Once set, opening fails soon.
+    pub cancel: &'a AtomicBool,
+    /// Called from any thread after each file, with the number of all files.
+    pub on_file: &'a (dyn Fn(usize) + Sync),
+}
+
+impl Corpus {
+    /// Opens the sound files of `folder` and of the folders in it; see the module's page.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be read, if nothing in it can be used, or once cancelled.
+    pub fn open(folder: &Path, options: &OpenOptions) -> Result<(Self, Vec<Verdict>)> {
+        let Survey { recordings, verdicts } = survey(folder, options)?;
+        if recordings.is_empty() {
+            bail!(nothing_usable(folder, &verdicts));
+        }
+        Ok((Self::new(recordings, options.seed), verdicts))
+    }
+
+    /// Makes a corpus of recordings at [`SAMPLE_RATE`], of one or two channels each: makes their
+    /// channels alike, measures the level and holds some out.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no recording, or one without a channel.
+    #[must_use]
+    pub fn new(mut recordings: Vec<Recording>, seed: u64) -> Self {
+        let channels = recordings.iter().map(|recording| recording.audio.len()).max();
+        let channels = channels.expect("a corpus has a recording");
+        for recording in &mut recordings {
+            let first = recording.audio[0].clone();
+            recording.audio.resize(channels, first);
+        }
+        let gain = level::gain(&recordings);
+        hold_out::hold_out(&mut recordings, seed);
+        Self { recordings, channels, sample_rate: SAMPLE_RATE, gain }
+    }
+
+    /// Length of all recordings in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        let samples: usize = self.recordings.iter().map(Recording::samples).sum();
+        samples as f64 / f64::from(self.sample_rate)
+    }
+
+    /// The recordings to train on.
+    pub fn train(&self) -> impl Iterator<Item = &Recording> {
+        self.recordings.iter().filter(|recording| !recording.held_out)
+    }
+
+    /// The recordings to measure with.
+    pub fn held_out(&self) -> impl Iterator<Item = &Recording> {
+        self.recordings.iter().filter(|recording| recording.held_out)
+    }
+}
+
+/// Says that nothing in `folder` can be used, and why.
+fn nothing_usable(folder: &Path, verdicts: &[Verdict]) -> String {
+    let folder = folder.display();
+    if verdicts.is_empty() {
+        return format!(
+            "there is no sound file in {folder}; put recordings into it (WAV, AIFF, FLAC, MP3, OGG or M4A)"
+        );
+    }
+    let reason = |verdict: &Verdict| match &verdict.outcome {
+        Outcome::Skipped { reason } => format!("{}: {reason}", verdict.name),
+        _ => verdict.name.clone(),
+    };
+    let reasons: Vec<String> = verdicts.iter().take(3).map(reason).collect();
+    let more = if verdicts.len() > 3 { "; and so on" } else { "" };
+    format!(
+        "no file in {folder} can be used ({}{more}); `distill check` tells about each",
+        reasons.join("; ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording(name: &str, audio: &[&[f32]]) -> Recording {
+        let audio = audio.iter().map(|channel| channel.to_vec()).collect();
+        Recording { name: name.to_owned(), class: String::new(), audio, held_out: false }
+    }
+
+    #[test]
+    fn one_stereo_recording_makes_the_corpus_stereo() {
+        let mono = recording("a", &[&[0.5; 100]]);
+        let stereo = recording("b", &[&[0.1; 1000], &[0.2; 1000]]);
+        let corpus = Corpus::new(vec![mono.clone(), stereo], 0);
+        assert_eq!(corpus.channels, 2);
+        assert_eq!(corpus.recordings[0].audio, [[0.5; 100], [0.5; 100]]);
+        assert_eq!(Corpus::new(vec![mono], 0).channels, 1);
+    }
+
+    #[test]
+    fn a_corpus_has_something_to_train_on_and_something_to_measure_with() {
+        for count in 1..30_u8 {
+            let recordings =
+                (0..count).map(|i| recording(&i.to_string(), &[&[0.5; 500]])).collect();
+            let corpus = Corpus::new(recordings, u64::from(count));
+            assert!(corpus.train().count() > 0 && corpus.held_out().count() > 0, "{count} files");
+            assert!((corpus.seconds() - f64::from(count) * 500.0 / 48_000.0).abs() < 1e-9);
+        }
+    }
+}
