@@ -20,8 +20,11 @@ pub enum TrainingEvent {
     PriorEpoch(PriorEpochMetrics),
     /// The prior is trained.
     PriorComplete(PriorTrainingComplete),
-    /// Something the musician should know, in one sentence.
-    Warning(String),
+    /// Something the musician should know.
+    Warning {
+        /// In one sentence.
+        message: String,
+    },
 }
 
 /// Where a stage of training stands.
