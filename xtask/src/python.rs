@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::program::{run, target_dir};
 
@@ -29,12 +29,14 @@ impl Python {
         if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
             return Ok(python);
         }
-        create(&python.home)?;
+        or_with_debian_package("python3-venv", || python.create())?;
         run(python.command("python").args(["-m", "pip", "install", "--quiet"]).args([
             "--disable-pip-version-check",
             "--requirement",
             REQUIREMENTS,
         ]))?;
+        // Hosts draw: DawDreamer cannot be loaded without OpenGL, even where nothing is shown.
+        or_with_debian_package("libgl1", || python.import("dawdreamer, pedalboard, safetensors"))?;
         fs::write(&installed, wanted)
             .with_context(|| format!("cannot write {}", installed.display()))?;
         Ok(python)
@@ -44,23 +46,26 @@ impl Python {
     pub(crate) fn command(&self, name: &str) -> Command {
         Command::new(self.home.join(if cfg!(windows) { "Scripts" } else { "bin" }).join(name))
     }
+
+    fn create(&self) -> Result<()> {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&self.home))
+    }
+
+    fn import(&self, modules: &str) -> Result<()> {
+        run(self.command("python").arg("-c").arg(format!("import {modules}")))
+    }
 }
 
-/// Creates an empty environment; on Debian `venv` is a package of its own.
-fn create(home: &Path) -> Result<()> {
-    let venv = || Command::new("python3").args(["-m", "venv", "--clear"]).arg(home).output();
-    if venv().context("cannot start python3; install Python 3")?.status.success() {
-        return Ok(());
+/// Tries `attempt`; where it fails on a bare Debian, installs `package` and tries again.
+fn or_with_debian_package(package: &str, attempt: impl Fn() -> Result<()>) -> Result<()> {
+    let Err(error) = attempt() else { return Ok(()) };
+    if !Path::new("/usr/bin/apt-get").exists() || !is_root() {
+        let cure = format!("on Debian: apt-get install {package}");
+        return Err(error.context(cure));
     }
-    let debian = Path::new("/usr/bin/apt-get").exists();
-    if debian && is_root() {
-        run(Command::new("apt-get").args(["update", "--quiet"]))?;
-        run(Command::new("apt-get").args(["install", "--quiet", "--yes", "python3-venv"]))?;
-        if venv()?.status.success() {
-            return Ok(());
-        }
-    }
-    bail!("Python 3 has no working venv module; on Debian: apt-get install python3-venv")
+    run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    run(Command::new("apt-get").args(["install", "--quiet", "--yes", package]))?;
+    attempt()
 }
 
 /// Whether this is root, who may install a package: the case of a bare machine.
