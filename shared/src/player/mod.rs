@@ -1,1 +1,26 @@
-//! The player: the model one frame at a time, on one thread, without allocation per frame.
+//! The player: the trained networks one frame at a time, on one thread, beside a DAW that wants
+//! the processor.
+//!
+//! A [`Model`] is packed once and shared. A [`Take`] plays new sound from it: [`PriorPlayer`]
+//! continues the codes, [`Decoder`] turns them into samples. After their creation they allocate
+//! nothing, and however the work is cut into calls, it gives the same bits.
+//!
+//! `docs/architecture.md` has the mathematics; the trainable networks are the reference.
+
+mod blocks;
+mod decoder;
+mod kernel;
+mod model;
+mod prior;
+mod random;
+mod sampling;
+mod take;
+mod transformer;
+mod weights;
+
+pub use decoder::{Decoder, decode};
+pub use model::{Model, ModelError};
+pub use prior::PriorPlayer;
+pub use random::{TakeKey, philox, uniform};
+pub use sampling::Sampling;
+pub use take::Take;

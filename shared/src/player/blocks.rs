@@ -1,0 +1,127 @@
+//! ConvNeXt blocks, a few frames at a time.
+//!
+//! A block is `x + scale ⊙ down(gelu(up(norm(conv(x)))))` with a depthwise causal convolution
+//! (Liu et al. 2022, <https://arxiv.org/abs/2201.03545>; in one dimension: Siuzdak 2023, "Vocos",
+//! <https://arxiv.org/abs/2306.00814>).
+
+use pulp::Arch;
+
+use super::kernel::{Linear, Norm, gelu};
+use super::weights::Weights;
+use crate::model::config::CodecConfig;
+
+/// A stack of blocks of one width.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    blocks: Vec<Block>,
+    width: usize,
+    kernel: usize,
+    inner: usize,
+}
+
+/// One block.
+#[derive(Debug)]
+struct Block {
+    /// `[kernel, W]`.
+    conv: Vec<f32>,
+    /// `[W]`.
+    conv_bias: Vec<f32>,
+    norm: Norm,
+    up: Linear,
+    down: Linear,
+    /// `[W]`.
+    scale: Vec<f32>,
+}
+
+/// What a stack carries from frame to frame, and room for the frames computed at once.
+#[derive(Debug)]
+pub(crate) struct BlocksState {
+    /// Per block the last inputs, then the new ones: `[kernel - 1 + rows, W]`.
+    inputs: Vec<Vec<f32>>,
+    /// `[rows, W]` each.
+    mixed: Vec<f32>,
+    normed: Vec<f32>,
+    /// `[rows, inner]`.
+    inner: Vec<f32>,
+}
+
+impl Blocks {
+    /// Packs the `count` blocks called `name`.
+    pub(crate) fn new(weights: &Weights, name: &str, count: usize, config: &CodecConfig) -> Self {
+        let (width, inner) = (config.width, config.width * config.expansion);
+        let block = |i: usize| Block {
+            conv: weights.values(&format!("{name}.{i}.conv.weight")),
+            conv_bias: weights.values(&format!("{name}.{i}.conv.bias")),
+            norm: weights.norm(&format!("{name}.{i}.norm")),
+            up: weights.linear(&format!("{name}.{i}.up"), width),
+            down: weights.linear(&format!("{name}.{i}.down"), inner),
+            scale: weights.values(&format!("{name}.{i}.scale")),
+        };
+        Self { blocks: (0..count).map(block).collect(), width, kernel: config.kernel, inner }
+    }
+
+    /// The start of a stream, with room for up to `rows` frames at once.
+    pub(crate) fn start(&self, rows: usize) -> BlocksState {
+        let inputs = vec![0.0; (self.kernel - 1 + rows) * self.width];
+        BlocksState {
+            inputs: vec![inputs; self.blocks.len()],
+            mixed: vec![0.0; rows * self.width],
+            normed: vec![0.0; rows * self.width],
+            inner: vec![0.0; rows * self.inner],
+        }
+    }
+
+    /// Runs the next frames of the stream, `[rows, W]`, through all blocks in place.
+    pub(crate) fn step(&self, arch: Arch, state: &mut BlocksState, x: &mut [f32]) {
+        let BlocksState { inputs, mixed, normed, inner } = state;
+        let (mixed, normed) = (&mut mixed[..x.len()], &mut normed[..x.len()]);
+        let inner = &mut inner[..x.len() / self.width * self.inner];
+        let past = (self.kernel - 1) * self.width;
+        for (block, inputs) in self.blocks.iter().zip(inputs) {
+            let inputs = &mut inputs[..past + x.len()];
+            inputs[past..].copy_from_slice(x);
+            arch.dispatch(|| block.convolve(inputs, mixed));
+            inputs.copy_within(x.len().., 0);
+            block.norm.apply(arch, mixed, normed);
+            block.up.apply(arch, normed, inner);
+            gelu(arch, inner);
+            block.down.apply(arch, inner, mixed);
+            arch.dispatch(|| block.add_scaled(mixed, x));
+        }
+    }
+}
+
+impl Block {
+    /// Convolves `inputs`, `[kernel - 1 + rows, W]`, into `out`, `[rows, W]`.
+    #[inline(always)]
+    fn convolve(&self, inputs: &[f32], out: &mut [f32]) {
+        let width = self.scale.len();
+        for (t, out) in out.chunks_exact_mut(width).enumerate() {
+            out.copy_from_slice(&self.conv_bias);
+            let rows = inputs[t * width..].chunks_exact(width);
+            for (taps, row) in self.conv.chunks_exact(width).zip(rows) {
+                for ((out, tap), x) in out.iter_mut().zip(taps).zip(row) {
+                    *out += tap * x;
+                }
+            }
+        }
+    }
+
+    /// Adds `scale ⊙ change` to `x`, both `[rows, W]`.
+    #[inline(always)]
+    fn add_scaled(&self, change: &[f32], x: &mut [f32]) {
+        let width = self.scale.len();
+        for (x, change) in x.chunks_exact_mut(width).zip(change.chunks_exact(width)) {
+            for ((x, change), scale) in x.iter_mut().zip(change).zip(&self.scale) {
+                *x += scale * change;
+            }
+        }
+    }
+}
+
+impl BlocksState {
+    /// Forgets the past: back to the start of a stream.
+    pub(crate) fn reset(&mut self) {
+        self.inputs.iter_mut().for_each(|inputs| inputs.fill(0.0));
+    }
+}

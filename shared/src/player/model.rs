@@ -1,0 +1,108 @@
+//! A model ready to be played: checked, packed, immutable.
+
+use pulp::Arch;
+
+use super::decoder::DecoderWeights;
+use super::prior::PriorWeights;
+use super::weights::Weights;
+use crate::bundle::{Bundle, Tensors};
+use crate::model::config::{ConfigError, ModelConfig};
+use crate::quantizer::Codebooks;
+use crate::stft::Synthesis;
+
+/// Why weights do not make a model, or a model cannot do what it is asked.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ModelError {
+    /// The sizes contradict themselves.
+    #[error("the config is not that of a model")]
+    Config(#[from] ConfigError),
+    /// A tensor is not there.
+    #[error("tensor {0} is missing")]
+    Missing(String),
+    /// A tensor has the wrong shape.
+    #[error("tensor {name} has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// Its name.
+        name: String,
+        /// The shape that the config implies.
+        expected: Vec<usize>,
+        /// The shape that it has.
+        found: Vec<usize>,
+    },
+    /// New sound was asked of a model that has only a codec.
+    #[error("the model has no prior: it can decode, but not make new sound; train a prior for it")]
+    NoPrior,
+}
+
+/// Codec and prior with packed weights, shared between all that play them.
+pub struct Model {
+    config: ModelConfig,
+    digest: String,
+    pub(crate) arch: Arch,
+    pub(crate) codebooks: Codebooks,
+    pub(crate) decoder: DecoderWeights,
+    pub(crate) synthesis: Synthesis,
+    pub(crate) prior: Option<PriorWeights>,
+}
+
+impl Model {
+    /// Packs the `tensors` that `config` implies; others, such as the codes of a corpus, are left
+    /// alone. `digest` says which model it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the config contradicts itself, or a tensor is missing or has another shape.
+    pub fn new(config: &ModelConfig, tensors: &Tensors, digest: &str) -> Result<Self, ModelError> {
+        config.check()?;
+        let weights = Weights::check(config, tensors)?;
+        let codec = &config.codec;
+        Ok(Self {
+            config: config.clone(),
+            digest: digest.to_owned(),
+            arch: Arch::new(),
+            codebooks: Codebooks::new(
+                codec.quantizers,
+                codec.codebook_size,
+                codec.latent_dim,
+                weights.values("codec.quantizer.codebooks"),
+            ),
+            decoder: DecoderWeights::new(&weights, codec),
+            synthesis: Synthesis::new(codec),
+            prior: config.prior.as_ref().map(|prior| PriorWeights::new(&weights, prior, codec)),
+        })
+    }
+
+    /// Packs the model of a bundle.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]; a bundle that was read gives none.
+    pub fn from_bundle(bundle: &Bundle) -> Result<Self, ModelError> {
+        Self::new(bundle.config(), bundle.tensors(), bundle.digest())
+    }
+
+    /// The same model, played with plain instructions only: what a processor without vector
+    /// instructions would play. Slow; for tests.
+    #[must_use]
+    pub fn with_plain_instructions(self) -> Self {
+        Self { arch: Arch::Scalar, ..self }
+    }
+
+    /// Its sizes.
+    #[must_use]
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Which model it is: the digest of its bundle.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Whether it can make new sound, not only decode codes.
+    #[must_use]
+    pub fn has_prior(&self) -> bool {
+        self.prior.is_some()
+    }
+}

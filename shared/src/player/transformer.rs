@@ -1,0 +1,276 @@
+//! A causal pre-norm transformer, one position at a time.
+//!
+//! Keys and values of the last positions stay in a ring, so that its cost and memory are bounded
+//! however long it runs. Each head has a learned sink in its softmax that attends to nothing.
+
+use pulp::Arch;
+
+use super::kernel::{Linear, Norm, add, gelu, sum_of};
+use super::weights::Weights;
+use crate::math;
+
+/// Channels of the values that are summed together.
+const LANES: usize = 16;
+
+/// Whether attention knows how far apart two positions are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Positions {
+    /// By rotary embeddings (Su et al. 2021, <https://arxiv.org/abs/2104.09864>).
+    Rotary,
+    /// Not at all: the input says where it is.
+    Unknown,
+}
+
+/// Sizes of a [`Transformer`].
+#[derive(Debug, Clone)]
+pub(crate) struct Sizes {
+    /// Channels.
+    pub(crate) width: usize,
+    /// Layers.
+    pub(crate) layers: usize,
+    /// Attention heads.
+    pub(crate) heads: usize,
+    /// Positions that attention sees, the current one included.
+    pub(crate) window: usize,
+    /// Whether attention knows distances.
+    pub(crate) positions: Positions,
+}
+
+/// The packed layers.
+#[derive(Debug)]
+pub(crate) struct Transformer {
+    layers: Vec<Layer>,
+    norm: Norm,
+    sizes: Sizes,
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention_norm: Norm,
+    qkv: Linear,
+    /// `[heads]`.
+    sinks: Vec<f32>,
+    out: Linear,
+    mlp_norm: Norm,
+    up: Linear,
+    down: Linear,
+}
+
+/// What a transformer remembers, and room for one position.
+#[derive(Debug)]
+pub(crate) struct TransformerState {
+    /// Positions seen since the start.
+    position: u64,
+    memories: Vec<Memory>,
+    /// Cosine and sine of each pair of channels of a head at this position; empty if unknown.
+    turns: Vec<(f32, f32)>,
+    /// `[window]`.
+    scores: Vec<f32>,
+    /// `[W]` each.
+    normed: Vec<f32>,
+    mixed: Vec<f32>,
+    change: Vec<f32>,
+    /// `[3 * W]`.
+    qkv: Vec<f32>,
+    /// `[4 * W]`.
+    inner: Vec<f32>,
+}
+
+/// Keys and values of one layer, each position in the slot `position % window`.
+#[derive(Debug)]
+struct Memory {
+    /// `[W, window]`: the scores of neighbouring slots are computed together.
+    keys: Vec<f32>,
+    /// `[window, W]`.
+    values: Vec<f32>,
+}
+
+impl Transformer {
+    /// Packs the layers and the norm called `name`.
+    pub(crate) fn new(weights: &Weights, name: &str, sizes: Sizes) -> Self {
+        let width = sizes.width;
+        let layer = |i: usize| {
+            let name = format!("{name}.layers.{i}");
+            Layer {
+                attention_norm: weights.norm(&format!("{name}.attention_norm")),
+                qkv: Linear::new(
+                    width,
+                    &weights.values(&format!("{name}.attention.qkv.weight")),
+                    &[],
+                ),
+                sinks: weights.values(&format!("{name}.attention.sinks")),
+                out: weights.linear(&format!("{name}.attention.out"), width),
+                mlp_norm: weights.norm(&format!("{name}.mlp_norm")),
+                up: weights.linear(&format!("{name}.up"), width),
+                down: weights.linear(&format!("{name}.down"), 4 * width),
+            }
+        };
+        Self {
+            layers: (0..sizes.layers).map(layer).collect(),
+            norm: weights.norm(&format!("{name}.norm")),
+            sizes,
+        }
+    }
+
+    /// The start of a sequence.
+    pub(crate) fn start(&self) -> TransformerState {
+        let Sizes { width, heads, window, positions, .. } = self.sizes;
+        let pairs = if positions == Positions::Rotary { width / heads / 2 } else { 0 };
+        let memory =
+            || Memory { keys: vec![0.0; width * window], values: vec![0.0; window * width] };
+        TransformerState {
+            position: 0,
+            memories: self.layers.iter().map(|_| memory()).collect(),
+            turns: vec![(1.0, 0.0); pairs],
+            scores: vec![0.0; window],
+            normed: vec![0.0; width],
+            mixed: vec![0.0; width],
+            change: vec![0.0; width],
+            qkv: vec![0.0; 3 * width],
+            inner: vec![0.0; 4 * width],
+        }
+    }
+
+    /// Runs the next position: input `x`, `[W]`, which is used up, to `output`, `[W]`.
+    pub(crate) fn step(
+        &self,
+        arch: Arch,
+        state: &mut TransformerState,
+        x: &mut [f32],
+        output: &mut [f32],
+    ) {
+        state.set_turns();
+        for (i, layer) in self.layers.iter().enumerate() {
+            layer.attention_norm.apply(arch, x, &mut state.normed);
+            layer.qkv.apply(arch, &state.normed, &mut state.qkv);
+            arch.dispatch(|| self.attend(i, state));
+            layer.out.apply(arch, &state.mixed, &mut state.change);
+            add(arch, x, &state.change);
+            layer.mlp_norm.apply(arch, x, &mut state.normed);
+            layer.up.apply(arch, &state.normed, &mut state.inner);
+            gelu(arch, &mut state.inner);
+            layer.down.apply(arch, &state.inner, &mut state.change);
+            add(arch, x, &state.change);
+        }
+        self.norm.apply(arch, x, output);
+        state.position += 1;
+    }
+
+    /// Attention of layer `i` from `state.qkv` to `state.mixed`.
+    #[inline(always)]
+    fn attend(&self, i: usize, state: &mut TransformerState) {
+        let Sizes { width, heads, window, .. } = self.sizes;
+        let size = width / heads;
+        let scale = 1.0 / (size as f32).sqrt();
+        let (slot, filled) = ring(state.position, window);
+        let (q, kv) = state.qkv.split_at_mut(width);
+        let (k, v) = kv.split_at_mut(width);
+        for head in q.chunks_exact_mut(size).chain(k.chunks_exact_mut(size)) {
+            rotate(head, &state.turns);
+        }
+        q.iter_mut().for_each(|q| *q *= scale);
+        let memory = &mut state.memories[i];
+        for (keys, k) in memory.keys.chunks_exact_mut(window).zip(k) {
+            keys[slot] = *k;
+        }
+        memory.values[slot * width..][..width].copy_from_slice(v);
+        let scores = &mut state.scores[..filled];
+        for (h, (q, mixed)) in
+            q.chunks_exact(size).zip(state.mixed.chunks_exact_mut(size)).enumerate()
+        {
+            memory.score(h, q, window, scores);
+            softmax(scores, self.layers[i].sinks[h]);
+            memory.mix(h, scores, width, mixed);
+        }
+    }
+}
+
+impl Memory {
+    /// Scores of head `h` for each filled slot.
+    #[inline(always)]
+    fn score(&self, h: usize, q: &[f32], window: usize, scores: &mut [f32]) {
+        scores.fill(0.0);
+        let keys = self.keys[h * q.len() * window..].chunks_exact(window);
+        for (q, keys) in q.iter().zip(keys) {
+            for (score, key) in scores.iter_mut().zip(keys) {
+                *score += q * key;
+            }
+        }
+    }
+
+    /// The values of head `h` weighted by `shares`.
+    #[inline(always)]
+    fn mix(&self, h: usize, shares: &[f32], width: usize, mixed: &mut [f32]) {
+        let first = h * mixed.len();
+        for (block, mixed) in mixed.chunks_mut(LANES).enumerate() {
+            let rows = self.values[first + block * LANES..].chunks(width);
+            let mut sums = [0.0; LANES];
+            for (share, row) in shares.iter().zip(rows) {
+                if let Some(row) = row.first_chunk::<LANES>() {
+                    for (sum, value) in sums.iter_mut().zip(row) {
+                        *sum += share * value;
+                    }
+                } else {
+                    for (sum, value) in sums.iter_mut().zip(row) {
+                        *sum += share * value;
+                    }
+                }
+            }
+            mixed.copy_from_slice(&sums[..mixed.len()]);
+        }
+    }
+}
+
+impl TransformerState {
+    /// Back to the start of a sequence. What was remembered is out of sight, not erased.
+    pub(crate) fn reset(&mut self) {
+        self.position = 0;
+    }
+
+    /// Positions seen since the start.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Computes by how much the pairs of a head turn at this position.
+    fn set_turns(&mut self) {
+        let pairs = self.turns.len() as f64;
+        for (i, turn) in self.turns.iter_mut().enumerate() {
+            // In double precision: a take may run for days.
+            let rate = 10_000_f64.powf(-(i as f64) / pairs);
+            let angle = (self.position as f64 * rate).rem_euclid(std::f64::consts::TAU);
+            let (sin, cos) = angle.sin_cos();
+            #[expect(clippy::cast_possible_truncation, reason = "rounding to working precision")]
+            let rounded = (cos as f32, sin as f32);
+            *turn = rounded;
+        }
+    }
+}
+
+/// The slot of a position, and how many slots are filled once it is there.
+fn ring(position: u64, window: usize) -> (usize, usize) {
+    let window = window as u64;
+    let (slot, filled) = (position % window, window.min(position + 1));
+    #[expect(clippy::cast_possible_truncation, reason = "both are at most the window")]
+    let both = (slot as usize, filled as usize);
+    both
+}
+
+/// Turns channel i of a head with channel i + d/2.
+#[inline(always)]
+fn rotate(head: &mut [f32], turns: &[(f32, f32)]) {
+    let (low, high) = head.split_at_mut(head.len() / 2);
+    for ((low, high), (cos, sin)) in low.iter_mut().zip(high).zip(turns) {
+        (*low, *high) = (*low * cos - *high * sin, *high * cos + *low * sin);
+    }
+}
+
+/// Scores to shares; what the sink takes is missing from their sum.
+#[inline(always)]
+fn softmax(scores: &mut [f32], sink: f32) {
+    let max = scores.iter().copied().fold(sink, f32::max);
+    scores.iter_mut().for_each(|score| *score = math::exp(*score - max));
+    let sum = sum_of(scores, |share| share) + math::exp(sink - max);
+    let scale = 1.0 / sum;
+    scores.iter_mut().for_each(|share| *share *= scale);
+}

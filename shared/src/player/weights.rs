@@ -1,0 +1,50 @@
+//! The tensors of a bundle on their way into packed layers.
+
+use super::kernel::{Linear, Norm};
+use super::model::ModelError;
+use crate::bundle::Tensors;
+use crate::model::config::ModelConfig;
+
+/// Tensors that are known to be exactly those that a config implies.
+pub(crate) struct Weights<'a>(&'a Tensors);
+
+impl<'a> Weights<'a> {
+    /// Checks that every tensor of `config` is there in its shape. Others are left alone.
+    pub(crate) fn check(config: &ModelConfig, tensors: &'a Tensors) -> Result<Self, ModelError> {
+        for (name, expected) in config.tensors() {
+            match tensors.get(&name) {
+                None => return Err(ModelError::Missing(name)),
+                Some(tensor) if tensor.shape() != expected => {
+                    let found = tensor.shape().to_vec();
+                    return Err(ModelError::Shape { name, expected, found });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(Self(tensors))
+    }
+
+    /// The values of tensor `name`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the config implies no such tensor.
+    pub(crate) fn values(&self, name: &str) -> Vec<f32> {
+        match self.0.get(name) {
+            Some(tensor) => tensor.to_f32(),
+            None => panic!("the config implies no tensor {name}"),
+        }
+    }
+
+    /// The linear layer `name` with a bias.
+    pub(crate) fn linear(&self, name: &str, inputs: usize) -> Linear {
+        let bias = self.values(&format!("{name}.bias"));
+        Linear::new(inputs, &self.values(&format!("{name}.weight")), &bias)
+    }
+
+    /// The layer norm `name`.
+    pub(crate) fn norm(&self, name: &str) -> Norm {
+        let part = |part| self.values(&format!("{name}.{part}"));
+        Norm { weight: part("weight"), bias: part("bias") }
+    }
+}
