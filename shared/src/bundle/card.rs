@@ -171,9 +171,9 @@ mod tests {
 
     #[test]
     fn a_long_curve_is_thinned_and_keeps_its_end() {
-        let mut training = TrainingSummary::default();
-        training.curve =
-            (1..=1000).map(|step| CurvePoint { step, ..CurvePoint::default() }).collect();
+        let points = (1..=1000).map(|step| CurvePoint { step, ..CurvePoint::default() });
+        let mut training =
+            TrainingSummary { curve: points.collect(), ..TrainingSummary::default() };
         training.thin_curve();
         assert_eq!(training.curve.len(), MAX_CURVE);
         assert_eq!(training.curve.last().map(|point| point.step), Some(1000));

@@ -4,7 +4,7 @@ use super::MAX_HEADER;
 
 /// What `bytes` are, if they are no bundle and begin like something well known.
 ///
-/// To be asked only after reading has failed.
+/// To be asked only when no header could be read.
 pub(super) fn recognize(bytes: &[u8]) -> Option<&'static str> {
     if begins_like_a_bundle(bytes) {
         return None;

@@ -29,15 +29,11 @@ impl Bundle {
     ///
     /// One [`BundleError`] per kind of damage.
     pub fn read(bytes: &[u8]) -> Result<Self, BundleError> {
-        Self::parse(bytes)
-            .map_err(|error| foreign::recognize(bytes).map_or(error, BundleError::Foreign))
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         if bytes.len() > MAX_BYTES {
             return Err(BundleError::TooLarge(bytes.len()));
         }
-        let (header, data) = container::parse(bytes)?;
+        let (header, data) = container::parse(bytes)
+            .map_err(|error| foreign::recognize(bytes).map_or(error, BundleError::Foreign))?;
         check_identity(&header.metadata)?;
         let text = |key| header.metadata.get(key).ok_or(BundleError::MissingKey(key));
 
