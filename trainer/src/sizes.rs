@@ -1,0 +1,59 @@
+//! Sizes of codec and prior that suit a corpus.
+//!
+//! Little material asks for small codebooks and a small prior: each entry must be met often enough
+//! to be learned, and a prior with room to spare learns its corpus by heart.
+
+use distill_shared::bundle::CorpusCodes;
+use distill_shared::model::config::{CodecConfig, PriorConfig};
+
+use crate::corpus::Corpus;
+
+/// Sizes of a codec for `corpus`.
+#[must_use]
+pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
+    let minutes = corpus.seconds() / 60.0;
+    let codebook_size = match minutes {
+        m if m < 3.0 => 128,
+        m if m < 15.0 => 256,
+        m if m < 60.0 => 512,
+        _ => 1024,
+    };
+    CodecConfig {
+        sample_rate: corpus.sample_rate,
+        channels: corpus.channels,
+        fft_size: 2048,
+        stft_hop: 512,
+        stride: 2,
+        width: 256,
+        encoder_blocks: 3,
+        decoder_blocks: 6,
+        kernel: 7,
+        expansion: 3,
+        latent_dim: 32,
+        quantizers: 8,
+        codebook_size,
+        gain: corpus.gain,
+    }
+}
+
+/// Sizes of a prior for `codes`, written by `codec`.
+#[must_use]
+pub fn adaptive_prior_config(codec: &CodecConfig, codes: &[CorpusCodes]) -> PriorConfig {
+    let frames: usize = codes.iter().map(|codes| codes.codes.frames()).sum();
+    let minutes = frames as f64 / codec.frame_rate() / 60.0;
+    let (hidden_size, layers, heads, depth_size) = match minutes {
+        m if m < 3.0 => (128, 3, 4, 96),
+        m if m < 15.0 => (192, 4, 4, 128),
+        m if m < 60.0 => (256, 6, 4, 128),
+        _ => (384, 8, 6, 128),
+    };
+    PriorConfig {
+        hidden_size,
+        layers,
+        heads,
+        window: 256,
+        depth_size,
+        depth_layers: 2,
+        depth_heads: 4,
+    }
+}

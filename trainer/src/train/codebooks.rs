@@ -1,0 +1,262 @@
+//! Codebooks that follow the latents without gradients.
+//!
+//! Entries are running means of the latents they were chosen for (van den Oord et al. 2017,
+//! appendix A.1, <https://arxiv.org/abs/1711.00937>), begin at the centres that k-means finds, and
+//! start afresh at a current latent when nothing chooses them any more (Dhariwal et al. 2020,
+//! "Jukebox", section 3, <https://arxiv.org/abs/2005.00341>).
+
+use distill_shared::model::config::CodecConfig;
+use distill_shared::quantizer::Codebooks;
+
+use super::draw::Draw;
+use crate::events::LevelUse;
+
+/// Share of the running means that one update keeps.
+const DECAY: f32 = 0.98;
+/// An entry used less than this share of an even one starts afresh.
+const DEAD_SHARE: f32 = 0.03;
+/// Rounds of k-means at the start.
+const ROUNDS: usize = 8;
+
+/// The codebooks while they learn.
+pub struct LearningCodebooks {
+    books: Codebooks,
+    /// Running mean of how often each entry is chosen per update, `[N * K]`.
+    counts: Vec<f32>,
+    /// Running sum of what it was chosen for, `[N * K * D]`.
+    sums: Vec<f32>,
+    /// How often each entry was chosen since the last report, `[N * K]`.
+    chosen: Vec<u32>,
+}
+
+/// What one part of a batch tells the codebooks.
+pub struct Quantized {
+    /// Latents, `[T, D]`.
+    pub latents: Vec<f32>,
+    /// Codes of the first `levels` levels, `[T, levels]`.
+    pub codes: Vec<u32>,
+    /// Levels in use.
+    pub levels: usize,
+}
+
+impl LearningCodebooks {
+    /// Places the entries by k-means among `latents`, `[T, D]`, level after level.
+    #[must_use]
+    pub fn among(config: &CodecConfig, latents: &[f32], draw: &mut Draw) -> Self {
+        let (n, k, d) = (config.quantizers, config.codebook_size, config.latent_dim);
+        let mut rest = latents.to_vec();
+        let mut entries = Vec::with_capacity(n * k * d);
+        for _ in 0..n {
+            let centres = k_means(&rest, k, d, draw);
+            let book = Codebooks::new(1, k, d, centres.clone());
+            for row in rest.chunks_exact_mut(d) {
+                let mut code = [0];
+                book.encode(row, &mut code);
+                row.iter_mut().zip(book.entry(0, code[0])).for_each(|(r, e)| *r -= e);
+            }
+            entries.extend(centres);
+        }
+        let sums = entries.clone();
+        let books = Codebooks::new(n, k, d, entries);
+        Self { books, counts: vec![1.0; n * k], sums, chosen: vec![0; n * k] }
+    }
+
+    /// The codebooks as they are.
+    #[must_use]
+    pub fn books(&self) -> &Codebooks {
+        &self.books
+    }
+
+    /// Moves the entries towards what they were chosen for in a batch. With `restart`, unused
+    /// entries move to what is left of a random latent of the batch.
+    pub fn update(&mut self, batch: &[Quantized], restart: Option<&mut Draw>) {
+        let (n, k, d) = (self.books.quantizers(), self.books.size(), self.books.dim());
+        let (mut counts, mut sums) = (vec![0.0; n * k], vec![0.0; n * k * d]);
+        let mut leftovers: Vec<Vec<f32>> = vec![Vec::new(); n];
+        for part in batch {
+            let frames =
+                part.latents.chunks_exact(d).zip(part.codes.chunks_exact(part.levels.max(1)));
+            for (latent, codes) in frames {
+                let mut rest = latent.to_vec();
+                for (level, &code) in codes.iter().enumerate() {
+                    let at = level * k + code as usize;
+                    counts[at] += 1.0;
+                    self.chosen[at] += 1;
+                    sums[at * d..][..d].iter_mut().zip(&rest).for_each(|(s, r)| *s += r);
+                    leftovers[level].extend_from_slice(&rest);
+                    let entry = self.books.entry(level, code);
+                    rest.iter_mut().zip(entry).for_each(|(r, e)| *r -= e);
+                }
+            }
+        }
+        for level in 0..n {
+            // A level that dropout left unused keeps what it knows.
+            if !leftovers[level].is_empty() {
+                let range = level * k..(level + 1) * k;
+                mix(&mut self.counts[range.clone()], &counts[range.clone()]);
+                mix(
+                    &mut self.sums[range.start * d..range.end * d],
+                    &sums[range.start * d..range.end * d],
+                );
+            }
+        }
+        if let Some(draw) = restart {
+            self.restart_unused(&leftovers, draw);
+        }
+        self.rebuild();
+    }
+
+    fn restart_unused(&mut self, leftovers: &[Vec<f32>], draw: &mut Draw) {
+        let (k, d) = (self.books.size(), self.books.dim());
+        for (level, rest) in leftovers.iter().enumerate().filter(|(_, rest)| !rest.is_empty()) {
+            let even = self.counts[level * k..(level + 1) * k].iter().sum::<f32>() / k as f32;
+            for at in level * k..(level + 1) * k {
+                if self.counts[at] < DEAD_SHARE * even {
+                    let row = draw.below(rest.len() / d);
+                    self.counts[at] = even * 0.5;
+                    let entry = &rest[row * d..(row + 1) * d];
+                    let sum = &mut self.sums[at * d..(at + 1) * d];
+                    sum.iter_mut().zip(entry).for_each(|(s, e)| *s = e * even * 0.5);
+                }
+            }
+        }
+    }
+
+    fn rebuild(&mut self) {
+        let (n, k, d) = (self.books.quantizers(), self.books.size(), self.books.dim());
+        let mut entries = self.books.entries().to_vec();
+        for (at, entry) in entries.chunks_exact_mut(d).enumerate() {
+            // An entry without weight has nothing to be the mean of: it stays.
+            if self.counts[at] > 1e-6 {
+                let sum = &self.sums[at * d..(at + 1) * d];
+                entry.iter_mut().zip(sum).for_each(|(e, s)| *e = s / self.counts[at]);
+            }
+        }
+        self.books = Codebooks::new(n, k, d, entries);
+    }
+
+    /// Use of each level since the last call.
+    pub fn take_use(&mut self) -> Vec<LevelUse> {
+        let levels = self.chosen.chunks_exact(self.books.size()).map(level_use).collect();
+        self.chosen.fill(0);
+        levels
+    }
+}
+
+/// Use of one codebook, from how often each entry was chosen.
+#[must_use]
+pub fn level_use(chosen: &[u32]) -> LevelUse {
+    let total: f64 = chosen.iter().map(|&c| f64::from(c)).sum();
+    let shares = chosen.iter().filter(|&&c| c > 0).map(|&c| f64::from(c) / total);
+    let used = chosen.iter().filter(|&&c| c > 0).count() as f64 / chosen.len() as f64;
+    LevelUse { used, perplexity: (-shares.map(|p| p * p.ln()).sum::<f64>()).exp() }
+}
+
+/// Running mean of `fresh`.
+fn mix(mean: &mut [f32], fresh: &[f32]) {
+    mean.iter_mut().zip(fresh).for_each(|(m, f)| *m = DECAY * *m + (1.0 - DECAY) * f);
+}
+
+/// Centres of `k` groups of the rows of `points`, `[T, D]`: `[K, D]` (Lloyd 1982). Begins at random
+/// rows; an empty group begins again at another.
+fn k_means(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
+    let rows = points.len() / d;
+    if rows == 0 {
+        return (0..k * d).map(|i| if i % d == 0 { 1e-3 * (i / d) as f32 } else { 0.0 }).collect();
+    }
+    let row = |draw: &mut Draw| points[draw.below(rows) * d..][..d].to_vec();
+    let mut centres: Vec<f32> = (0..k).flat_map(|_| row(draw)).collect();
+    let mut codes = vec![0; rows];
+    for _ in 0..ROUNDS {
+        Codebooks::new(1, k, d, centres.clone()).encode_all(points, 1, &mut codes);
+        let (mut counts, mut sums) = (vec![0_u32; k], vec![0.0; k * d]);
+        for (point, &code) in points.chunks_exact(d).zip(&codes) {
+            counts[code as usize] += 1;
+            sums[code as usize * d..][..d].iter_mut().zip(point).for_each(|(s, p)| *s += p);
+        }
+        for (i, centre) in centres.chunks_exact_mut(d).enumerate() {
+            if counts[i] == 0 {
+                centre.copy_from_slice(&row(draw));
+            } else {
+                let sum = &sums[i * d..(i + 1) * d];
+                centre.iter_mut().zip(sum).for_each(|(c, s)| *c = s / counts[i] as f32);
+            }
+        }
+    }
+    centres
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draw::Purpose;
+    use super::*;
+
+    fn config() -> CodecConfig {
+        CodecConfig {
+            sample_rate: 48_000,
+            channels: 1,
+            fft_size: 16,
+            stft_hop: 4,
+            stride: 2,
+            width: 8,
+            encoder_blocks: 1,
+            decoder_blocks: 1,
+            kernel: 7,
+            expansion: 2,
+            latent_dim: 2,
+            quantizers: 2,
+            codebook_size: 4,
+            gain: 1.0,
+        }
+    }
+
+    /// Points in four heaps, around (±1, ±1).
+    fn heaps() -> Vec<f32> {
+        let mut draw = Draw::new(1, Purpose::Weights, 0);
+        let mut near = |centre: f32| centre + 0.05 * (draw.uniform() as f32 - 0.5);
+        (0..64)
+            .flat_map(|i| {
+                [
+                    near(if i % 2 == 0 { 1.0 } else { -1.0 }),
+                    near(if i % 4 < 2 { 1.0 } else { -1.0 }),
+                ]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn k_means_finds_the_heaps() {
+        let points = heaps();
+        let books =
+            LearningCodebooks::among(&config(), &points, &mut Draw::new(3, Purpose::Restarts, 0));
+        let mut codes = vec![0; 2];
+        for point in points.chunks_exact(2) {
+            books.books().encode(point, &mut codes);
+            let mut error = point.to_vec();
+            for (level, &code) in codes.iter().enumerate() {
+                error.iter_mut().zip(books.books().entry(level, code)).for_each(|(e, b)| *e -= b);
+            }
+            assert!(error.iter().all(|e| e.abs() < 0.2), "{point:?} misses by {error:?}");
+        }
+    }
+
+    #[test]
+    fn an_unused_entry_starts_afresh() {
+        let points = heaps();
+        let mut books =
+            LearningCodebooks::among(&config(), &points, &mut Draw::new(3, Purpose::Restarts, 0));
+        // Everything moves far away, so that at most a few of the old entries are chosen.
+        let moved: Vec<f32> = points.iter().map(|p| p + 10.0).collect();
+        for step in 0..400 {
+            let mut codes = vec![0; moved.len()];
+            books.books().encode_all(&moved, 2, &mut codes);
+            let part = Quantized { latents: moved.clone(), codes, levels: 2 };
+            books.update(&[part], Some(&mut Draw::new(4, Purpose::Restarts, step)));
+        }
+        books.take_use();
+        let mut codes = vec![0; moved.len()];
+        books.books().encode_all(&moved, 2, &mut codes);
+        books.update(&[Quantized { latents: moved, codes, levels: 2 }], None);
+        assert!(books.take_use()[0].used > 0.9, "all entries of the first level are in use again");
+    }
+}

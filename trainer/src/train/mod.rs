@@ -1,0 +1,54 @@
+//! Training: from a corpus to the weights of codec and prior.
+//!
+//! Each update is a function of (config, corpus, seed, step) alone. A batch is cut into parts of a
+//! fixed size, whatever the number of threads, and what the parts find is added up in their order:
+//! one thread or eight, the weights end the same.
+
+pub mod codebooks;
+pub mod codec;
+mod crops;
+mod draw;
+mod init;
+pub mod loss;
+mod optimizer;
+pub mod prior;
+mod schedule;
+mod workers;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Device;
+
+pub use codec::{CodecPlan, TrainedCodec, extract_code_sequences, train_codec};
+pub use prior::{PriorPlan, TrainedPrior, train_prior};
+pub use schedule::Length;
+
+use crate::events::TrainingEvent;
+
+/// What a stage of training runs on and reports to.
+pub struct Run<'a> {
+    /// Where tensors live.
+    pub device: &'a Device,
+    /// Threads to compute with; does not change results.
+    pub threads: usize,
+    /// Once set, training ends after the current update and keeps what it has.
+    pub cancel: &'a AtomicBool,
+    /// Hears what happens.
+    pub events: &'a mut dyn FnMut(TrainingEvent),
+}
+
+impl Run<'_> {
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+/// The loss stopped being finite, and going on would not have mended it.
+#[derive(Debug, thiserror::Error)]
+#[error("the loss became {loss} at step {step}; try a lower --lr")]
+pub struct Diverged {
+    /// The loss.
+    pub loss: f64,
+    /// The update at which it happened.
+    pub step: u32,
+}

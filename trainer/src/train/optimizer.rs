@@ -1,0 +1,157 @@
+//! AdamW with moments of our own.
+
+use anyhow::{Result, ensure};
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+use distill_shared::model::weights::Weights;
+
+use super::workers::Workers;
+
+/// Decay of the mean of gradients.
+const BETA_1: f32 = 0.9;
+/// Decay of the mean of squared gradients; short memory suits short runs.
+const BETA_2: f32 = 0.99;
+/// Keeps the division finite.
+const EPSILON: f32 = 1e-8;
+/// Share of the rate by which matrices shrink at each step.
+const WEIGHT_DECAY: f32 = 0.01;
+/// Gradients are scaled down to this norm.
+const MAX_NORM: f64 = 1.0;
+
+/// AdamW (Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>), gradients clipped by
+/// their norm.
+pub(super) struct AdamW {
+    slots: Vec<Slot>,
+    step: i32,
+}
+
+/// One variable with its moments.
+struct Slot {
+    var: Var,
+    values: Vec<f32>,
+    mean: Vec<f32>,
+    square: Vec<f32>,
+    decay: f32,
+}
+
+impl AdamW {
+    /// Optimizes all variables of `weights`.
+    pub(super) fn new(weights: &Weights) -> Result<Self> {
+        let mut slots = Vec::new();
+        for (_, var) in weights.iter() {
+            let values = var.flatten_all()?.to_vec1::<f32>()?;
+            let zeros = vec![0.0; values.len()];
+            let decay = if var.rank() > 1 { WEIGHT_DECAY } else { 0.0 };
+            slots.push(Slot {
+                var: var.clone(),
+                mean: zeros.clone(),
+                square: zeros,
+                values,
+                decay,
+            });
+        }
+        Ok(Self { slots, step: 0 })
+    }
+
+    /// Moves the weights down the mean of the gradients of all parts of a batch. Returns the norm
+    /// of the gradient; where that is not finite, nothing moves.
+    pub(super) fn update(
+        &mut self,
+        parts: &[GradStore],
+        rate: f64,
+        workers: &Workers,
+    ) -> Result<f64> {
+        ensure!(!parts.is_empty(), "a batch has at least one part");
+        let slots = &self.slots;
+        let grads = workers.run(slots.len(), |i| mean_gradient(&slots[i].var, parts))?;
+        let squares =
+            grads.iter().map(|g| g.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>());
+        let norm = squares.sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        self.step += 1;
+        let update = Update::new(self.step, rate, (MAX_NORM / norm.max(1e-12)).min(1.0));
+        for (slot, grad) in self.slots.iter_mut().zip(&grads) {
+            update.apply(slot, grad);
+            let values =
+                Tensor::from_vec(slot.values.clone(), slot.var.shape(), slot.var.device())?;
+            slot.var.set(&values)?;
+        }
+        Ok(norm)
+    }
+}
+
+/// Mean over the parts of the gradient of `var`, in the order of the parts.
+fn mean_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f32>> {
+    let mut sum = vec![0.0; var.elem_count()];
+    for grad in parts.iter().filter_map(|store| store.get(var)) {
+        let grad = grad.flatten_all()?.to_vec1::<f32>()?;
+        sum.iter_mut().zip(grad).for_each(|(sum, g)| *sum += g);
+    }
+    let share = 1.0 / parts.len() as f32;
+    sum.iter_mut().for_each(|sum| *sum *= share);
+    Ok(sum)
+}
+
+/// The numbers that one update has in common for all variables.
+struct Update {
+    rate: f32,
+    /// Scale of the gradient.
+    clip: f32,
+    /// Corrections for moments that began at zero.
+    mean_scale: f32,
+    square_scale: f32,
+}
+
+impl Update {
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    fn new(step: i32, rate: f64, clip: f64) -> Self {
+        Self {
+            rate: rate as f32,
+            clip: clip as f32,
+            mean_scale: 1.0 / (1.0 - BETA_1.powi(step)),
+            square_scale: 1.0 / (1.0 - BETA_2.powi(step)),
+        }
+    }
+
+    fn apply(&self, slot: &mut Slot, grad: &[f32]) {
+        let shrink = 1.0 - self.rate * slot.decay;
+        let moments = slot.mean.iter_mut().zip(&mut slot.square);
+        pulp::Arch::new().dispatch(|| {
+            for ((value, (mean, square)), grad) in slot.values.iter_mut().zip(moments).zip(grad) {
+                let grad = grad * self.clip;
+                *mean = BETA_1 * *mean + (1.0 - BETA_1) * grad;
+                *square = BETA_2 * *square + (1.0 - BETA_2) * grad * grad;
+                let step =
+                    *mean * self.mean_scale / ((*square * self.square_scale).sqrt() + EPSILON);
+                *value = *value * shrink - self.rate * step;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn it_finds_the_bottom_of_a_bowl() -> Result<()> {
+        let mut weights = Weights::default();
+        weights.insert("x", Tensor::new(&[3.0_f32, -2.0], &Device::Cpu)?)?;
+        let mut optimizer = AdamW::new(&weights)?;
+        let workers = Workers::new(1)?;
+        let goal = Tensor::new(&[1.0_f32, 0.5], &Device::Cpu)?;
+        for _ in 0..400 {
+            let (_, x) = weights.iter().next().expect("there is one");
+            let loss = (x.as_tensor() - &goal)?.sqr()?.sum_all()?;
+            optimizer.update(&[loss.backward()?], 0.02, &workers)?;
+        }
+        let (_, x) = weights.iter().next().expect("there is one");
+        let error = (x.as_tensor() - &goal)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(error < 0.05, "off by {error}");
+        Ok(())
+    }
+}

@@ -1,0 +1,355 @@
+//! Training the prior on the codes of a corpus.
+//!
+//! What it reads is a stream: a recording from its start token or from somewhere inside, then
+//! another recording, and so on. So it learns how sounds begin, how they go on, and that after the
+//! end of one there comes another; a take never ends.
+
+use anyhow::{Context, Result, ensure};
+use candle_core::backprop::GradStore;
+use candle_core::{D, Device, Tensor};
+use candle_nn::ops::log_softmax;
+use distill_shared::bundle::{CorpusCodes, Tensors};
+use distill_shared::codes::Codes;
+use distill_shared::model::config::{CodecConfig, PriorConfig};
+use distill_shared::model::prior::CodePrior;
+use distill_shared::model::weights::Weights;
+
+use super::draw::{Draw, Purpose};
+use super::init::initial_weights;
+use super::optimizer::AdamW;
+use super::schedule::{Length, Schedule};
+use super::workers::Workers;
+use super::{Diverged, Run};
+use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
+
+/// Frames of a piece of stream.
+const PIECE_FRAMES: usize = 160;
+/// Pieces that one thread takes at a time.
+const PART: usize = 2;
+/// Share of pieces that begin where a recording begins.
+const START_SHARE: f64 = 0.3;
+/// Share of the input codes that are replaced at random: what is learned must not hang on every
+/// single code, since sampling will not repeat the corpus exactly.
+const CORRUPTION: f64 = 0.06;
+/// One in so many frames trains the depth transformer; it costs as much as the temporal one.
+const DEPTH_STRIDE: usize = 2;
+/// Updates over which the learning rate rises.
+const WARM_UP_STEPS: u32 = 30;
+/// Measurements on held-out recordings in the course of training.
+const MEASUREMENTS: u32 = 16;
+/// Measurements without a new best after which training ends early.
+const PATIENCE: u32 = 5;
+/// Pieces of held-out recordings to measure on, at most.
+const HELD_PIECES: usize = 24;
+
+/// How to train a prior.
+#[derive(Debug, Clone)]
+pub struct PriorPlan {
+    /// Its sizes.
+    pub config: PriorConfig,
+    /// How long.
+    pub length: Length,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Pieces of stream per update.
+    pub batch: usize,
+    /// Decides initial weights, pieces and everything else that is drawn.
+    pub seed: u64,
+}
+
+impl PriorPlan {
+    /// Updates after which about as many frames were read as the training part of `codes` holds.
+    #[must_use]
+    pub fn steps_per_epoch(&self, codes: &[CorpusCodes]) -> u32 {
+        let train = codes.iter().filter(|c| !c.held_out);
+        let frames: usize = train.map(|c| c.codes.frames()).sum();
+        u32::try_from(frames.div_ceil(PIECE_FRAMES * self.batch.max(1))).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// A trained prior.
+#[derive(Debug, Clone)]
+pub struct TrainedPrior {
+    /// Its sizes.
+    pub config: PriorConfig,
+    /// Its weights, `prior.*`, the best on held-out recordings.
+    pub tensors: Tensors,
+    /// How it went.
+    pub complete: PriorTrainingComplete,
+}
+
+/// Trains a prior on those of `codes` that are not held out.
+///
+/// # Errors
+///
+/// Fails with [`Diverged`] if the loss stops being finite, or if there is nothing to train on.
+pub fn train_prior(
+    codec: &CodecConfig,
+    codes: &[CorpusCodes],
+    plan: &PriorPlan,
+    run: &mut Run,
+) -> Result<TrainedPrior> {
+    let mut training = Training::new(codec, codes, plan, run.device, run.threads)?;
+    while !training.schedule.is_over() && !training.is_past_its_best() && !run.cancelled() {
+        let metrics = training.step()?;
+        (run.events)(TrainingEvent::PriorStep(metrics));
+        if training.is_time_to_measure() {
+            let metrics = training.measure()?;
+            (run.events)(TrainingEvent::PriorEpoch(metrics));
+        }
+    }
+    let trained = training.finish(run.cancelled())?;
+    (run.events)(TrainingEvent::PriorComplete(trained.complete.clone()));
+    Ok(trained)
+}
+
+/// A piece of stream.
+struct Piece {
+    /// What the prior reads before each frame; `None` for the start of a take.
+    before: Option<Vec<u32>>,
+    /// The frames to predict, `[T, N]`.
+    codes: Codes,
+}
+
+/// Everything that changes while a prior trains.
+struct Training<'a> {
+    plan: &'a PriorPlan,
+    codec: &'a CodecConfig,
+    device: &'a Device,
+    workers: Workers,
+    train: Vec<&'a Codes>,
+    held: Vec<Piece>,
+    weights: Weights,
+    prior: CodePrior,
+    optimizer: AdamW,
+    schedule: Schedule,
+    best: Option<(f64, Tensors)>,
+    since_best: u32,
+    /// Sum and number of the training losses since the last measurement.
+    recent: (f64, u32),
+}
+
+impl<'a> Training<'a> {
+    fn new(
+        codec: &'a CodecConfig,
+        codes: &'a [CorpusCodes],
+        plan: &'a PriorPlan,
+        device: &'a Device,
+        threads: usize,
+    ) -> Result<Self> {
+        let train: Vec<_> = codes
+            .iter()
+            .filter(|c| !c.held_out && c.codes.frames() > 0)
+            .map(|c| &c.codes)
+            .collect();
+        ensure!(!train.is_empty(), "there are no codes to train a prior on");
+        let held = codes.iter().filter(|c| c.held_out && c.codes.frames() > 0).map(|c| &c.codes);
+        let weights = initial_weights(&plan.config.tensors(codec), plan.seed, device)?;
+        Ok(Self {
+            held: held_pieces(held),
+            train,
+            prior: CodePrior::new(&plan.config, codec, &weights)?,
+            optimizer: AdamW::new(&weights)?,
+            weights,
+            schedule: Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS),
+            workers: Workers::new(threads)?,
+            best: None,
+            since_best: 0,
+            recent: (0.0, 0),
+            plan,
+            codec,
+            device,
+        })
+    }
+
+    fn step(&mut self) -> Result<PriorStepMetrics> {
+        let step = self.schedule.step();
+        let parts = self.plan.batch.div_ceil(PART);
+        let results = self.workers.run(parts, |part| self.part(step, part))?;
+        let loss = results.iter().map(|(_, loss)| loss).sum::<f64>() / results.len() as f64;
+        let grads: Vec<_> = results.into_iter().map(|(grads, _)| grads).collect();
+        let norm = self.optimizer.update(&grads, self.schedule.rate(), &self.workers)?;
+        if !(norm.is_finite() && loss.is_finite()) {
+            return Err(Diverged { loss, step }.into());
+        }
+        self.recent = (self.recent.0 + loss, self.recent.1 + 1);
+        self.schedule.advance();
+        Ok(PriorStepMetrics { progress: self.schedule.progress(), loss })
+    }
+
+    /// Gradients and mean cross-entropy per code of one part of the batch of `step`.
+    fn part(&self, step: u32, part: usize) -> Result<(GradStore, f64)> {
+        let first = part * PART;
+        let items = first..self.plan.batch.min(first + PART);
+        let key =
+            |i: usize| step.wrapping_mul(0x1_0001).wrapping_add(u32::try_from(i).unwrap_or(0));
+        let pieces: Vec<Piece> = items
+            .clone()
+            .map(|i| self.piece(&mut Draw::new(self.plan.seed, Purpose::Crops, key(i))))
+            .collect();
+        let mut draw = Draw::new(self.plan.seed, Purpose::Corruption, key(first));
+        let inputs = self.inputs(&pieces, Some(&mut draw))?;
+        let hidden = self.prior.hidden(&inputs)?;
+
+        let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
+        let rows: Vec<u32> = (0..u32::try_from(pieces.len() * PIECE_FRAMES)?)
+            .step_by(DEPTH_STRIDE)
+            .map(|row| row + u32::try_from(draw.below(DEPTH_STRIDE)).unwrap_or(0))
+            .collect();
+        let hidden = hidden.reshape((pieces.len() * PIECE_FRAMES, ()))?;
+        let hidden = hidden.index_select(&Tensor::new(rows.as_slice(), self.device)?, 0)?;
+        let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
+        let codes: Vec<u32> = rows.iter().flat_map(|&row| all[row as usize]).copied().collect();
+        let losses = self.cross_entropy(&hidden, &codes)?;
+        let loss = losses.mean_all()?;
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        Ok((loss.backward()?, value))
+    }
+
+    /// A random piece of stream.
+    fn piece(&self, draw: &mut Draw) -> Piece {
+        let total: usize = self.train.iter().map(|codes| codes.frames()).sum();
+        let pick = |draw: &mut Draw| {
+            // Half by length, half by number, so that neither long nor many files drown the rest.
+            if draw.uniform() < 0.5 {
+                return draw.below(self.train.len());
+            }
+            let mut at = draw.below(total);
+            let found = self.train.iter().position(|codes| {
+                let inside = at < codes.frames();
+                at = at.wrapping_sub(codes.frames());
+                inside
+            });
+            found.unwrap_or(0)
+        };
+        let mut recording = self.train[pick(draw)];
+        let start = draw.uniform() < START_SHARE;
+        let mut at = if start { 0 } else { draw.below(recording.frames()) };
+        let before = (at > 0).then(|| recording.frame(at - 1).to_vec());
+        let mut codes = Codes::new(self.codec.quantizers);
+        while codes.frames() < PIECE_FRAMES {
+            if at == recording.frames() {
+                recording = self.train[pick(draw)];
+                at = 0;
+            }
+            codes.push(recording.frame(at));
+            at += 1;
+        }
+        Piece { before, codes }
+    }
+
+    /// What the prior reads before each frame of `pieces` of one length: `[B, T, H]`.
+    fn inputs(&self, pieces: &[Piece], mut corrupt: Option<&mut Draw>) -> Result<Tensor> {
+        let mut rows = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let mut codes = piece.before.clone().unwrap_or_default();
+            let read = piece.codes.frames() - 1;
+            codes.extend(frames(&piece.codes).take(read).flatten());
+            if let Some(draw) = &mut corrupt {
+                for code in &mut codes {
+                    if draw.uniform() < CORRUPTION {
+                        *code = u32::try_from(draw.below(self.codec.codebook_size))?;
+                    }
+                }
+            }
+            let row = match (codes.is_empty(), piece.before.is_some()) {
+                (true, _) => self.prior.start()?,
+                (false, true) => self.prior.embed(&codes)?,
+                (false, false) => {
+                    Tensor::cat(&[self.prior.start()?, self.prior.embed(&codes)?], 0)?
+                }
+            };
+            rows.push(row);
+        }
+        Ok(Tensor::stack(&rows, 0)?)
+    }
+
+    /// Mean cross-entropy of each level, `[N]`, over `M` frames: what is known of them, `[M, H]`,
+    /// and their codes, `[M, N]`.
+    fn cross_entropy(&self, hidden: &Tensor, codes: &[u32]) -> Result<Tensor> {
+        let n = self.codec.quantizers;
+        let logits = self.prior.logits(hidden, codes)?; // [N, M, K]
+        let by_level: Vec<u32> =
+            (0..n).flat_map(|level| codes.iter().skip(level).step_by(n)).copied().collect();
+        let targets = Tensor::from_vec(by_level, (n, codes.len() / n, 1), self.device)?;
+        let likelihoods = log_softmax(&logits, D::Minus1)?.gather(&targets, D::Minus1)?;
+        Ok(likelihoods.squeeze(2)?.mean(1)?.neg()?)
+    }
+
+    fn is_time_to_measure(&self) -> bool {
+        let (step, steps) = (self.schedule.step(), self.schedule.steps());
+        let every = (steps / MEASUREMENTS).max(1);
+        steps > 0 && (step.is_multiple_of(every) || step == steps)
+    }
+
+    fn is_past_its_best(&self) -> bool {
+        self.since_best >= PATIENCE
+    }
+
+    /// Measures the prior on held-out recordings, and keeps it if it is the best.
+    fn measure(&mut self) -> Result<PriorEpochMetrics> {
+        let measured = self.workers.run(self.held.len(), |i| {
+            let piece = &self.held[i];
+            let hidden = self.prior.hidden(&self.inputs(std::slice::from_ref(piece), None)?)?;
+            let losses =
+                self.cross_entropy(&hidden.squeeze(0)?.detach(), piece.codes.as_slice())?;
+            let losses = losses.to_vec1::<f32>()?;
+            Ok((losses, piece.codes.frames()))
+        })?;
+        let total: usize = measured.iter().map(|(_, frames)| frames).sum();
+        let mut levels = vec![0.0; self.codec.quantizers];
+        for (losses, frames) in &measured {
+            let share = *frames as f64 / total as f64;
+            levels.iter_mut().zip(losses).for_each(|(sum, l)| *sum += share * f64::from(*l));
+        }
+        let validation_loss = levels.iter().sum::<f64>() / levels.len() as f64;
+        let best = self.best.as_ref().is_none_or(|(loss, _)| validation_loss < *loss);
+        if best {
+            self.best = Some((validation_loss, self.weights.to_tensors()?));
+        }
+        self.since_best = if best { 0 } else { self.since_best + 1 };
+        let (sum, count) = std::mem::take(&mut self.recent);
+        Ok(PriorEpochMetrics {
+            progress: self.schedule.progress(),
+            train_loss: sum / f64::from(count.max(1)),
+            validation_loss,
+            perplexity: levels.iter().map(|loss| loss.exp()).collect(),
+            best,
+        })
+    }
+
+    fn finish(mut self, cancelled: bool) -> Result<TrainedPrior> {
+        if self.best.is_none() {
+            self.measure()?;
+        }
+        let (best_validation_loss, tensors) = self.best.take().context("nothing was measured")?;
+        let complete = PriorTrainingComplete {
+            steps: self.schedule.step(),
+            elapsed_s: self.schedule.elapsed_s(),
+            best_validation_loss,
+            cancelled,
+        };
+        Ok(TrainedPrior { config: self.plan.config.clone(), tensors, complete })
+    }
+}
+
+/// The frames of a recording.
+fn frames(codes: &Codes) -> impl Iterator<Item = &[u32]> {
+    codes.as_slice().chunks_exact(codes.quantizers())
+}
+
+/// Held-out recordings from their beginnings, cut into pieces, spread evenly if there are many.
+fn held_pieces<'a>(held: impl Iterator<Item = &'a Codes>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for recording in held {
+        for start in (0..recording.frames()).step_by(PIECE_FRAMES) {
+            let end = recording.frames().min(start + PIECE_FRAMES);
+            let mut codes = Codes::new(recording.quantizers());
+            (start..end).for_each(|t| codes.push(recording.frame(t)));
+            let before = (start > 0).then(|| recording.frame(start - 1).to_vec());
+            pieces.push(Piece { before, codes });
+        }
+    }
+    let stride = pieces.len().div_ceil(HELD_PIECES).max(1);
+    pieces.into_iter().step_by(stride).collect()
+}
