@@ -4,10 +4,18 @@
 //! The program `distill` ([`cli`]) is a thin shell around these modules.
 
 pub mod audio;
+pub mod budget;
+pub mod cli;
 pub mod corpus;
+pub mod date;
+pub mod device;
 pub mod events;
-
-/// The musician stopped the run.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped")]
-pub struct Cancelled;
+pub mod listeners;
+pub mod log;
+pub mod pipeline;
+pub mod progress;
+pub mod render;
+pub mod settings;
+pub mod sizes;
+pub mod stop;
+pub mod train;

@@ -1,2 +1,7 @@
-//! Trains.
-fn main() {}
+//! The program `distill`: trains a codec and a prior on a folder of recordings, and plays them.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    distill_trainer::cli::main()
+}

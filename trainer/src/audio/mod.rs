@@ -1,4 +1,5 @@
 //! Sound files: reading any, resampling, writing.
 
 pub mod decode;
+pub mod export;
 pub mod resample;

@@ -73,7 +73,7 @@ fn walk(
 
 /// Why a file is not opened, going by its ending.
 fn unknown_format(path: &Path) -> Option<String> {
-    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     (!ENDINGS.contains(&ending.as_str())).then(|| match ending.as_str() {
         "opus" | "wma" | "ac3" | "ape" | "wv" => {
             format!("{ending} files are not supported; convert it to FLAC or WAV")
@@ -127,6 +127,7 @@ mod tests {
     fn what_is_no_sound_file_is_told_by_its_ending() {
         let problem = |name| unknown_format(Path::new(name));
         assert_eq!(problem("x.WAV"), None);
+        assert!(problem("LICENCE").unwrap().contains("not a sound file"));
         assert!(problem("notes.txt").unwrap().contains("not a sound file"));
         assert!(problem("voice.opus").unwrap().contains("convert"));
     }

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
+use distill_shared::model::config::CodecConfig;
 
 pub use survey::{Survey, survey};
 pub use verdict::{Outcome, Verdict};
@@ -105,6 +106,23 @@ impl Corpus {
         Self { recordings, channels, sample_rate: SAMPLE_RATE, gain }
     }
 
+    /// The corpus as a codec hears it that was trained on another: with its channels, at its gain.
+    /// Stereo is mixed down for a mono codec.
+    #[must_use]
+    pub fn as_heard_by(mut self, codec: &CodecConfig) -> Self {
+        for recording in &mut self.recordings {
+            let audio = &mut recording.audio;
+            if codec.channels < audio.len() {
+                let mean = |(left, right): (&f32, &f32)| 0.5 * (left + right);
+                *audio = vec![audio[0].iter().zip(&audio[1]).map(mean).collect()];
+            }
+            audio.resize(codec.channels, audio[0].clone());
+        }
+        self.channels = codec.channels;
+        self.gain = codec.gain;
+        self
+    }
+
     /// Length of all recordings in seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -124,7 +142,8 @@ impl Corpus {
 }
 
 /// Says that nothing in `folder` can be used, and why.
-fn nothing_usable(folder: &Path, verdicts: &[Verdict]) -> String {
+#[must_use]
+pub fn nothing_usable(folder: &Path, verdicts: &[Verdict]) -> String {
     let folder = folder.display();
     if verdicts.is_empty() {
         return format!(

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::files::{self, SoundFile};
 use super::{OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Verdict};
-use crate::Cancelled;
 use crate::audio::decode::{Decoded, decode};
 use crate::audio::resample::resample;
+use crate::stop::Cancelled;
 
 /// What was found in a folder.
 #[derive(Debug)]

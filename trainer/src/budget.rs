@@ -1,0 +1,67 @@
+//! How a run's time is divided among its stages.
+
+use std::time::{Duration, Instant};
+
+/// Share of the training time that the codec gets; the prior gets what is left.
+const CODEC_SHARE: f64 = 0.7;
+/// Seconds kept back for the preview and for writing the bundle.
+const TAIL_S: f64 = 3.0;
+/// Seconds that a stage gets however late it is: less would leave it untrained.
+const LEAST_S: f64 = 2.0;
+
+/// The time that a run may take, from its start to the written bundle.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    start: Instant,
+    total: Duration,
+}
+
+impl Budget {
+    /// A budget of `total` that began to run at `start`.
+    #[must_use]
+    pub fn new(start: Instant, total: Duration) -> Self {
+        Self { start, total }
+    }
+
+    /// Seconds for the codec. If a prior is to follow, time is left for it and for reading the
+    /// corpus with the codec.
+    #[must_use]
+    pub fn codec_seconds(&self, prior_follows: bool) -> f64 {
+        let share = if prior_follows { CODEC_SHARE } else { 1.0 };
+        (share * self.remaining_s()).max(LEAST_S)
+    }
+
+    /// Seconds for the prior.
+    #[must_use]
+    pub fn prior_seconds(&self) -> f64 {
+        self.remaining_s().max(LEAST_S)
+    }
+
+    /// Seconds that are left to train in.
+    fn remaining_s(&self) -> f64 {
+        self.total.as_secs_f64() - self.start.elapsed().as_secs_f64() - TAIL_S
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_counts_from_the_start_of_the_run() {
+        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        let Some(earlier) = Instant::now().checked_sub(minutes(4)) else { return };
+        let budget = Budget::new(earlier, minutes(10));
+        let left = 6.0 * 60.0 - TAIL_S;
+        assert!((budget.prior_seconds() - left).abs() < 1.0);
+        assert!((budget.codec_seconds(false) - left).abs() < 1.0);
+        assert!((budget.codec_seconds(true) - CODEC_SHARE * left).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_budget_that_is_spent_leaves_the_least() {
+        let budget = Budget::new(Instant::now(), Duration::from_secs(1));
+        assert_eq!(budget.codec_seconds(true), LEAST_S);
+        assert_eq!(budget.prior_seconds(), LEAST_S);
+    }
+}

@@ -1,0 +1,91 @@
+//! Exit codes: what a script learns without reading.
+
+use std::io;
+use std::process::ExitCode;
+
+use distill_shared::bundle::{SaveError, WriteError};
+
+use crate::stop::{Cancelled, Usage};
+use crate::train::Diverged;
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Everything was done.
+    Done,
+    /// It was stopped; what there was by then is saved.
+    Stopped,
+}
+
+impl Ending {
+    pub(super) fn code(self) -> ExitCode {
+        match self {
+            Self::Done => ExitCode::SUCCESS,
+            Self::Stopped => ExitCode::from(STOPPED),
+        }
+    }
+}
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+/// Exit code of a command that was stopped.
+pub(super) const STOPPED: u8 = 3;
+const DIVERGED: u8 = 4;
+const DISK_FULL: u8 = 5;
+
+/// The exit code for a failure.
+pub(super) fn code_of(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(number_of(error))
+}
+
+fn number_of(error: &anyhow::Error) -> u8 {
+    if error.is::<Usage>() {
+        USAGE
+    } else if error.is::<Cancelled>() {
+        STOPPED
+    } else if error.is::<Diverged>() {
+        DIVERGED
+    } else if error.chain().any(is_disk_full) {
+        DISK_FULL
+    } else {
+        FAILED
+    }
+}
+
+/// Whether a link in a chain of errors says that the disk is full.
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let of_write = |error: &WriteError| Some(error.error.kind());
+    let kind = error
+        .downcast_ref::<io::Error>()
+        .map(io::Error::kind)
+        .or_else(|| error.downcast_ref::<WriteError>().and_then(of_write))
+        .or_else(|| match error.downcast_ref::<SaveError>() {
+            Some(SaveError::Write(error)) => of_write(error),
+            _ => None,
+        });
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_failure_has_its_code() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let write = || WriteError { path: PathBuf::from("x"), error: full() };
+        let failure =
+            |error: anyhow::Error| number_of(&Err::<(), _>(error).context("so").unwrap_err());
+        assert_eq!(failure(anyhow::anyhow!("no")), FAILED);
+        assert_eq!(failure(Usage("no".to_owned()).into()), USAGE);
+        assert_eq!(failure(Cancelled.into()), STOPPED);
+        assert_eq!(failure(Diverged { loss: f64::NAN, step: 7 }.into()), DIVERGED);
+        assert_eq!(failure(full().into()), DISK_FULL);
+        assert_eq!(failure(write().into()), DISK_FULL);
+        assert_eq!(failure(SaveError::Write(write()).into()), DISK_FULL);
+    }
+}

@@ -1,0 +1,169 @@
+//! `distill generate`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use distill_shared::bundle::Bundle;
+use distill_shared::player::{Model, Sampling, TakeKey};
+use serde::Serialize;
+use serde_json::json;
+
+use super::duration;
+use super::exit::Ending;
+use super::output::{print, print_json};
+use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+use crate::progress::Display;
+use crate::render::render_at;
+use crate::stop::Usage;
+
+/// Makes new sound with a bundle, as the instrument does
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// The bundle
+    bundle: PathBuf,
+    /// File to write; with --count, a number is added to its name. The bundle's name if not given
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Length of each take in seconds, or as 1m30s
+    #[arg(long, value_name = "TIME", default_value = "10", value_parser = duration::seconds)]
+    duration: Duration,
+    /// Seed: the same seed and settings make the same sound
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Number of takes, each different, each in its own file
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    count: u32,
+    /// How far it strays from the most likely: 0 is not at all, 1 is as it was learnt
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    temperature: f32,
+    /// Choose among this many likeliest codes; 0 is all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    top_k: u32,
+    /// Choose among the likeliest codes that make up this share of the probability
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    top_p: f32,
+    /// Sample rate of the file in Hz
+    #[arg(long, value_name = "HZ", default_value_t = 48_000,
+        value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
+    rate: u32,
+    /// Format of the file; by the ending of --output, or WAV
+    #[arg(long)]
+    format: Option<FileFormat>,
+    /// How samples are stored
+    #[arg(long, default_value = "24")]
+    bit_depth: BitDepth,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One file that was made.
+#[derive(Debug, Serialize)]
+struct Made {
+    path: PathBuf,
+    /// Key of the take.
+    take: u64,
+    seed: u64,
+    samples: usize,
+    channels: usize,
+    rate: u32,
+}
+
+impl GenerateArgs {
+    pub(super) fn run(self) -> Result<Ending> {
+        let format = self.export_format()?;
+        let sampling = self.sampling()?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let model = Model::new(bundle.config(), bundle.tensors(), bundle.digest())
+            .with_context(|| format!("cannot play {}", self.bundle.display()))?;
+        let model = Arc::new(model);
+
+        let mut display = Display::new();
+        let bar = display.count("takes");
+        bar.set_length(u64::from(self.count));
+        let mut made = Vec::new();
+        for number in 0..self.count {
+            let key = TakeKey { seed: self.seed, take: u64::from(number) };
+            made.push(self.make(&model, key, &sampling, format)?);
+            bar.inc(1);
+        }
+        display.finish();
+        if self.json {
+            print_json(&json!({ "bundle": self.bundle, "digest": model.digest(), "files": made }))?;
+        } else {
+            let paths: Vec<String> =
+                made.iter().map(|one| one.path.display().to_string()).collect();
+            print(&paths.join("\n"))?;
+        }
+        Ok(Ending::Done)
+    }
+
+    /// Makes one file.
+    fn make(
+        &self,
+        model: &Arc<Model>,
+        key: TakeKey,
+        sampling: &Sampling,
+        format: ExportFormat,
+    ) -> Result<Made> {
+        let samples = usize::try_from(
+            (self.duration.as_nanos() * u128::from(self.rate) + 500_000_000) / 1_000_000_000,
+        )?;
+        let audio = render_at(self.rate, model, key, sampling, samples)
+            .with_context(|| format!("cannot generate from {}", self.bundle.display()))?;
+        let path = self.path(key.take, format.format);
+        write_audio(&path, &audio, format)?;
+        let TakeKey { seed, take } = key;
+        Ok(Made { path, take, seed, samples, channels: audio.len(), rate: self.rate })
+    }
+
+    /// Where a take is written.
+    fn path(&self, take: u64, format: FileFormat) -> PathBuf {
+        let base = self.output.clone().unwrap_or_else(|| {
+            let name = self.bundle.file_stem().unwrap_or_default();
+            Path::new(name).with_added_extension(format.ending())
+        });
+        if self.count == 1 {
+            return base;
+        }
+        let mut name = base.file_stem().unwrap_or_default().to_owned();
+        name.push(format!("-{}", take + 1));
+        let ending = base.extension().unwrap_or(format.ending().as_ref());
+        base.with_file_name(Path::new(&name).with_added_extension(ending))
+    }
+
+    /// The format to write: what is asked for, else what the name of the file says.
+    fn export_format(&self) -> Result<ExportFormat> {
+        let ending = self.output.as_deref().and_then(Path::extension);
+        let by_name = ending.map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        let format = match (self.format, by_name.as_deref()) {
+            (Some(format), _) => format,
+            (None, None | Some("wav" | "wave")) => FileFormat::Wav,
+            (None, Some("flac")) => FileFormat::Flac,
+            (None, Some(other)) => {
+                let message = format!("cannot write .{other} files; name a .wav or .flac file");
+                return Err(Usage(message).into());
+            }
+        };
+        if format == FileFormat::Flac && self.bit_depth == BitDepth::Float32 {
+            let message = "FLAC holds integers; use --bit-depth 16 or 24, or --format wav";
+            return Err(Usage(message.to_owned()).into());
+        }
+        Ok(ExportFormat { format, bit_depth: self.bit_depth, rate: self.rate })
+    }
+
+    fn sampling(&self) -> Result<Sampling> {
+        let Self { temperature, top_k, top_p, .. } = *self;
+        if !(0.0..=10.0).contains(&temperature) {
+            return Err(Usage(format!("--temperature is {temperature}, outside 0 to 10")).into());
+        }
+        if !(0.0..=1.0).contains(&top_p) {
+            return Err(Usage(format!("--top-p is {top_p}, outside 0 to 1")).into());
+        }
+        Ok(Sampling { temperature, top_k, top_p })
+    }
+}

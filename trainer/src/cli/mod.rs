@@ -1,0 +1,82 @@
+//! The command line: one file per command.
+//!
+//! stdout gets the result and nothing else; everything told on the way goes to stderr.
+
+mod check;
+mod devices;
+mod duration;
+mod exit;
+mod generate;
+mod inspect;
+mod interrupt;
+mod output;
+mod result;
+mod run;
+mod train;
+mod train_prior;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use exit::Ending;
+
+/// Learns the sound of a folder of recordings, and makes new sound in its voice
+#[derive(Debug, Parser)]
+#[command(name = "distill", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::CheckArgs),
+    Train(Box<train::TrainArgs>),
+    TrainPrior(Box<train_prior::TrainPriorArgs>),
+    Generate(generate::GenerateArgs),
+    Inspect(inspect::InspectArgs),
+    Devices(devices::DevicesArgs),
+}
+
+impl Command {
+    fn run(self) -> Result<Ending> {
+        match self {
+            Self::Check(args) => args.run(),
+            Self::Train(args) => args.run(),
+            Self::TrainPrior(args) => args.run(),
+            Self::Generate(args) => args.run(),
+            Self::Inspect(args) => args.run(),
+            Self::Devices(args) => args.run(),
+        }
+    }
+}
+
+/// Runs the command that the arguments of this process ask for.
+///
+/// The exit code is 0 when it is done, 1 if it failed, 2 for a wrong command line, 3 if it was
+/// stopped (what could be saved is saved), 4 if training diverged and 5 if the disk is full.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(ending) => ending.code(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit::code_of(&error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,199 @@
+//! `distill train`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use distill_shared::bundle::{Bundle, Card, CorpusCodes};
+use distill_shared::model::config::ModelConfig;
+
+use super::duration;
+use super::exit::Ending;
+use super::result::report;
+use super::run::RunArgs;
+use super::train_prior::{PriorSource, replace_prior};
+use crate::budget::Budget;
+use crate::date;
+use crate::pipeline::{Session, Trained, summary_of, with_preview};
+use crate::settings::{CodecOverrides, PriorOverrides};
+use crate::stop::Usage;
+use crate::train::{Diverged, Length};
+
+/// The budget if neither a time nor numbers of steps are given.
+const DEFAULT_BUDGET: Duration = Duration::from_secs(600);
+
+/// Learns a folder of recordings: writes a bundle that the instrument plays
+#[derive(Debug, Args)]
+pub(super) struct TrainArgs {
+    /// Folder of recordings (WAV, AIFF, FLAC, MP3, OGG, M4A); the folders in it are searched too
+    folder: PathBuf,
+    /// Bundle to write; the folder's name with .distill if not given
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Time for the whole run, such as 90s, 10m or 1h30m; 10m if no steps are given either
+    #[arg(long, value_name = "TIME", value_parser = duration::budget)]
+    budget: Option<Duration>,
+    /// What to train; `prior` needs the bundle to exist and replaces its prior
+    #[arg(long, default_value = "all")]
+    stage: Stage,
+    /// Steps of the codec, whatever time they take
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    codec_steps: Option<u32>,
+    /// Steps of the prior, whatever time they take
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    prior_steps: Option<u32>,
+    /// What to call it; the output's name if not given
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Leave the recordings, as codes, out of the bundle; it then takes the folder to train
+    /// another prior
+    #[arg(long)]
+    no_corpus_codes: bool,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    codec: CodecOverrides,
+    #[command(flatten)]
+    prior: PriorOverrides,
+}
+
+/// What to train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    Codec,
+    Prior,
+    All,
+}
+
+impl TrainArgs {
+    pub(super) fn run(self) -> Result<Ending> {
+        let start = Instant::now();
+        let output = self.output()?;
+        let lengths = self.lengths(start);
+        let mut session = self.run.session()?;
+        let bundle = if self.stage == Stage::Prior {
+            let source = PriorSource {
+                bundle: &output,
+                folder: Some(&self.folder),
+                overrides: &self.prior,
+                keep_codes: !self.no_corpus_codes,
+            };
+            replace_prior(&mut session, &source, &|_| lengths.prior())?
+        } else {
+            self.train(&mut session, &lengths, &output)?
+        };
+        report(&output, &bundle, &session, self.run.json)
+    }
+
+    /// Trains the codec and, if that is asked for, the prior, and writes the bundle.
+    fn train(&self, session: &mut Session, lengths: &Lengths, output: &Path) -> Result<Bundle> {
+        let corpus = session.open_corpus(&self.folder)?;
+        let settings = self.codec.settings(&corpus)?;
+        let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
+        let codes = session.read_codes(&corpus, &codec.config, &codec.weights)?;
+        let card = Card {
+            name: self.name.clone().unwrap_or_else(|| stem(output)),
+            created: date::now(),
+            software: concat!("distill ", env!("CARGO_PKG_VERSION")).to_owned(),
+            corpus: summary_of(&corpus),
+            codec: codec.metadata,
+            ..Card::default()
+        };
+        let Trained { config, weights, .. } = codec;
+        let model = ModelConfig { codec: config, prior: None };
+        let mut bundle = Bundle::new(model, card, weights).context("cannot bundle the codec")?;
+        if !self.no_corpus_codes {
+            bundle = bundle.with_corpus_codes(&codes)?;
+        }
+        if self.stage == Stage::All {
+            bundle = self.with_prior(session, lengths, bundle, &codes, output)?;
+        }
+        bundle.write(output)?;
+        Ok(bundle)
+    }
+
+    /// Trains a prior into `bundle`. If it diverges, the codec alone is written to `output`.
+    fn with_prior(
+        &self,
+        session: &mut Session,
+        lengths: &Lengths,
+        bundle: Bundle,
+        codes: &[CorpusCodes],
+        output: &Path,
+    ) -> Result<Bundle> {
+        let codec = &bundle.config().codec;
+        let settings = self.prior.settings(codec, codes)?;
+        let prior = match session.train_prior(codec, codes, &settings, &|_| lengths.prior()) {
+            Err(error) if error.is::<Diverged>() => {
+                bundle.write(output)?;
+                let kept = format!("the codec is kept in {} without a prior", output.display());
+                return Err(error.context(kept));
+            }
+            prior => prior?,
+        };
+        let bundle = bundle
+            .with_prior(&prior.config, prior.weights, prior.metadata)
+            .context("cannot bundle the prior")?;
+        with_preview(bundle, session.seed)
+    }
+
+    /// The bundle to write, if it can be written: better to know before hours of training.
+    fn output(&self) -> Result<PathBuf> {
+        let output = match &self.output {
+            Some(output) => output.clone(),
+            None => {
+                let folder = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
+                let name = folder.file_name().unwrap_or("sounds".as_ref());
+                Path::new(name).with_added_extension("distill")
+            }
+        };
+        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let problem = if output.is_dir() {
+            "it is a folder; name a file"
+        } else if !folder.unwrap_or(Path::new(".")).is_dir() {
+            "its folder does not exist; create it first"
+        } else if self.stage == Stage::Prior && !output.exists() {
+            "it does not exist, and --stage prior needs a bundle with a codec; train the codec first"
+        } else {
+            return Ok(output);
+        };
+        Err(Usage(format!("cannot write {}: {problem}", output.display())).into())
+    }
+
+    fn lengths(&self, start: Instant) -> Lengths {
+        let budget = self.budget.unwrap_or(DEFAULT_BUDGET);
+        Lengths {
+            budget: Budget::new(start, budget),
+            codec_steps: self.codec_steps,
+            prior_steps: self.prior_steps,
+            prior_follows: self.stage == Stage::All,
+        }
+    }
+}
+
+/// How long each stage is trained.
+struct Lengths {
+    budget: Budget,
+    codec_steps: Option<u32>,
+    prior_steps: Option<u32>,
+    prior_follows: bool,
+}
+
+impl Lengths {
+    fn codec(&self) -> Length {
+        let seconds = || Length::Seconds(self.budget.codec_seconds(self.prior_follows));
+        self.codec_steps.map_or_else(seconds, Length::Steps)
+    }
+
+    fn prior(&self) -> Length {
+        let seconds = || Length::Seconds(self.budget.prior_seconds());
+        self.prior_steps.map_or_else(seconds, Length::Steps)
+    }
+}
+
+/// The name of a file without its ending.
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}

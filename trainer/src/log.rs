@@ -1,0 +1,91 @@
+//! The log of a run: one JSON object a line, as it happens.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::events::TrainingEvent;
+
+/// A log that is being written.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    /// `None` once writing has failed.
+    file: Option<File>,
+    start: Instant,
+}
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// Seconds since the log was begun.
+    time_s: f64,
+    #[serde(flatten)]
+    event: &'a TrainingEvent,
+}
+
+impl Log {
+    /// Begins a log, replacing what is at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path)
+            .with_context(|| format!("cannot write the log {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file: Some(file), start: Instant::now() })
+    }
+
+    /// Writes an event.
+    ///
+    /// # Errors
+    ///
+    /// Fails once, when writing fails; training goes on, and later events are left out.
+    pub fn write(&mut self, event: &TrainingEvent) -> Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let line = Line { time_s: self.start.elapsed().as_secs_f64(), event };
+        let mut text = serde_json::to_string(&line)?;
+        text.push('\n');
+        let written = file.write_all(text.as_bytes());
+        if written.is_err() {
+            self.file = None;
+        }
+        written.with_context(|| {
+            format!("cannot go on with the log {}; training continues", self.path.display())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_a_json_object_on_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let mut log = Log::create(&path).unwrap();
+        log.write(&TrainingEvent::Warning { message: "one\ntwo".to_owned() }).unwrap();
+        log.write(&TrainingEvent::Warning { message: "three".to_owned() }).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["event"], "warning");
+        assert_eq!(lines[0]["message"], "one\ntwo");
+        assert!(lines[1]["time_s"].as_f64().unwrap() >= 0.0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_log_that_cannot_be_written_complains_once() {
+        let mut log = Log::create(Path::new("/dev/full")).unwrap();
+        let event = TrainingEvent::Warning { message: String::new() };
+        assert!(log.write(&event).is_err());
+        assert!(log.write(&event).is_ok());
+    }
+}

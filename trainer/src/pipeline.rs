@@ -1,0 +1,267 @@
+//! A run from a folder of recordings to a bundle, stage by stage.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use distill_shared::bundle::{
+    Bundle, CodecMetadata, CorpusCodes, CorpusSummary, LevelHealth, PriorMetadata, Tensor, Tensors,
+    TrainingSummary,
+};
+use distill_shared::model::config::{CodecConfig, PriorConfig};
+use distill_shared::player::{Model, Sampling, TakeKey};
+
+use crate::corpus::{Corpus, OpenOptions, Outcome};
+use crate::date;
+use crate::device::OpenDevice;
+use crate::events::{CodecTrainingComplete, PriorTrainingComplete, TrainingEvent};
+use crate::listeners::Listeners;
+use crate::render::render;
+use crate::settings::Settings;
+use crate::train::{self, CodecPlan, Length, PriorPlan, Run};
+
+/// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
+/// nothing.
+const HASTY_PRIOR_S: f64 = 5.0;
+/// Length of the preview in seconds.
+const PREVIEW_S: usize = 4;
+
+/// What all stages of a run share.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// What to compute on.
+    pub device: OpenDevice,
+    /// Threads to decode and to compute with.
+    pub threads: usize,
+    /// Decides everything that is drawn.
+    pub seed: u64,
+    /// Once set, the stage at hand ends with what it has.
+    pub cancel: &'a AtomicBool,
+    /// Hears what happens.
+    pub listeners: Listeners,
+}
+
+/// A trained codec or prior, as it goes into a bundle.
+#[derive(Debug)]
+pub struct Trained<C, M> {
+    /// Its sizes.
+    pub config: C,
+    /// Its weights, as 16-bit floats.
+    pub weights: Tensors,
+    /// How it was trained, for the card.
+    pub metadata: M,
+}
+
+impl Session<'_> {
+    /// Opens the corpus in `folder` and tells what becomes of it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Corpus::open`] does.
+    pub fn open_corpus(&mut self, folder: &Path) -> Result<Corpus> {
+        let bar = self.listeners.display.count("reading");
+        let on_file = |files: usize| {
+            bar.set_length(files as u64);
+            bar.inc(1);
+        };
+        let options = OpenOptions {
+            seed: self.seed,
+            threads: self.threads,
+            cancel: self.cancel,
+            on_file: &on_file,
+        };
+        let (corpus, verdicts) = Corpus::open(folder, &options)?;
+        self.listeners.display.finish();
+        for verdict in &verdicts {
+            if let Outcome::Skipped { reason } = &verdict.outcome {
+                self.listeners.display.say(&format!("skipped {}: {reason}", verdict.name));
+            }
+        }
+        self.listeners.display.say(&format!(
+            "corpus  {} of {} files, {:.1} s, {}",
+            verdicts.iter().filter(|verdict| verdict.outcome.is_used()).count(),
+            verdicts.len(),
+            corpus.seconds(),
+            if corpus.channels == 1 { "mono" } else { "stereo" },
+        ));
+        Ok(corpus)
+    }
+
+    /// Trains a codec. Its weights are rounded as the bundle stores them, so that what is measured
+    /// and built upon from here on is what will be played.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`train::train_codec`] does.
+    pub fn train_codec(
+        &mut self,
+        corpus: &Corpus,
+        settings: &Settings<CodecConfig>,
+        length: Length,
+    ) -> Result<Trained<CodecConfig, CodecMetadata>> {
+        self.listeners.display.say(&format!("codec  {}", settings.chosen));
+        let plan = CodecPlan {
+            config: settings.config.clone(),
+            length,
+            learning_rate: settings.learning_rate,
+            batch: settings.batch,
+            seed: self.seed,
+        };
+        let codec = self.with_run(self.cancel, |run| train::train_codec(corpus, &plan, run))?;
+        let CodecTrainingComplete { steps, elapsed_s, best_validation_loss, levels, cancelled } =
+            codec.complete;
+        let health = |level: crate::events::LevelUse| LevelHealth {
+            used: level.used,
+            perplexity: level.perplexity,
+        };
+        let training = TrainingSummary {
+            steps,
+            seconds: elapsed_s,
+            best_validation_loss: Some(best_validation_loss),
+            curve: std::mem::take(&mut self.listeners.codec_curve),
+            stopped_early: cancelled,
+            ..self.summary(settings)
+        };
+        Ok(Trained {
+            config: codec.config,
+            weights: rounded(&codec.tensors),
+            metadata: CodecMetadata { training, levels: levels.into_iter().map(health).collect() },
+        })
+    }
+
+    /// Reads `corpus` with a codec.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`train::extract_code_sequences`] does.
+    pub fn read_codes(
+        &mut self,
+        corpus: &Corpus,
+        codec: &CodecConfig,
+        weights: &Tensors,
+    ) -> Result<Vec<CorpusCodes>> {
+        self.listeners.display.say("reading the corpus with the codec");
+        self.with_run(self.cancel, |run| train::extract_code_sequences(corpus, codec, weights, run))
+    }
+
+    /// Trains a prior on `codes`, written by `codec`. `length` is told the steps of an epoch. If the
+    /// run has been stopped already, the prior is trained for a few seconds only.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`train::train_prior`] does.
+    pub fn train_prior(
+        &mut self,
+        codec: &CodecConfig,
+        codes: &[CorpusCodes],
+        settings: &Settings<PriorConfig>,
+        length: &dyn Fn(u32) -> Length,
+    ) -> Result<Trained<PriorConfig, PriorMetadata>> {
+        self.listeners.display.say(&format!("prior  {}", settings.chosen));
+        let hasty = self.is_stopped();
+        let never = AtomicBool::new(false);
+        let cancel = if hasty { &never } else { self.cancel };
+        let mut plan = PriorPlan {
+            config: settings.config.clone(),
+            length: Length::Seconds(HASTY_PRIOR_S),
+            learning_rate: settings.learning_rate,
+            batch: settings.batch,
+            seed: self.seed,
+        };
+        if !hasty {
+            plan.length = length(plan.steps_per_epoch(codes));
+        }
+        let prior = self.with_run(cancel, |run| train::train_prior(codec, codes, &plan, run))?;
+        let PriorTrainingComplete { steps, elapsed_s, best_validation_loss, cancelled } =
+            prior.complete;
+        let training = TrainingSummary {
+            steps,
+            seconds: elapsed_s,
+            best_validation_loss: Some(best_validation_loss),
+            curve: std::mem::take(&mut self.listeners.prior_curve),
+            stopped_early: cancelled || hasty,
+            ..self.summary(settings)
+        };
+        let perplexity = std::mem::take(&mut self.listeners.perplexity);
+        let known = |value: f64| Some(value).filter(|value| value.is_finite());
+        let perplexity = perplexity.into_iter().map(known).collect();
+        let metadata = PriorMetadata { training, perplexity };
+        Ok(Trained { config: prior.config, weights: rounded(&prior.tensors), metadata })
+    }
+
+    /// Whether the musician has stopped the run.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// What is known of a stage of training before it begins.
+    fn summary<C>(&self, settings: &Settings<C>) -> TrainingSummary {
+        TrainingSummary {
+            finished: date::now(),
+            device: self.device.name.to_owned(),
+            seed: self.seed,
+            learning_rate: settings.learning_rate,
+            batch: settings.batch,
+            ..TrainingSummary::default()
+        }
+    }
+
+    /// Runs a stage.
+    fn with_run<T>(
+        &mut self,
+        cancel: &AtomicBool,
+        stage: impl FnOnce(&mut Run) -> Result<T>,
+    ) -> Result<T> {
+        let Self { device, threads, listeners, .. } = self;
+        let mut events = |event: TrainingEvent| listeners.hear(&event);
+        let run =
+            &mut Run { device: &device.device, threads: *threads, cancel, events: &mut events };
+        let result = stage(run);
+        listeners.display.finish();
+        result
+    }
+}
+
+/// Weights as 16-bit floats.
+fn rounded(weights: &Tensors) -> Tensors {
+    let round = |tensor: &Tensor| {
+        Tensor::f16(tensor.shape(), &tensor.to_f32()).expect("the shape is the tensor's own")
+    };
+    weights.iter().map(|(name, tensor)| (name.clone(), round(tensor))).collect()
+}
+
+/// What the card says of a corpus.
+#[must_use]
+pub fn summary_of(corpus: &Corpus) -> CorpusSummary {
+    let mut classes: Vec<String> =
+        corpus.recordings.iter().map(|recording| recording.class.clone()).collect();
+    classes.sort();
+    classes.dedup();
+    classes.retain(|class| !class.is_empty());
+    CorpusSummary {
+        files: corpus.recordings.len(),
+        held_out_files: corpus.held_out().count(),
+        seconds: corpus.seconds(),
+        channels: corpus.channels,
+        classes,
+    }
+}
+
+/// The bundle with the first seconds of a take as its preview, made by the player.
+///
+/// # Errors
+///
+/// Fails if the bundle has no prior, or if what it plays is not sound.
+pub fn with_preview(bundle: Bundle, seed: u64) -> Result<Bundle> {
+    let model = Model::new(bundle.config(), bundle.tensors(), bundle.digest())
+        .context("cannot play what was trained")?;
+    let samples = PREVIEW_S * usize::try_from(bundle.config().codec.sample_rate)?;
+    let key = TakeKey { seed, take: 0 };
+    let preview = render(&Arc::new(model), key, &Sampling::default(), samples)?;
+    if !preview.iter().flatten().all(|sample| sample.is_finite()) {
+        bail!("what was trained plays samples that are not numbers");
+    }
+    Ok(bundle.with_preview(&preview)?)
+}

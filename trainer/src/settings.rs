@@ -1,0 +1,205 @@
+//! What a stage of training is done with: sizes and rates that suit the corpus, or as given.
+
+use std::fmt;
+
+use clap::Args;
+use distill_shared::bundle::CorpusCodes;
+use distill_shared::model::config::{CodecConfig, ConfigError, ModelConfig, PriorConfig};
+
+use crate::corpus::Corpus;
+use crate::sizes::{adaptive_codec_config, adaptive_prior_config};
+use crate::stop::Usage;
+
+/// Peak learning rate of the codec.
+const CODEC_LEARNING_RATE: f64 = 1e-3;
+/// Crops per update of the codec.
+const CODEC_BATCH: usize = 8;
+/// Peak learning rate of the prior.
+const PRIOR_LEARNING_RATE: f64 = 1e-3;
+/// Pieces per update of the prior.
+const PRIOR_BATCH: usize = 8;
+
+/// Settings of the codec that are not left to the corpus.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Codec")]
+pub struct CodecOverrides {
+    /// Codebooks, each refining the one before
+    #[arg(long, value_name = "N")]
+    pub quantizers: Option<usize>,
+    /// Entries of each codebook
+    #[arg(long, value_name = "N")]
+    pub codebook_size: Option<usize>,
+    /// Channels of the codec's layers
+    #[arg(long, value_name = "N")]
+    pub width: Option<usize>,
+    /// Channels of what the codebooks quantize
+    #[arg(long, value_name = "N")]
+    pub latent_dim: Option<usize>,
+    /// Layers before the codebooks
+    #[arg(long, value_name = "N")]
+    pub encoder_blocks: Option<usize>,
+    /// Layers after the codebooks
+    #[arg(long, value_name = "N")]
+    pub decoder_blocks: Option<usize>,
+    /// Peak learning rate of the codec
+    #[arg(long, value_name = "X")]
+    pub codec_lr: Option<f64>,
+    /// Excerpts per step of the codec
+    #[arg(long, value_name = "N")]
+    pub codec_batch: Option<usize>,
+}
+
+/// Settings of the prior that are not left to the corpus.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Prior")]
+pub struct PriorOverrides {
+    /// Channels of the prior's layers
+    #[arg(long, value_name = "N")]
+    pub hidden_size: Option<usize>,
+    /// Layers of the prior
+    #[arg(long, value_name = "N")]
+    pub layers: Option<usize>,
+    /// Attention heads of each layer; they divide the hidden size
+    #[arg(long, value_name = "N")]
+    pub heads: Option<usize>,
+    /// Frames that the prior looks back on
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+    /// Peak learning rate of the prior
+    #[arg(long, value_name = "X", visible_alias = "lr")]
+    pub prior_lr: Option<f64>,
+    /// Excerpts per step of the prior
+    #[arg(long, value_name = "N")]
+    pub prior_batch: Option<usize>,
+}
+
+/// How a stage is trained, apart from how long.
+#[derive(Debug, Clone)]
+pub struct Settings<C> {
+    /// Sizes.
+    pub config: C,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Excerpts per update.
+    pub batch: usize,
+    /// What was chosen, for people to read.
+    pub chosen: Chosen,
+}
+
+/// Settings by name, with what was left to the program and what was given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chosen(Vec<String>);
+
+impl Chosen {
+    /// Replaces `value` by what was given, if anything, and notes which it is.
+    fn take<T: Copy + fmt::Display>(&mut self, name: &str, value: &mut T, given: Option<T>) {
+        let origin = if given.is_some() { "override" } else { "auto" };
+        *value = given.unwrap_or(*value);
+        self.0.push(format!("{name} {value} ({origin})"));
+    }
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
+}
+
+impl CodecOverrides {
+    /// Settings of a codec for `corpus`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a setting is out of range.
+    pub fn settings(&self, corpus: &Corpus) -> Result<Settings<CodecConfig>, Usage> {
+        let mut chosen = Chosen::default();
+        let mut config = adaptive_codec_config(corpus);
+        chosen.take("quantizers", &mut config.quantizers, self.quantizers);
+        chosen.take("codebook size", &mut config.codebook_size, self.codebook_size);
+        chosen.take("width", &mut config.width, self.width);
+        chosen.take("latent dim", &mut config.latent_dim, self.latent_dim);
+        chosen.take("encoder blocks", &mut config.encoder_blocks, self.encoder_blocks);
+        chosen.take("decoder blocks", &mut config.decoder_blocks, self.decoder_blocks);
+        let (mut learning_rate, mut batch) = (CODEC_LEARNING_RATE, CODEC_BATCH);
+        chosen.take("learning rate", &mut learning_rate, self.codec_lr);
+        chosen.take("batch", &mut batch, self.codec_batch);
+        check(ModelConfig { codec: config.clone(), prior: None }.check(), learning_rate, batch)?;
+        Ok(Settings { config, learning_rate, batch, chosen })
+    }
+}
+
+impl PriorOverrides {
+    /// Settings of a prior for `codes`, written by `codec`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a setting is out of range.
+    pub fn settings(
+        &self,
+        codec: &CodecConfig,
+        codes: &[CorpusCodes],
+    ) -> Result<Settings<PriorConfig>, Usage> {
+        let mut chosen = Chosen::default();
+        let mut config = adaptive_prior_config(codec, codes);
+        chosen.take("hidden size", &mut config.hidden_size, self.hidden_size);
+        chosen.take("layers", &mut config.layers, self.layers);
+        chosen.take("heads", &mut config.heads, self.heads);
+        chosen.take("window", &mut config.window, self.window);
+        let (mut learning_rate, mut batch) = (PRIOR_LEARNING_RATE, PRIOR_BATCH);
+        chosen.take("learning rate", &mut learning_rate, self.prior_lr);
+        chosen.take("batch", &mut batch, self.prior_batch);
+        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
+        check(whole.check(), learning_rate, batch)?;
+        Ok(Settings { config, learning_rate, batch, chosen })
+    }
+}
+
+/// Checks what is not a size.
+fn check(sizes: Result<(), ConfigError>, learning_rate: f64, batch: usize) -> Result<(), Usage> {
+    sizes.map_err(|error| Usage(error.to_string()))?;
+    if !(1e-7..=1.0).contains(&learning_rate) {
+        return Err(Usage(format!("the learning rate is {learning_rate}, outside 1e-7 to 1")));
+    }
+    if !(1..=1024).contains(&batch) {
+        return Err(Usage(format!("the batch is {batch}, outside 1 to 1024")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Recording;
+
+    fn corpus() -> Corpus {
+        let (name, class) = ("a.wav".to_owned(), String::new());
+        let audio = vec![vec![0.5; 96_000]];
+        Corpus::new(vec![Recording { name, class, audio, held_out: false }], 0)
+    }
+
+    #[test]
+    fn what_is_given_overrides_what_is_chosen_and_both_are_told_apart() {
+        let overrides = CodecOverrides { width: Some(64), ..CodecOverrides::default() };
+        let settings = overrides.settings(&corpus()).unwrap();
+        assert_eq!(settings.config.width, 64);
+        let text = settings.chosen.to_string();
+        assert!(
+            text.contains("width 64 (override)") && text.contains("quantizers 8 (auto)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused_by_name() {
+        let corpus = corpus();
+        let codec = CodecOverrides { quantizers: Some(99), ..CodecOverrides::default() };
+        assert!(codec.settings(&corpus).unwrap_err().to_string().contains("quantizers is 99"));
+        let codec = CodecOverrides { codec_lr: Some(f64::NAN), ..CodecOverrides::default() };
+        assert!(codec.settings(&corpus).unwrap_err().to_string().contains("learning rate"));
+        let codec = CodecOverrides::default().settings(&corpus).unwrap().config;
+        let prior = PriorOverrides { heads: Some(3), ..PriorOverrides::default() };
+        assert!(prior.settings(&codec, &[]).unwrap_err().to_string().contains("3 attention heads"));
+        let prior = PriorOverrides { prior_batch: Some(0), ..PriorOverrides::default() };
+        assert!(prior.settings(&codec, &[]).unwrap_err().to_string().contains("batch is 0"));
+    }
+}
