@@ -1,1 +1,244 @@
-//! Placeholder.
+//! The Distill instrument: VST3 and CLAP.
+//!
+//! MIDI notes start *takes*, new sound that a trained bundle makes. The parts, and the threads they
+//! run on:
+//!
+//! | module | thread | job |
+//! |---|---|---|
+//! | [`engine`], [`voice`], [`heads`], [`envelope`], [`patience`] | audio | notes in, sound out |
+//! | [`stream`] | both | rings between audio thread and worker |
+//! | [`worker`], [`desk`], [`source`], [`resample`] | worker | renders takes ahead of time |
+//! | [`loader`] | loader | reads bundles |
+//! | [`instance`], [`state`], [`params`] | all | what an instance is, and what a project saves |
+//! | [`editor`] | main | the window |
+//!
+//! This file only ties them to the framework.
+
+pub mod denormals;
+pub mod desk;
+pub mod editor;
+pub mod engine;
+pub mod envelope;
+pub mod factory;
+pub mod heads;
+pub mod instance;
+pub mod loader;
+pub mod params;
+pub mod patience;
+pub mod resample;
+pub mod source;
+pub mod state;
+pub mod stream;
+pub mod voice;
+pub mod worker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nice_plug::midi::{Channel, Key, VoiceID};
+use nice_plug::prelude::*;
+
+use crate::editor::DistillEditor;
+use crate::engine::{Block, Engine, Which};
+use crate::instance::{Selection, Stop};
+use crate::params::DistillParams;
+use crate::voice::Note;
+
+/// Longest time for which activation waits for the first heads. They are usually there sooner, and
+/// a host that renders to a file without saying so then has no hole at the beginning.
+const PREPARATION: Duration = Duration::from_millis(40);
+
+/// The instrument, as hosts see it.
+pub struct Distill {
+    params: Arc<DistillParams>,
+    engine: Engine,
+}
+
+impl Default for Distill {
+    fn default() -> Self {
+        let (selection, end) = Selection::new();
+        let instance = Arc::clone(selection.instance());
+        let params = Arc::new(DistillParams::new(selection));
+        let engine = Engine::new(end, instance, params.settings());
+        Self { params, engine }
+    }
+}
+
+impl Distill {
+    /// Does `act` unless an internal error has stopped the instrument; an internal error in it
+    /// stops the instrument instead of the host. Returns whether it was done.
+    fn contained(&mut self, act: impl FnOnce(&mut Self)) -> bool {
+        let instance = Arc::clone(self.params.selection.instance());
+        if instance.stopped() == Some(Stop::Audio) {
+            return false;
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| act(self)));
+        if let Err(panic) = result {
+            instance.stop(Stop::Audio);
+            // Freeing it may be as forbidden here as the panic was.
+            std::mem::forget(panic);
+            return false;
+        }
+        true
+    }
+
+    /// Plays one block.
+    fn play(&mut self, output: &mut [&mut [f32]], context: &mut impl ProcessContext<Self>) {
+        let [left, right] = output else { return };
+        let len = left.len().min(right.len());
+        let (settings, now) = (self.params.settings(), Instant::now());
+        let playing = context.transport().playing;
+        self.engine.begin(&Block { settings, len, now, playing });
+
+        // Events are sample-accurate: render up to each one, apply it, go on.
+        let mut event = context.next_event();
+        let mut start = 0;
+        while start < len {
+            while let Some(due) = event.take_if(|event| event.timing() as usize <= start) {
+                self.handle(&due);
+                event = context.next_event();
+            }
+            let end = event.as_ref().map_or(len, |event| len.min(event.timing() as usize));
+            self.engine.render(&mut left[start..end], &mut right[start..end]);
+            start = end;
+        }
+        while let Some(late) = event {
+            self.handle(&late);
+            event = context.next_event();
+        }
+        self.engine.finish();
+    }
+
+    /// Applies one event.
+    fn handle(&mut self, event: &NoteEvent<()>) {
+        match *event {
+            NoteEvent::NoteOn { voice_id, channel, key, velocity, .. } if velocity > 0.0 => {
+                self.engine.note_on(Note {
+                    id: voice_id.id(),
+                    channel: channel.number().unwrap_or(0),
+                    key: key.number_or_middle_c(),
+                    velocity: velocity.min(1.0),
+                });
+            }
+            NoteEvent::NoteOn { voice_id, channel, key, .. }
+            | NoteEvent::NoteOff { voice_id, channel, key, .. } => {
+                self.engine.note_off(&which(voice_id, channel, key));
+            }
+            NoteEvent::Choke { voice_id, channel, key, .. } => {
+                self.engine.choke(&which(voice_id, channel, key));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The notes that an event means.
+fn which(id: VoiceID, channel: Channel, key: Key) -> Which {
+    Which { id: id.id(), channel: channel.number(), key: key.number() }
+}
+
+impl Plugin for Distill {
+    const NAME: &'static str = "Distill";
+    const VENDOR: &'static str = "Distill";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
+        main_input_channels: None,
+        main_output_channels: NonZeroU32::new(2),
+        ..AudioIOLayout::const_default()
+    }];
+    // More would add 2080 parameters to the VST3, which some hosts take a minute to load.
+    const MIDI_INPUT: MidiConfig = MidiConfig::Basic;
+    const SAMPLE_ACCURATE_AUTOMATION: bool = true;
+
+    type Editor = DistillEditor;
+    type SysExMessage = ();
+    // The framework's own tasks are not used: all instances share one thread for them, which does
+    // not outlive the first instance that is removed.
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        Arc::clone(&self.params) as Arc<dyn Params>
+    }
+
+    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(Arc::clone(&self.params))
+    }
+
+    fn filter_state(state: &mut nice_plug::plugin::PluginState) {
+        state::filter(state);
+    }
+
+    fn activate(
+        &mut self,
+        _: &AudioIOLayout,
+        config: &BufferConfig,
+        _: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        self.contained(|this| {
+            this.params.selection.attach();
+            this.engine.activate(config.sample_rate, config.process_mode == ProcessMode::Offline);
+            this.engine.reset(&this.params.settings());
+            patience::wait_at_most(PREPARATION, || this.engine.is_prepared());
+        });
+        // An instrument that has stopped still says why in its window.
+        true
+    }
+
+    fn reset(&mut self) {
+        self.contained(|this| this.engine.reset(&this.params.settings()));
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let played = self.contained(|this| this.play(buffer.as_slice(), context));
+        if !played {
+            buffer.as_slice().iter_mut().for_each(|channel| channel.fill(0.0));
+        }
+        if self.engine.is_sounding() { ProcessStatus::KeepAlive } else { ProcessStatus::Normal }
+    }
+
+    // The host's error stream is the host's.
+    fn setup_logger() -> Option<bool> {
+        Some(true)
+    }
+}
+
+impl ClapPlugin for Distill {
+    const CLAP_ID: &'static str = "audio.distill.instrument";
+    const CLAP_DESCRIPTION: Option<&'static str> =
+        Some("Plays new sound in the voice of your own recordings");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] =
+        &[ClapFeature::Instrument, ClapFeature::Synthesizer, ClapFeature::Stereo];
+}
+
+impl Vst3Plugin for Distill {
+    const VST3_CLASS_ID: [u8; 16] = *b"DistillInstrumen";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
+        &[Vst3SubCategory::Instrument, Vst3SubCategory::Synth, Vst3SubCategory::Stereo];
+}
+
+nice_export_clap!(Distill);
+nice_export_vst3!(Distill);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_error_silences_the_instrument_and_not_the_host() {
+        let mut plugin = Distill::default();
+        assert!(plugin.contained(|_| {}));
+        assert!(!plugin.contained(|_| panic!("as a test")));
+        assert!(!plugin.contained(|_| unreachable!("it stays silent")));
+        assert_eq!(plugin.params.selection.instance().stopped(), Some(Stop::Audio));
+    }
+}

@@ -1,0 +1,124 @@
+//! WORKER: the tickets and half-made takes of one instance.
+
+use std::sync::Arc;
+
+use distill_shared::player::Model;
+
+use crate::instance::{Instance, Stop};
+use crate::source::{Need, Source};
+use crate::stream::{MAX_STREAMS, Ticket, WorkerEnd};
+
+/// Sets of heads that an instance may still be waiting for; older ones have been given up.
+const LIVE_GENERATIONS: u64 = 4;
+
+/// The tickets and half-made takes of one instance.
+pub struct Desk {
+    id: u64,
+    end: WorkerEnd,
+    instance: Arc<Instance>,
+    /// The model that plays, and for which choice of a bundle.
+    model: Option<(u64, Arc<Model>)>,
+    /// Takes that are wanted and not begun, oldest first.
+    tickets: Vec<Ticket>,
+    sources: Vec<Source>,
+    /// Streams that have been sent out and not come back.
+    out: usize,
+}
+
+impl Desk {
+    /// An empty desk.
+    #[must_use]
+    pub fn new(id: u64, end: WorkerEnd, instance: Arc<Instance>) -> Self {
+        let (tickets, sources) = Default::default();
+        Self { id, end, instance, model: None, tickets, sources, out: 0 }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whose desk it is.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Serves choice `edition` with `model` from now on. Takes that play go on with theirs.
+    pub fn set_model(&mut self, edition: u64, model: Arc<Model>) {
+        self.model = Some((edition, model));
+    }
+
+    /// Does what is to be done before a source is picked: frees what came back, reads new tickets
+    /// and begins their takes.
+    pub fn tend(&mut self) {
+        while let Ok(stream) = self.end.retired.pop() {
+            drop(stream);
+            self.out -= 1;
+        }
+        self.sources.retain(|source| !source.is_abandoned());
+        while let Ok(ticket) = self.end.tickets.pop() {
+            self.tickets.push(ticket);
+        }
+        let newest = self.tickets.iter().map(|ticket| ticket.generation).max().unwrap_or(0);
+        let edition = self.instance.edition();
+        self.tickets.retain(|ticket| {
+            ticket.patch.edition == edition && ticket.generation + LIVE_GENERATIONS > newest
+        });
+        self.begin_takes(edition);
+    }
+
+    /// Opens a source for every ticket that the present model can serve.
+    fn begin_takes(&mut self, edition: u64) {
+        let Some((_, model)) = self.model.as_ref().filter(|(of, _)| *of == edition) else { return };
+        let room = MAX_STREAMS - self.out;
+        for ticket in self.tickets.drain(..room.min(self.tickets.len())) {
+            let Ok((stream, source)) = Source::open(model, &ticket) else {
+                self.instance.stop(Stop::Worker);
+                continue;
+            };
+            // There is room for every stream that may be out; without an audio thread the source
+            // is abandoned at once.
+            let _ = self.end.streams.push(stream);
+            self.out += 1;
+            self.sources.push(source);
+        }
+    }
+
+    /// How much the neediest source needs a worker, if any does.
+    #[must_use]
+    pub fn need(&self) -> Option<Need> {
+        self.sources.iter().filter_map(Source::need).min()
+    }
+
+    /// Takes the neediest source off the desk.
+    pub fn pick(&mut self) -> Option<Source> {
+        let needs = self.sources.iter().map(Source::need).enumerate();
+        let (i, _) =
+            needs.filter_map(|(i, need)| Some((i, need?))).min_by_key(|(_, need)| *need)?;
+        Some(self.sources.swap_remove(i))
+    }
+
+    /// Puts a source back.
+    pub fn put_back(&mut self, source: Source) {
+        self.sources.push(source);
+    }
+
+    /// Whether any take is being played.
+    #[must_use]
+    pub fn is_playing(&self) -> bool {
+        self.sources.iter().any(Source::is_playing)
+    }
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (tickets, sources) = (self.tickets.len(), self.sources.len());
+        f.debug_struct("Desk")
+            .field("id", &self.id)
+            .field("tickets", &tickets)
+            .field("sources", &sources)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,32 @@
+//! The parameters as sliders.
+
+use nice_plug::prelude::*;
+use nice_plug_egui::widgets::ParamSlider;
+
+use crate::params::DistillParams;
+
+/// Width of a slider.
+const SLIDER_WIDTH: f32 = 200.0;
+
+/// Draws one row for every parameter.
+pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
+    egui::Grid::new("parameters").num_columns(2).spacing([12.0, 6.0]).show(ui, |ui| {
+        row(ui, &params.seed, setter);
+        row(ui, &params.temperature, setter);
+        row(ui, &params.top_k, setter);
+        row(ui, &params.top_p, setter);
+        row(ui, &params.gain, setter);
+        row(ui, &params.attack, setter);
+        row(ui, &params.decay, setter);
+        row(ui, &params.sustain, setter);
+        row(ui, &params.release, setter);
+        row(ui, &params.voices, setter);
+        row(ui, &params.always_wait, setter);
+    });
+}
+
+fn row<P: Param>(ui: &mut egui::Ui, param: &P, setter: &ParamSetter<'_>) {
+    ui.label(param.name());
+    ui.add(ParamSlider::for_param(param, setter).with_width(SLIDER_WIDTH));
+    ui.end_row();
+}

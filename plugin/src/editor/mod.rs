@@ -1,0 +1,124 @@
+//! The window: which sounds are loaded, what is being played, and the controls that matter.
+//!
+//! It runs on the host's main thread. It reads the atomic numbers of the
+//! [`Instance`](crate::instance::Instance) and changes parameters through the host, so that what
+//! is done here can be automated and undone.
+
+mod bundle_row;
+mod controls;
+mod meters;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nice_plug::context::gui::GuiContext;
+use nice_plug::editor::dpi::LogicalSize;
+use nice_plug_egui::{
+    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, baseview,
+    create_egui_editor,
+};
+
+use crate::params::DistillParams;
+use bundle_row::BundleRow;
+use meters::Meters;
+
+/// Size of the window in logical pixels.
+const SIZE: LogicalSize<f64> = LogicalSize::new(480.0, 560.0);
+/// Pause between two looks at what is being played.
+const REFRESH: Duration = Duration::from_millis(33);
+/// Space around and between the parts of the window.
+const MARGIN: f32 = 12.0;
+
+/// The editor, as the framework sees it.
+pub type DistillEditor = EguiEditor<Window>;
+
+/// Prepares the editor; the window opens when the host asks.
+#[must_use]
+pub fn create(params: Arc<DistillParams>) -> Option<DistillEditor> {
+    create_egui_editor(
+        EguiEditorState::from_size(SIZE, 1.0),
+        RepaintNotifier::new(),
+        EguiNiceSettings::new().with_tile("Distill"),
+        Window::new(params),
+    )
+}
+
+/// What the window shows.
+pub struct Window {
+    params: Arc<DistillParams>,
+    /// The way to the host, while the window is open.
+    host: Option<GuiContext>,
+    bundle: BundleRow,
+    meters: Meters,
+    /// An internal error in the window: it shows nothing else any more.
+    broken: bool,
+}
+
+impl Window {
+    fn new(params: Arc<DistillParams>) -> Self {
+        let (bundle, meters) = Default::default();
+        Self { params, host: None, bundle, meters, broken: false }
+    }
+
+    /// Draws everything.
+    fn show(&mut self, ui: &mut egui::Ui) {
+        let Some(host) = self.host.clone() else { return };
+        let setter = host.param_setter();
+        let instance = Arc::clone(self.params.selection.instance());
+        ui.heading("Distill");
+        ui.separator();
+        self.bundle.show(ui, &self.params, &setter);
+        if let Some(stop) = instance.stopped() {
+            card(ui, stop.message());
+        }
+        ui.separator();
+        self.meters.show(ui, &instance);
+        ui.separator();
+        controls::show(ui, &self.params, &setter);
+    }
+}
+
+impl NiceEguiApp for Window {
+    fn build(
+        &mut self,
+        context: egui::Context,
+        host: GuiContext,
+        _: &mut Frame,
+    ) -> Result<(), baseview::HandlerError> {
+        context.set_theme(egui::Theme::Dark);
+        self.host = Some(host);
+        Ok(())
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut Frame) {
+        ui.ctx().request_repaint_after(REFRESH);
+        egui::CentralPanel::default().frame(panel(ui)).show(ui, |ui| {
+            if self.broken {
+                card(ui, "The window stopped: internal error. The sound goes on.");
+                return;
+            }
+            let shown = catch_unwind(AssertUnwindSafe(|| self.show(ui)));
+            self.broken = shown.is_err();
+        });
+    }
+
+    fn editor_closed(&mut self) {
+        self.host = None;
+    }
+}
+
+/// The background of the window.
+fn panel(ui: &egui::Ui) -> egui::Frame {
+    egui::Frame::central_panel(ui.style()).inner_margin(MARGIN)
+}
+
+/// Says that something is wrong, where it cannot be overlooked.
+fn card(ui: &mut egui::Ui, message: &str) {
+    let color = ui.visuals().error_fg_color;
+    egui::Frame::group(ui.style()).stroke((1.0, color)).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        // The sign says the same as the colour.
+        ui.colored_label(color, format!("⚠ {message}"));
+    });
+}

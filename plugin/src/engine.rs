@@ -1,0 +1,461 @@
+//! AUDIO THREAD: notes in, sound out.
+//!
+//! The engine plays streams that the worker fills ahead of time; see [`crate::stream`]. It shares
+//! nothing with the worker but rings and a few atomic numbers, and it never frees anything:
+//! streams go back to the worker.
+//!
+//! What is heard is a function of the bundle, the settings and the notes, each at its sample.
+//! Settings reach the heads of notes to come [`SETTLE_SECONDS`] after they changed, at an exact
+//! sample, so that how fast the worker makes new heads cannot be heard either. The cut into blocks
+//! cannot be heard at all.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use distill_shared::player::Sampling;
+
+use crate::envelope::{Rates, Shape};
+use crate::heads::Heads;
+use crate::instance::{Instance, Stop};
+use crate::params::MAX_VOICES;
+use crate::patience::{Patience, Wait};
+use crate::stream::{AudioEnd, Patch};
+use crate::voice::{Note, Scene, Voice};
+
+/// Time after which changed settings reach the heads of the notes to come, in seconds: enough to
+/// make new ones.
+pub const SETTLE_SECONDS: f64 = 0.25;
+/// Time in which the volume follows its parameter over its whole range, in seconds.
+const VOLUME_SECONDS: f32 = 0.05;
+/// Sample rate until the host says another, in Hz.
+const DEFAULT_RATE: f32 = 48_000.0;
+/// Least sample rate in Hz; a host that asks for less is played at this one.
+const MIN_RATE: f32 = 1_000.0;
+/// Largest sample rate in Hz.
+const MAX_RATE: f32 = 768_000.0;
+/// Voices with those that are making room.
+const SLOTS: usize = 2 * MAX_VOICES;
+/// Samples rendered at a time.
+const STRETCH: usize = 256;
+
+/// What the parameters say, every number in its range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// The user's seed.
+    pub seed: u64,
+    /// How the prior draws.
+    pub sampling: Sampling,
+    /// Volume as a factor.
+    pub gain: f32,
+    /// Envelope of every voice.
+    pub shape: Shape,
+    /// Voices that may sound at once, 1 to [`MAX_VOICES`].
+    pub voices: usize,
+    /// Whether the host renders to a file, whatever it says.
+    pub always_wait: bool,
+}
+
+/// What the host says at the beginning of a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Block {
+    /// The parameters, which hold for the whole block.
+    pub settings: Settings,
+    /// Samples in the block.
+    pub len: usize,
+    /// When it was asked for.
+    pub now: Instant,
+    /// Whether the transport runs.
+    pub playing: bool,
+}
+
+/// Which notes an event means; `None` means any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Which {
+    /// The host's own name for the note.
+    pub id: Option<i32>,
+    /// MIDI channel.
+    pub channel: Option<u8>,
+    /// MIDI key.
+    pub key: Option<u8>,
+}
+
+/// The audio thread's half of the instrument.
+#[derive(Debug)]
+pub struct Engine {
+    end: AudioEnd,
+    instance: Arc<Instance>,
+    settings: Settings,
+    rates: Rates,
+    rate: f32,
+    /// Whether the host said that it renders to a file.
+    offline: bool,
+    playing: bool,
+    /// Samples since playback began.
+    position: u64,
+    generation: u64,
+    /// Heads of the notes to come.
+    heads: Heads,
+    /// Heads that replace them, and at which position.
+    next_heads: Option<(Heads, u64)>,
+    /// Heads for the next time playback begins.
+    spare_heads: Option<Heads>,
+    /// Sounding notes, in no order.
+    voices: [Option<Voice>; SLOTS],
+    /// The volume of the last sample.
+    gain: f32,
+    patience: Patience,
+    missed: u64,
+    peaks: [f32; 2],
+}
+
+impl Engine {
+    /// An engine for the audio thread's end of `instance`.
+    #[must_use]
+    pub fn new(end: AudioEnd, instance: Arc<Instance>, settings: Settings) -> Self {
+        let rate = DEFAULT_RATE;
+        let patch = Patch { edition: 0, rate, seed: settings.seed, sampling: settings.sampling };
+        Self {
+            end,
+            instance,
+            settings,
+            rates: Rates::new(&settings.shape, rate),
+            rate,
+            offline: false,
+            playing: false,
+            position: 0,
+            generation: 0,
+            heads: Heads::new(0, patch, 0),
+            next_heads: None,
+            spare_heads: None,
+            voices: [const { None }; SLOTS],
+            gain: settings.gain,
+            patience: Patience::default(),
+            missed: 0,
+            peaks: [0.0; 2],
+        }
+    }
+
+    /// Prepares to play at `rate` samples per second. `offline` says that the host renders to a
+    /// file. Follow with [`Self::reset`].
+    pub fn activate(&mut self, rate: f32, offline: bool) {
+        self.rate = if rate.is_nan() { DEFAULT_RATE } else { rate.clamp(MIN_RATE, MAX_RATE) };
+        self.offline = offline;
+        self.patience.forgive();
+        self.instance.resume(Stop::Hopeless);
+    }
+
+    /// Falls silent and begins anew, as if nothing had been played. Real-time safe.
+    pub fn reset(&mut self, settings: &Settings) {
+        self.apply(settings);
+        for i in 0..SLOTS {
+            self.end_voice(i);
+        }
+        self.gain = settings.gain;
+        self.begin_playback();
+        self.exchange();
+    }
+
+    /// Whether the first notes can begin, or never will.
+    pub fn is_prepared(&mut self) -> bool {
+        self.exchange();
+        self.heads.are_ready() || !self.instance.is_hopeful()
+    }
+
+    /// Begins a block: settings change at its first sample. Real-time safe.
+    pub fn begin(&mut self, block: &Block) {
+        self.apply(&block.settings);
+        if block.playing && !self.playing && self.position > 0 {
+            self.begin_playback();
+        }
+        self.playing = block.playing;
+        let seconds = block.len as f64 / f64::from(self.rate);
+        let unlimited = self.offline || self.settings.always_wait;
+        self.patience.begin(block.now, Duration::from_secs_f64(seconds), unlimited);
+        self.exchange();
+    }
+
+    /// Begins a note at the next sample to be rendered. Real-time safe.
+    pub fn note_on(&mut self, note: Note) {
+        self.turn_heads();
+        let held = |voice: &Voice| !voice.envelope().is_fading();
+        while self.voices.iter().flatten().filter(|voice| held(voice)).count()
+            >= self.settings.voices
+        {
+            let Some(voice) = self.oldest(held) else { break };
+            voice.fade();
+        }
+        let slot = self.free_slot();
+        let (take, stream) = self.heads.begin_take();
+        let voice = Voice::new(note, self.heads.generation(), take, stream);
+        self.voices[slot] = Some(voice);
+        self.ask();
+    }
+
+    /// Lets go of the notes that `which` means. Real-time safe.
+    pub fn note_off(&mut self, which: &Which) {
+        self.each(which, Voice::release);
+    }
+
+    /// Silences the notes that `which` means, without their release. Real-time safe.
+    pub fn choke(&mut self, which: &Which) {
+        self.each(which, Voice::fade);
+    }
+
+    /// Replaces `left` and `right`, which are equally long, with the next samples.
+    ///
+    /// Real-time safe; only a host that renders to a file is made to wait for the worker.
+    pub fn render(&mut self, left: &mut [f32], right: &mut [f32]) {
+        let (mut left, mut right) = (left, right);
+        while !left.is_empty() {
+            self.turn_heads();
+            let until_turn = self.next_heads.as_ref().map(|(_, at)| at - self.position);
+            let turn = until_turn.and_then(|samples| usize::try_from(samples).ok());
+            let len = left.len().min(STRETCH).min(turn.unwrap_or(STRETCH)).max(1);
+            let ((now_left, later_left), (now_right, later_right)) =
+                (left.split_at_mut(len), right.split_at_mut(len));
+            self.await_sound(len);
+            self.mix(now_left, now_right);
+            self.position += len as u64;
+            (left, right) = (later_left, later_right);
+        }
+    }
+
+    /// Ends a block: tells the editor what happened. Real-time safe.
+    pub fn finish(&mut self) {
+        let voices = u32::try_from(self.voices.iter().flatten().count()).unwrap_or(0);
+        self.instance.report(voices, self.missed, self.peaks);
+        self.missed = 0;
+        self.peaks = [0.0; 2];
+    }
+
+    /// Whether any voice sounds.
+    #[must_use]
+    pub fn is_sounding(&self) -> bool {
+        self.voices.iter().any(Option::is_some)
+    }
+
+    /// Takes over changed settings.
+    fn apply(&mut self, settings: &Settings) {
+        self.settings = *settings;
+        self.rates = Rates::new(&settings.shape, self.rate);
+    }
+
+    /// What heads are to be made from now.
+    fn patch(&self) -> Patch {
+        let Settings { seed, sampling, .. } = self.settings;
+        Patch { edition: self.instance.edition(), rate: self.rate, seed, sampling }
+    }
+
+    /// Counts notes from zero again.
+    fn begin_playback(&mut self) {
+        self.position = 0;
+        self.patience.restart();
+        if let Some((mut heads, _)) = self.next_heads.take() {
+            heads.drain().for_each(|stream| self.end.retire(stream));
+        }
+        let patch = self.patch();
+        if *self.heads.patch() == patch && self.heads.next_take() == 0 {
+            return;
+        }
+        let prepared = self.spare_heads.take_if(|spare| *spare.patch() == patch);
+        let heads = prepared
+            .map(Heads::promoted)
+            .unwrap_or_else(|| Heads::new(self.next_generation(), patch, 0));
+        self.replace_heads(heads);
+    }
+
+    fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    fn replace_heads(&mut self, heads: Heads) {
+        let mut old = std::mem::replace(&mut self.heads, heads);
+        old.drain().for_each(|stream| self.end.retire(stream));
+    }
+
+    /// Sees to it that the heads are those of the present settings, as of this very sample.
+    fn turn_heads(&mut self) {
+        let position = self.position;
+        if let Some((heads, _)) = self.next_heads.take_if(|(_, at)| position >= *at) {
+            self.replace_heads(heads);
+        }
+        let patch = self.patch();
+        let current = *self.heads.patch();
+        if patch != current {
+            let other_sound = (patch.edition, patch.rate) != (current.edition, current.rate);
+            if other_sound || position == 0 {
+                self.turn_at_once(patch);
+            } else if self.next_heads.is_none() {
+                let heads = Heads::new(self.next_generation(), patch, self.heads.next_take());
+                self.next_heads = Some((heads, position + self.settle_samples()));
+            }
+        }
+        self.keep_spare(patch);
+        self.ask();
+    }
+
+    /// Replaces all heads: those there are belong to other sound, or nothing was played yet.
+    fn turn_at_once(&mut self, patch: Patch) {
+        if let Some((mut heads, _)) = self.next_heads.take() {
+            heads.drain().for_each(|stream| self.end.retire(stream));
+        }
+        let heads = Heads::new(self.next_generation(), patch, self.heads.next_take());
+        self.replace_heads(heads);
+        // A voice that waits for its stream would wait for ever.
+        for i in 0..SLOTS {
+            if self.voices[i].as_ref().is_some_and(|voice| !voice.has_stream()) {
+                self.end_voice(i);
+            }
+        }
+    }
+
+    /// Keeps heads for the next time playback begins, once those there are have been used.
+    fn keep_spare(&mut self, patch: Patch) {
+        let fits = self.spare_heads.as_ref().is_some_and(|spare| *spare.patch() == patch);
+        if fits || self.heads.next_take() == 0 || *self.heads.patch() != patch {
+            return;
+        }
+        let spare = Heads::spare(self.next_generation(), patch);
+        if let Some(mut old) = self.spare_heads.replace(spare) {
+            old.drain().for_each(|stream| self.end.retire(stream));
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, small")]
+    fn settle_samples(&self) -> u64 {
+        (SETTLE_SECONDS * f64::from(self.rate)) as u64
+    }
+
+    /// Brings the heads up to date, takes in what the worker sent and asks for what is missing.
+    fn exchange(&mut self) {
+        self.turn_heads();
+        self.accept_streams();
+    }
+
+    /// Asks for the heads that are missing.
+    fn ask(&mut self) {
+        let next = self.next_heads.as_mut().map(|(heads, _)| heads);
+        let all = std::iter::once(&mut self.heads).chain(next).chain(&mut self.spare_heads);
+        for heads in all {
+            while let Some(ticket) = heads.wanted() {
+                if self.end.tickets.push(ticket).is_err() {
+                    return;
+                }
+                heads.has_asked();
+            }
+        }
+    }
+
+    /// Hands streams to whom they belong, and back if that is nobody any more.
+    fn accept_streams(&mut self) {
+        while let Ok(stream) = self.end.streams.pop() {
+            let next = self.next_heads.as_mut().map(|(heads, _)| heads);
+            let all = std::iter::once(&mut self.heads).chain(next).chain(&mut self.spare_heads);
+            let mut left_over = Some(stream);
+            for heads in all {
+                left_over = left_over.and_then(|stream| heads.accept(stream));
+            }
+            for voice in self.voices.iter_mut().flatten() {
+                left_over = left_over.and_then(|stream| voice.accept(stream));
+            }
+            if let Some(stream) = left_over {
+                self.end.retire(stream);
+            }
+        }
+    }
+
+    /// Waits for the worker, if the host has the time.
+    fn await_sound(&mut self, len: usize) {
+        self.accept_streams();
+        if !self.is_sounding() || !self.instance.is_hopeful() {
+            return;
+        }
+        let mut patience = self.patience;
+        let waited = patience.wait(|| self.is_ready(len) || !self.instance.is_hopeful());
+        self.patience = patience;
+        if waited == Wait::Hopeless {
+            self.instance.stop(Stop::Hopeless);
+        }
+    }
+
+    /// Whether the next `len` samples of all voices are there.
+    fn is_ready(&mut self, len: usize) -> bool {
+        self.accept_streams();
+        let (sampling, rate) = (self.settings.sampling, self.rate);
+        self.voices.iter_mut().flatten().all(|voice| {
+            voice.send_controls(len, sampling);
+            voice.is_ready(len, rate)
+        })
+    }
+
+    /// Renders all voices into one stretch.
+    fn mix(&mut self, left: &mut [f32], right: &mut [f32]) {
+        left.fill(0.0);
+        right.fill(0.0);
+        let scene = Scene { sampling: self.settings.sampling, rates: self.rates, rate: self.rate };
+        let hopeful = self.instance.is_hopeful();
+        for i in 0..SLOTS {
+            let Some(voice) = &mut self.voices[i] else { continue };
+            let missed = voice.render(left, right, &scene);
+            self.missed += if hopeful { missed } else { 0 };
+            if voice.envelope().is_done() {
+                self.end_voice(i);
+            }
+        }
+        let slope = 1.0 / (VOLUME_SECONDS * self.rate);
+        for (left, right) in left.iter_mut().zip(right) {
+            self.gain += (self.settings.gain - self.gain).clamp(-slope, slope);
+            *left = ceiling(*left * self.gain);
+            *right = ceiling(*right * self.gain);
+            self.peaks = [self.peaks[0].max(left.abs()), self.peaks[1].max(right.abs())];
+        }
+    }
+
+    /// Does `act` to every note that `which` means.
+    fn each(&mut self, which: &Which, act: impl Fn(&mut Voice)) {
+        for voice in self.voices.iter_mut().flatten() {
+            let Note { id, channel, key, .. } = *voice.note();
+            let same_id = which.id.is_none() || id.is_none() || which.id == id;
+            let same_channel = which.channel.is_none_or(|wanted| wanted == channel);
+            let same_key = which.key.is_none_or(|wanted| wanted == key);
+            if same_id && same_channel && same_key {
+                act(voice);
+            }
+        }
+    }
+
+    /// The voice that began first among those that are `eligible`.
+    fn oldest(&mut self, eligible: impl Fn(&Voice) -> bool) -> Option<&mut Voice> {
+        let voices = self.voices.iter_mut().flatten();
+        voices.filter(|voice| eligible(voice)).max_by_key(|voice| voice.age())
+    }
+
+    /// A slot for a new voice; if all are taken, the oldest of those making room is cut short.
+    fn free_slot(&mut self) -> usize {
+        let age = |voice: &Option<Voice>| voice.as_ref().map_or(u64::MAX, Voice::age);
+        let fades = |voice: &Option<Voice>| voice.as_ref().is_none_or(|v| v.envelope().is_fading());
+        let slots = (0..SLOTS).filter(|&i| fades(&self.voices[i]));
+        let slot = slots.max_by_key(|&i| age(&self.voices[i])).unwrap_or(0);
+        self.end_voice(slot);
+        slot
+    }
+
+    /// Ends a voice and sends its stream back.
+    fn end_voice(&mut self, slot: usize) {
+        if let Some(stream) = self.voices[slot].take().and_then(Voice::into_stream) {
+            self.end.retire(stream);
+        }
+    }
+}
+
+/// Keeps a sample below full scale: untouched up to -2 dB, bent from there on.
+fn ceiling(sample: f32) -> f32 {
+    const KNEE: f32 = 0.8;
+    let over = sample.abs() - KNEE;
+    if over <= 0.0 {
+        return sample;
+    }
+    let room = 1.0 - KNEE;
+    (KNEE + room * over / (over + room)).copysign(sample)
+}

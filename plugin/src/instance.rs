@@ -1,0 +1,286 @@
+//! One instrument in a project, as all its threads see it.
+//!
+//! The audio thread touches the atomic numbers of an [`Instance`] only; texts lie behind a lock
+//! that the worker, the loader, the host's main thread and the editor share.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use atomic_float::AtomicF32;
+use nice_plug::params::persist::PersistentField;
+
+use crate::state::BundleRef;
+use crate::stream::{AudioEnd, WorkerEnd, connect};
+use crate::worker::Membership;
+
+/// What became of the bundle that was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// None is being loaded yet.
+    Empty,
+    /// It is being loaded.
+    Loading,
+    /// It plays.
+    Ready,
+    /// It cannot be played; [`Texts::error`] says why.
+    Failed,
+}
+
+/// Why an instance fell silent for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// An internal error on the audio thread.
+    Audio,
+    /// An internal error of the worker.
+    Worker,
+    /// The worker gave no sound for ten seconds while the host was rendering to a file.
+    Hopeless,
+}
+
+impl Stop {
+    /// What the editor says about it.
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Audio => "The instrument stopped: internal error while playing. Insert it anew.",
+            Self::Worker => {
+                "The instrument stopped: internal error while making sound. \
+                             Choose the bundle again."
+            }
+            Self::Hopeless => {
+                "No sound came for 10 seconds, so the rest of this rendering is \
+                               silent. Render again."
+            }
+        }
+    }
+}
+
+/// What the editor shows in words.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    /// The bundle that was chosen, as it is saved with the project.
+    pub reference: BundleRef,
+    /// What the bundle that plays says about itself.
+    pub details: String,
+    /// Why the chosen bundle does not play, or a project could not be read; empty if all is well.
+    pub error: String,
+}
+
+/// What the threads of one instrument know of each other.
+#[derive(Debug, Default)]
+pub struct Instance {
+    edition: AtomicU64,
+    phase: AtomicU8,
+    stop: AtomicU8,
+    voices: AtomicU32,
+    missed: AtomicU64,
+    level: [AtomicF32; 2],
+    texts: Mutex<Texts>,
+}
+
+impl Instance {
+    /// Number of the choice of a bundle; each choice is a new one. Real-time safe.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    /// What became of the chosen bundle. Real-time safe.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Empty,
+            1 => Phase::Loading,
+            2 => Phase::Ready,
+            _ => Phase::Failed,
+        }
+    }
+
+    /// Whether sound is being made, or soon will be. Real-time safe.
+    #[must_use]
+    pub fn is_hopeful(&self) -> bool {
+        matches!(self.phase(), Phase::Loading | Phase::Ready) && self.stopped().is_none()
+    }
+
+    /// Why it fell silent, if it did. Real-time safe.
+    #[must_use]
+    pub fn stopped(&self) -> Option<Stop> {
+        match self.stop.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(Stop::Audio),
+            2 => Some(Stop::Worker),
+            _ => Some(Stop::Hopeless),
+        }
+    }
+
+    /// Falls silent; the first reason stays. Real-time safe.
+    pub fn stop(&self, why: Stop) {
+        let code = match why {
+            Stop::Audio => 1,
+            Stop::Worker => 2,
+            Stop::Hopeless => 3,
+        };
+        let _ = self.stop.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Sounds again after a stop for `why`; other stops stay. Real-time safe.
+    pub fn resume(&self, why: Stop) {
+        if self.stopped() == Some(why) {
+            self.stop.store(0, Ordering::Release);
+        }
+    }
+
+    /// Reports `voices` sounding, `missed` further samples that were silence because they were not
+    /// there, and the largest magnitude of each side. Real-time safe.
+    pub fn report(&self, voices: u32, missed: u64, peaks: [f32; 2]) {
+        self.voices.store(voices, Ordering::Relaxed);
+        self.missed.fetch_add(missed, Ordering::Relaxed);
+        for (level, peak) in self.level.iter().zip(peaks) {
+            level.fetch_max(peak, Ordering::Relaxed);
+        }
+    }
+
+    /// Voices that sound.
+    #[must_use]
+    pub fn voices(&self) -> u32 {
+        self.voices.load(Ordering::Relaxed)
+    }
+
+    /// Samples of voices that were silence because they were not there in time.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// The largest magnitude of each side since the last call.
+    #[must_use]
+    pub fn take_peaks(&self) -> [f32; 2] {
+        [0, 1].map(|side| self.level[side].swap(0.0, Ordering::Relaxed))
+    }
+
+    /// What the editor shows in words. Not for the audio thread.
+    #[must_use]
+    pub fn texts(&self) -> Texts {
+        self.lock().clone()
+    }
+
+    /// Says `error` without changing what plays. Not for the audio thread.
+    pub fn show_error(&self, error: String) {
+        self.lock().error = error;
+    }
+
+    /// Makes `reference` the chosen bundle, which is to be loaded; returns the number of the
+    /// choice. Not for the audio thread.
+    pub fn choose(&self, reference: BundleRef) -> u64 {
+        let mut texts = self.lock();
+        *texts = Texts { reference, ..Texts::default() };
+        self.phase.store(1, Ordering::Release);
+        self.edition.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Says that choice `edition` plays: under `reference`, which is what the project will save,
+    /// with `details` for the editor. Returns whether it still is the choice.
+    pub fn succeed(&self, edition: u64, reference: BundleRef, details: String) -> bool {
+        let mut texts = self.lock();
+        let current = self.edition() == edition;
+        if current {
+            *texts = Texts { reference, details, error: String::new() };
+            self.resume(Stop::Worker);
+            self.phase.store(2, Ordering::Release);
+        }
+        current
+    }
+
+    /// Says that choice `edition` cannot be played. The project keeps its reference.
+    pub fn fail(&self, edition: u64, error: String) {
+        let mut texts = self.lock();
+        if self.edition() == edition {
+            texts.error = error;
+            self.phase.store(3, Ordering::Release);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Texts> {
+        // Texts are replaced whole, so they are sound even after a panic elsewhere.
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which bundle an instance plays: the part of its state that is no parameter.
+///
+/// Loading begins when a choice is made or the host activates the instrument, whichever is first,
+/// and never blocks.
+#[derive(Debug)]
+pub struct Selection {
+    instance: Arc<Instance>,
+    seat: Mutex<Seat>,
+}
+
+/// Whether the instance has joined the workers.
+#[derive(Debug)]
+enum Seat {
+    /// Not yet: a host that only looks what plugins there are starts no threads.
+    Outside(WorkerEnd),
+    Inside(Membership),
+    /// Between the two.
+    Moving,
+}
+
+impl Selection {
+    /// An instance that plays the factory bundle once it is attached, and the end of it that the
+    /// audio thread holds.
+    #[must_use]
+    pub fn new() -> (Self, AudioEnd) {
+        let (audio, worker) = connect();
+        let seat = Mutex::new(Seat::Outside(worker));
+        (Self { instance: Arc::default(), seat }, audio)
+    }
+
+    /// What the threads of this instance know of each other.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Plays the bundle of `reference` from now on, as soon as it is loaded. Not for the audio
+    /// thread.
+    pub fn choose(&self, reference: BundleRef) {
+        if reference.refused.is_empty() {
+            let edition = self.instance.choose(reference.clone());
+            self.with_membership(|membership| membership.load(edition, reference));
+        } else {
+            self.instance.show_error(reference.refused);
+        }
+    }
+
+    /// Begins to load the factory bundle if nothing was chosen. Not for the audio thread.
+    pub fn attach(&self) {
+        if self.instance.phase() == Phase::Empty {
+            self.choose(BundleRef::default());
+        }
+    }
+
+    fn with_membership(&self, act: impl FnOnce(&Membership)) {
+        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        *seat = match std::mem::replace(&mut *seat, Seat::Moving) {
+            Seat::Outside(end) => Seat::Inside(Membership::join(end, Arc::clone(&self.instance))),
+            taken => taken,
+        };
+        if let Seat::Inside(membership) = &*seat {
+            act(membership);
+        }
+    }
+}
+
+impl PersistentField<'_, BundleRef> for Selection {
+    fn set(&self, reference: BundleRef) {
+        self.choose(reference);
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&BundleRef) -> R,
+    {
+        f(&self.instance.lock().reference)
+    }
+}

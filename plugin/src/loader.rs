@@ -1,0 +1,234 @@
+//! LOADER: the thread that reads bundles.
+//!
+//! It is one for the process, so that the same bundle in many instances is in memory once.
+
+use std::collections::HashMap;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use distill_shared::bundle::Bundle;
+use distill_shared::player::Model;
+
+use crate::factory;
+use crate::instance::Instance;
+use crate::state::BundleRef;
+use crate::worker::Office;
+
+/// Bundles of a folder that are looked into when one is searched for.
+const MAX_SEARCH: usize = 256;
+
+/// A bundle to be loaded.
+#[derive(Debug)]
+pub struct Job {
+    /// Desk that the model goes to.
+    pub desk: u64,
+    /// For whom.
+    pub instance: Arc<Instance>,
+    /// For which of its choices.
+    pub edition: u64,
+    /// Which bundle.
+    pub reference: BundleRef,
+}
+
+/// The thread, and the way to it.
+#[derive(Debug)]
+pub struct Loader {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Loader {
+    /// Starts the thread.
+    #[must_use]
+    pub fn start(office: Arc<Office>) -> Self {
+        let (jobs, inbox) = unbounded();
+        let spawned = thread::Builder::new()
+            .name("distill loader".to_owned())
+            .spawn(move || Shelf::default().serve(&inbox, &office));
+        Self { jobs: Some(jobs), thread: spawned.ok() }
+    }
+
+    /// Loads a bundle as soon as those before it are done.
+    pub fn load(&self, job: Job) {
+        let rejected = self.jobs.as_ref().and_then(|jobs| jobs.send(job).err());
+        if let Some(rejected) = rejected {
+            let job = rejected.into_inner();
+            job.instance.fail(job.edition, "The loader has stopped: restart the host.".to_owned());
+        }
+    }
+
+    /// Ends the thread after what it is doing.
+    pub fn join(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A bundle that can be played.
+#[derive(Clone)]
+struct Loaded {
+    model: Arc<Model>,
+    reference: BundleRef,
+    details: String,
+}
+
+/// What is in memory already.
+#[derive(Default)]
+struct Shelf {
+    /// Models by their digest.
+    models: HashMap<String, Weak<Model>>,
+    /// The factory bundle, so that it is not read for every instance.
+    factory: Option<(Weak<Model>, BundleRef, String)>,
+}
+
+impl Shelf {
+    fn serve(&mut self, inbox: &Receiver<Job>, office: &Office) {
+        for job in inbox {
+            // Only the newest choice of an instance matters.
+            if office.is_closing() || job.instance.edition() != job.edition {
+                continue;
+            }
+            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(&job.reference)))
+                .unwrap_or_else(|_| Err("Internal error while loading the bundle.".to_owned()));
+            match loaded {
+                Ok(Loaded { model, reference, details }) => {
+                    // The model first: who sees that it is ready may ask for sound.
+                    office.deliver(job.desk, job.edition, model);
+                    job.instance.succeed(job.edition, reference, details);
+                }
+                Err(error) => job.instance.fail(job.edition, error),
+            }
+        }
+    }
+
+    /// Loads the bundle that `reference` names, wherever it is now.
+    fn load(&mut self, reference: &BundleRef) -> Result<Loaded, String> {
+        let wanted = |digest: &str| reference.digest.is_empty() || reference.digest == digest;
+        let (found, path) = if reference.path.is_empty() {
+            (self.factory(), None)
+        } else {
+            let path = PathBuf::from(&reference.path);
+            (self.open(&path), Some(path))
+        };
+        match found {
+            Ok(loaded) if wanted(&loaded.reference.digest) => Ok(loaded),
+            other => {
+                let problem = match other {
+                    Ok(loaded) if loaded.reference.path.is_empty() => {
+                        "this version of Distill has other factory sounds".to_owned()
+                    }
+                    Ok(loaded) => format!(
+                        "{} holds other sounds than when the project was saved",
+                        loaded.reference.path
+                    ),
+                    Err(problem) => problem,
+                };
+                let missing = || format!("{} does not play: {problem}.", title(reference));
+                self.search(reference, path.as_deref()).ok_or_else(missing)
+            }
+        }
+    }
+
+    /// The factory bundle.
+    fn factory(&mut self) -> Result<Loaded, String> {
+        if let Some((model, reference, details)) = &self.factory
+            && let Some(model) = model.upgrade()
+        {
+            let (reference, details) = (reference.clone(), details.clone());
+            return Ok(Loaded { model, reference, details });
+        }
+        if factory::BYTES.is_empty() {
+            return Err("this build has no factory sounds; choose a .distill file".to_owned());
+        }
+        let bundle = Bundle::read(factory::BYTES).map_err(|error| error.to_string())?;
+        let loaded = self.pack(&bundle, "Factory sounds", String::new())?;
+        let weak = Arc::downgrade(&loaded.model);
+        self.factory = Some((weak, loaded.reference.clone(), loaded.details.clone()));
+        Ok(loaded)
+    }
+
+    /// The bundle in a file.
+    fn open(&mut self, path: &Path) -> Result<Loaded, String> {
+        let bundle = Bundle::open(path).map_err(|error| error.to_string())?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        self.pack(&bundle, &stem, path.to_string_lossy().into_owned())
+    }
+
+    /// Makes a bundle playable, or finds that it is already.
+    fn pack(&mut self, bundle: &Bundle, name: &str, path: String) -> Result<Loaded, String> {
+        if !bundle.has_prior() {
+            return Err("the file holds no prior, so it cannot make new sound; run \
+                        `distill train-prior` on it"
+                .to_owned());
+        }
+        let digest = bundle.digest().to_owned();
+        self.models.retain(|_, model| model.strong_count() > 0);
+        let model = match self.models.get(&digest).and_then(Weak::upgrade) {
+            Some(model) => model,
+            None => {
+                let model = Model::new(bundle.config(), bundle.tensors(), &digest)
+                    .map_err(|error| error.to_string())?;
+                Arc::new(model)
+            }
+        };
+        self.models.insert(digest.clone(), Arc::downgrade(&model));
+        let card = bundle.card();
+        let name = if card.name.is_empty() { name.to_owned() } else { card.name.clone() };
+        let codec = &bundle.config().codec;
+        let details = format!(
+            "{} recordings, {:.0} s, {}, {} Hz",
+            card.corpus.files,
+            card.corpus.seconds,
+            if codec.channels == 2 { "stereo" } else { "mono" },
+            codec.sample_rate,
+        );
+        let reference = BundleRef { digest, path, name, ..BundleRef::default() };
+        Ok(Loaded { model, reference, details })
+    }
+
+    /// Looks for a bundle by its content where bundles are: beside the file it was last seen in,
+    /// and in the library folder.
+    fn search(&mut self, reference: &BundleRef, tried: Option<&Path>) -> Option<Loaded> {
+        if reference.digest.is_empty() {
+            return None;
+        }
+        let beside = tried.and_then(Path::parent).map(Path::to_owned);
+        let folders = beside.into_iter().chain(library_folder());
+        let files = folders.flat_map(|folder| bundles_in(&folder));
+        files.filter(|file| Some(file.as_path()) != tried).take(MAX_SEARCH).find_map(|file| {
+            let bundle = Bundle::open(&file).ok()?;
+            let same = bundle.digest() == reference.digest;
+            let path = file.to_string_lossy().into_owned();
+            same.then(|| self.pack(&bundle, &reference.name, path).ok()).flatten()
+        })
+    }
+}
+
+/// What to call the bundle of a reference.
+fn title(reference: &BundleRef) -> &str {
+    if reference.name.is_empty() { "The chosen bundle" } else { &reference.name }
+}
+
+/// Where a musician's bundles are: the folder `Distill` in the home folder.
+#[must_use]
+pub fn library_folder() -> Option<PathBuf> {
+    std::env::home_dir().map(|home| home.join("Distill"))
+}
+
+/// The bundles in a folder, sorted by name; none if it cannot be read.
+#[must_use]
+pub fn bundles_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "distill"))
+        .collect();
+    files.sort();
+    files
+}

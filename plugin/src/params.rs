@@ -1,0 +1,242 @@
+//! Parameters: what the host may see, automate and save.
+
+use std::sync::Arc;
+
+use distill_shared::player::Sampling;
+use nice_plug::plugin::ParamValue;
+use nice_plug::prelude::*;
+
+use crate::engine::Settings;
+use crate::envelope::Shape;
+use crate::instance::Selection;
+
+/// Voices that may sound at once.
+pub const MAX_VOICES: usize = 8;
+
+/// The range of a parameter, both ends included, and its default.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span<T> {
+    low: T,
+    high: T,
+    default: T,
+}
+
+const SEED: Span<i32> = Span { low: 0, high: 9999, default: 0 };
+const TEMPERATURE: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
+const TOP_K: Span<i32> = Span { low: 0, high: 256, default: 0 };
+const TOP_P: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
+const VOLUME_DB: Span<f32> = Span { low: -60.0, high: 12.0, default: 0.0 };
+const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
+const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
+const SUSTAIN: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
+const RELEASE_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 300.0 };
+const VOICES: Span<i32> = Span { low: 1, high: MAX_VOICES as i32, default: MAX_VOICES as i32 };
+const CHOICE: Span<i32> = Span { low: 0, high: 127, default: 0 };
+
+impl Span<f32> {
+    /// `value` brought into the range; the default if it is no number. Hosts send such things.
+    #[must_use]
+    pub fn clamp(&self, value: f32) -> f32 {
+        if value.is_nan() { self.default } else { value.clamp(self.low, self.high) }
+    }
+
+    fn linear(&self, name: &str) -> FloatParam {
+        let range = FloatRange::Linear { min: self.low, max: self.high };
+        FloatParam::new(name, self.default, range)
+            .with_value_to_string(formatters::v2s_f32_rounded(2))
+    }
+
+    /// A slider with most room for short times.
+    fn milliseconds(&self, name: &str) -> FloatParam {
+        let factor = FloatRange::skew_factor(-2.0);
+        let range = FloatRange::Skewed { min: self.low, max: self.high, factor };
+        FloatParam::new(name, self.default, range)
+            .with_unit(" ms")
+            .with_value_to_string(formatters::v2s_f32_rounded(1))
+    }
+}
+
+impl Span<i32> {
+    /// `value` brought into the range.
+    #[must_use]
+    pub fn clamp(&self, value: i32) -> i32 {
+        value.clamp(self.low, self.high)
+    }
+
+    fn whole(&self, name: &str) -> IntParam {
+        IntParam::new(name, self.default, IntRange::Linear { min: self.low, max: self.high })
+    }
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// A number.
+    Float(Span<f32>),
+    /// A whole number.
+    Int(Span<i32>),
+    /// On or off, and its default.
+    Bool(bool),
+}
+
+/// Every parameter by the name under which it is saved.
+pub const LIMITS: [(&str, Limit); 12] = [
+    ("seed", Limit::Int(SEED)),
+    ("temp", Limit::Float(TEMPERATURE)),
+    ("topk", Limit::Int(TOP_K)),
+    ("topp", Limit::Float(TOP_P)),
+    ("gain", Limit::Float(VOLUME_DB)),
+    ("attack", Limit::Float(ATTACK_MS)),
+    ("decay", Limit::Float(DECAY_MS)),
+    ("sustn", Limit::Float(SUSTAIN)),
+    ("reles", Limit::Float(RELEASE_MS)),
+    ("voices", Limit::Int(VOICES)),
+    ("wait", Limit::Bool(false)),
+    ("choice", Limit::Int(CHOICE)),
+];
+
+impl Limit {
+    /// `value` brought into the range; the default if it is missing, of another type or no number.
+    #[must_use]
+    pub fn apply(&self, value: Option<&ParamValue>) -> ParamValue {
+        match (self, value) {
+            (Self::Float(span), Some(ParamValue::F32(v))) => ParamValue::F32(span.clamp(*v)),
+            (Self::Float(span), _) => ParamValue::F32(span.default),
+            (Self::Int(span), Some(ParamValue::I32(v))) => ParamValue::I32(span.clamp(*v)),
+            (Self::Int(span), _) => ParamValue::I32(span.default),
+            (Self::Bool(_), Some(ParamValue::Bool(v))) => ParamValue::Bool(*v),
+            (Self::Bool(default), _) => ParamValue::Bool(*default),
+        }
+    }
+}
+
+/// Every parameter of the instrument, and which bundle it plays.
+///
+/// All are read by the audio thread once per stretch of samples without changes. Creativity, focus
+/// and diversity are how the prior draws; see [`Sampling`].
+#[derive(Params)]
+pub struct DistillParams {
+    /// Which bundle is played. Changed by the host when it loads state, and by the editor.
+    #[persist = "bundle"]
+    pub selection: Selection,
+
+    /// Which of countless performances is played, 0 to 9999. Not automatable.
+    #[id = "seed"]
+    pub seed: IntParam,
+    /// Temperature of the prior's choices, 0 (always the likeliest) to 2.
+    #[id = "temp"]
+    pub temperature: FloatParam,
+    /// The prior chooses among the k likeliest codes, 1 to 256; 0 means among all.
+    #[id = "topk"]
+    pub top_k: IntParam,
+    /// The prior chooses among the likeliest codes that together have this probability, 0 to 1.
+    #[id = "topp"]
+    pub top_p: FloatParam,
+
+    /// Volume in dB, -60 to 12.
+    #[id = "gain"]
+    pub gain: FloatParam,
+    /// Time from silence to full level in ms, 0 to 10 000.
+    #[id = "attack"]
+    pub attack: FloatParam,
+    /// Time from full level to the sustain level in ms, 0 to 10 000.
+    #[id = "decay"]
+    pub decay: FloatParam,
+    /// Level of a held key, 0 to 1.
+    #[id = "sustn"]
+    pub sustain: FloatParam,
+    /// Time from full level to silence after the key is released in ms, 0 to 10 000.
+    #[id = "reles"]
+    pub release: FloatParam,
+    /// Voices that may sound at once, 1 to 8. Not automatable.
+    #[id = "voices"]
+    pub voices: IntParam,
+    /// Whether the host waits for sound that is late, for hosts that render faster than real time
+    /// without saying so. Not automatable.
+    #[id = "wait"]
+    pub always_wait: BoolParam,
+    /// Counts changes of the bundle. Hosts notice changed parameters only, and would not know that
+    /// the project has to be saved. Hidden; changed by the editor.
+    #[id = "choice"]
+    pub choice: IntParam,
+}
+
+impl DistillParams {
+    /// Parameters at their defaults, and `selection`.
+    #[must_use]
+    pub fn new(selection: Selection) -> Self {
+        Self {
+            selection,
+            seed: SEED.whole("Seed").non_automatable(),
+            temperature: TEMPERATURE.linear("Creativity"),
+            top_k: TOP_K
+                .whole("Focus")
+                .with_value_to_string(Arc::new(show_top_k))
+                .with_string_to_value(Arc::new(read_top_k)),
+            top_p: TOP_P.linear("Diversity"),
+            gain: VOLUME_DB
+                .linear("Volume")
+                .with_unit(" dB")
+                .with_value_to_string(formatters::v2s_f32_rounded(1)),
+            attack: ATTACK_MS.milliseconds("Attack"),
+            decay: DECAY_MS.milliseconds("Decay"),
+            sustain: SUSTAIN.linear("Sustain"),
+            release: RELEASE_MS.milliseconds("Release"),
+            voices: VOICES.whole("Voices").non_automatable(),
+            always_wait: BoolParam::new("Always wait", false).non_automatable(),
+            choice: CHOICE.whole("Bundle choice").hide(),
+        }
+    }
+
+    /// What the parameters say now, every number inside its range. Real-time safe.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let seconds = |span: &Span<f32>, param: &FloatParam| span.clamp(param.value()) / 1000.0;
+        let whole = |span: &Span<i32>, param: &IntParam| span.clamp(param.value()).unsigned_abs();
+        Settings {
+            seed: whole(&SEED, &self.seed).into(),
+            sampling: Sampling {
+                temperature: TEMPERATURE.clamp(self.temperature.value()),
+                top_k: whole(&TOP_K, &self.top_k),
+                top_p: TOP_P.clamp(self.top_p.value()),
+            },
+            gain: 10.0_f32.powf(VOLUME_DB.clamp(self.gain.value()) / 20.0),
+            shape: Shape {
+                attack: seconds(&ATTACK_MS, &self.attack),
+                decay: seconds(&DECAY_MS, &self.decay),
+                sustain: SUSTAIN.clamp(self.sustain.value()),
+                release: seconds(&RELEASE_MS, &self.release),
+            },
+            voices: whole(&VOICES, &self.voices) as usize,
+            always_wait: self.always_wait.value(),
+        }
+    }
+}
+
+fn show_top_k(top_k: i32) -> String {
+    if top_k == 0 { "All".to_owned() } else { top_k.to_string() }
+}
+
+fn read_top_k(text: &str) -> Option<i32> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("all") { Some(0) } else { text.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_has_its_limits() {
+        let params = DistillParams::new(Selection::new().0);
+        let names: Vec<String> = params.param_map().into_iter().map(|(name, _, _)| name).collect();
+        assert_eq!(names, LIMITS.map(|(name, _)| name));
+    }
+
+    #[test]
+    fn what_is_no_number_becomes_the_default() {
+        assert_eq!(TEMPERATURE.clamp(f32::NAN), 1.0);
+        assert_eq!(TEMPERATURE.clamp(f32::INFINITY), 2.0);
+        assert_eq!(SEED.clamp(i32::MIN), 0);
+    }
+}

@@ -1,0 +1,167 @@
+//! AUDIO THREAD: whether, and how long, `process` may wait for the worker.
+//!
+//! In real time it may not wait at all. A host that renders to a file has all the time there is,
+//! but not every host says so. What tells them apart is *slack*: how far the sound delivered is
+//! ahead of the clock. A host in real time never has more slack than its buffers hold; a host that
+//! renders to a file soon has seconds.
+//!
+//! This is the only place where the audio thread sleeps, and it is only entered with slack to
+//! spare.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Slack beyond any buffer of a host in real time.
+const SLACK: Duration = Duration::from_millis(250);
+/// Longest wait for one block: a worker that takes longer has died.
+const WATCHDOG: Duration = Duration::from_secs(10);
+/// Pause between two looks.
+const NAP: Duration = Duration::from_micros(200);
+
+/// Keeps account of slack.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Patience {
+    /// When the last block was asked for.
+    last: Option<Instant>,
+    /// How far delivered sound is ahead of the clock.
+    slack: Duration,
+    /// Sound of the block that was asked for last.
+    block: Duration,
+    /// Until when this block may wait.
+    deadline: Option<Instant>,
+    /// A wait ended without sound: waiting is no use any more.
+    gave_up: bool,
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// What was waited for is there.
+    Ready,
+    /// It is not, and there is no time left.
+    Late,
+    /// It is not, after so long that it never will be.
+    Hopeless,
+}
+
+impl Patience {
+    /// Starts a new account: playback begins.
+    pub fn restart(&mut self) {
+        *self = Self { gave_up: self.gave_up, ..Self::default() };
+    }
+
+    /// Trusts the worker again after a hopeless wait.
+    pub fn forgive(&mut self) {
+        self.gave_up = false;
+    }
+
+    /// Begins a block of `block` length at time `now`. `unlimited` says that the host renders to a
+    /// file. Real-time safe.
+    pub fn begin(&mut self, now: Instant, block: Duration, unlimited: bool) {
+        let elapsed = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        // Never below zero: a host that paused has not spent slack that it will get later.
+        self.slack = (self.slack + self.block).saturating_sub(elapsed);
+        self.last = Some(now);
+        self.block = block;
+        let allowance = if self.gave_up {
+            None
+        } else if unlimited {
+            Some(WATCHDOG)
+        } else {
+            (self.slack > SLACK).then(|| (self.slack / 2).min(WATCHDOG))
+        };
+        self.deadline = allowance.map(|allowance| now + allowance);
+    }
+
+    /// Waits until `ready`, as long as this block may.
+    pub fn wait(&mut self, mut ready: impl FnMut() -> bool) -> Wait {
+        loop {
+            if ready() {
+                return Wait::Ready;
+            }
+            let (Some(begun), Some(deadline)) = (self.last, self.deadline) else {
+                return Wait::Late;
+            };
+            let now = Instant::now();
+            if now >= deadline {
+                self.deadline = None;
+                self.gave_up = now.saturating_duration_since(begun) >= WATCHDOG;
+                return if self.gave_up { Wait::Hopeless } else { Wait::Late };
+            }
+            thread::sleep(NAP);
+        }
+    }
+}
+
+/// Waits until `ready`, at most `longest`. Not for the audio thread.
+pub fn wait_at_most(longest: Duration, mut ready: impl FnMut() -> bool) {
+    let end = Instant::now() + longest;
+    while !ready() && Instant::now() < end {
+        thread::sleep(NAP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: Duration = Duration::from_millis(10);
+
+    /// Whether a block may wait after 100 blocks that came `pause` apart.
+    fn may_wait_after(pause: Duration) -> bool {
+        let mut patience = Patience::default();
+        let mut now = Instant::now();
+        for _ in 0..100 {
+            patience.begin(now, BLOCK, false);
+            now += pause;
+        }
+        patience.deadline.is_some()
+    }
+
+    #[test]
+    fn a_host_in_real_time_never_waits() {
+        assert!(!may_wait_after(BLOCK));
+        assert!(!may_wait_after(BLOCK * 2));
+    }
+
+    #[test]
+    fn a_host_that_renders_to_a_file_waits_once_it_is_ahead() {
+        assert!(may_wait_after(BLOCK / 2));
+    }
+
+    #[test]
+    fn a_pause_is_not_made_up_for() {
+        let mut patience = Patience::default();
+        let mut now = Instant::now();
+        patience.begin(now, BLOCK, false);
+        now += Duration::from_secs(60);
+        for _ in 0..30 {
+            patience.begin(now, BLOCK, false);
+        }
+        assert!(patience.deadline.is_some(), "30 blocks at once are ahead, whatever came before");
+    }
+
+    #[test]
+    fn waiting_takes_no_more_than_half_the_slack() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        for _ in 0..41 {
+            patience.begin(now, BLOCK, false);
+        }
+        assert_eq!(patience.deadline, Some(now + Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn a_hopeless_wait_is_the_last() {
+        let mut patience = Patience::default();
+        let long_ago = Instant::now().checked_sub(WATCHDOG).unwrap();
+        patience.begin(long_ago, BLOCK, true);
+        assert_eq!(patience.wait(|| false), Wait::Hopeless);
+        patience.begin(Instant::now(), BLOCK, true);
+        assert_eq!(patience.wait(|| false), Wait::Late);
+        patience.forgive();
+        patience.begin(Instant::now(), BLOCK, true);
+        assert_eq!(patience.wait(|| true), Wait::Ready);
+        assert!(patience.deadline.is_some());
+    }
+}

@@ -1,0 +1,129 @@
+//! What travels between the audio thread and the worker.
+//!
+//! The audio thread sends a [`Ticket`] for every take it may soon need. The worker answers with a
+//! [`Stream`]: the audio thread's end of one take, into which the worker renders ahead. When the
+//! audio thread is done with a stream it sends it back to be freed; it never frees anything itself.
+//!
+//! # Why the sound depends on nothing but the notes and the knobs
+//!
+//! The first [`LOOKAHEAD`] frames of a take, its *head*, are made from the ticket alone, so they
+//! are ready before the note is. From then on frame n is made with the controls that the audio
+//! thread sampled when it began to play frame n - [`LOOKAHEAD`], and with nothing later. So the
+//! worker is at most that far ahead, and how far it really is cannot be heard.
+
+use distill_shared::player::Sampling;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+/// Frames by which the worker may be ahead of the audio thread, and the length of a head. At 8
+/// frames of 1024 samples, turning a knob is heard after 0.17 s, and a host in real time may ask
+/// for blocks of up to 8192 samples.
+pub const LOOKAHEAD: usize = 8;
+/// Streams of one instance that exist at a time, those on the way included.
+pub const MAX_STREAMS: usize = 128;
+/// Tickets that may be on the way.
+const MAX_TICKETS: usize = 256;
+/// Frames whose controls may be on the way to the worker; over a second.
+const MAX_CONTROLS: usize = 64;
+
+/// What a head depends on besides its take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Patch {
+    /// Which choice of a bundle: see [`Instance::edition`](crate::instance::Instance::edition).
+    pub edition: u64,
+    /// The host's sample rate in Hz.
+    pub rate: f32,
+    /// The user's seed.
+    pub seed: u64,
+    /// How the prior draws the frames of a head.
+    pub sampling: Sampling,
+}
+
+/// Asks the worker for a take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ticket {
+    /// Number of the set of heads it belongs to; newer sets have larger numbers.
+    pub generation: u64,
+    /// Which take: notes since playback began.
+    pub take: u64,
+    /// Whether it is kept for the next time playback begins, and can wait.
+    pub spare: bool,
+    /// What the head depends on.
+    pub patch: Patch,
+}
+
+/// The audio thread's end of a take.
+#[derive(Debug)]
+pub struct Stream {
+    /// Number of the set of heads it belongs to.
+    pub generation: u64,
+    /// Which take it plays.
+    pub take: u64,
+    /// Samples of the host per frame of the model.
+    pub frame_len: f64,
+    /// Stereo samples at the host's rate, from the first on.
+    pub sound: Consumer<[f32; 2]>,
+    /// The controls of every frame from the first on, as playing reaches it.
+    pub controls: Producer<Sampling>,
+}
+
+/// The worker's end of a take.
+#[derive(Debug)]
+pub struct Feed {
+    /// Counterpart of [`Stream::sound`].
+    pub sound: Producer<[f32; 2]>,
+    /// Counterpart of [`Stream::controls`].
+    pub controls: Consumer<Sampling>,
+}
+
+/// Connects both ends of the take of `ticket`, whose frames are at most `longest` samples.
+#[must_use]
+pub fn open(ticket: &Ticket, frame_len: f64, longest: usize) -> (Stream, Feed) {
+    // The worker is a head and the frame being played ahead; one more absorbs rounding.
+    let (sound_in, sound) = RingBuffer::new((LOOKAHEAD + 2) * longest);
+    let (controls, controls_out) = RingBuffer::new(MAX_CONTROLS);
+    let Ticket { generation, take, .. } = *ticket;
+    let stream = Stream { generation, take, frame_len, sound, controls };
+    (stream, Feed { sound: sound_in, controls: controls_out })
+}
+
+/// The audio thread's end of an instance.
+#[derive(Debug)]
+pub struct AudioEnd {
+    /// Takes that are wanted.
+    pub tickets: Producer<Ticket>,
+    /// Their streams.
+    pub streams: Consumer<Stream>,
+    retired: Producer<Stream>,
+}
+
+impl AudioEnd {
+    /// Sends a stream back to be freed. Real-time safe.
+    pub fn retire(&mut self, stream: Stream) {
+        if let Err(rtrb::PushError::Full(stream)) = self.retired.push(stream) {
+            // There is room for every stream that can exist. Should that ever be wrong, losing
+            // memory is better than freeing it here.
+            std::mem::forget(stream);
+        }
+    }
+}
+
+/// The worker's end of an instance.
+#[derive(Debug)]
+pub struct WorkerEnd {
+    /// Takes that are wanted.
+    pub tickets: Consumer<Ticket>,
+    /// Their streams.
+    pub streams: Producer<Stream>,
+    /// Streams to free.
+    pub retired: Consumer<Stream>,
+}
+
+/// Connects both ends of an instance.
+#[must_use]
+pub fn connect() -> (AudioEnd, WorkerEnd) {
+    let (tickets, tickets_out) = RingBuffer::new(MAX_TICKETS);
+    let (streams_in, streams) = RingBuffer::new(MAX_STREAMS);
+    let (retired, retired_out) = RingBuffer::new(MAX_STREAMS);
+    let worker = WorkerEnd { tickets: tickets_out, streams: streams_in, retired: retired_out };
+    (AudioEnd { tickets, streams, retired }, worker)
+}

@@ -1,0 +1,182 @@
+//! The worker threads: they make all sound of all instances in the process.
+//!
+//! The first instance that needs sound starts the threads, the last one that leaves joins them.
+//! Each instance has a *desk*, where its tickets and its half-made takes lie. A worker picks the
+//! take that needs it most, whosever it is, makes one frame, and puts it back. Nobody ever wakes a
+//! worker: while there is nothing to do it looks around every few milliseconds, and the takes are
+//! rendered far enough ahead for that.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use distill_shared::player::Model;
+
+use crate::denormals;
+use crate::desk::Desk;
+use crate::instance::{Instance, Stop};
+use crate::loader::{Job, Loader};
+use crate::source::Source;
+use crate::state::BundleRef;
+use crate::stream::WorkerEnd;
+
+/// Pause between two looks while something plays.
+const SHORT_PAUSE: Duration = Duration::from_millis(2);
+/// Pause between two looks while nothing plays.
+const LONG_PAUSE: Duration = Duration::from_millis(10);
+/// Most worker threads: the rest of the machine is the host's.
+const MAX_THREADS: usize = 4;
+
+/// The threads that this process has at the moment, if any.
+static POOL: Mutex<Weak<Pool>> = Mutex::new(Weak::new());
+
+/// All worker threads, and the loader.
+#[derive(Debug)]
+struct Pool {
+    office: Arc<Office>,
+    workers: Vec<JoinHandle<()>>,
+    loader: Loader,
+}
+
+/// What the workers share.
+#[derive(Debug, Default)]
+pub struct Office {
+    closing: AtomicBool,
+    next_desk: AtomicU64,
+    desks: Mutex<Vec<Desk>>,
+}
+
+/// The place of one instance among the workers. Leaving it frees everything that was made for the
+/// instance; the last to leave joins the threads.
+#[derive(Debug)]
+pub struct Membership {
+    pool: Arc<Pool>,
+    desk: u64,
+    instance: Arc<Instance>,
+}
+
+impl Membership {
+    /// Gives an instance a desk, and starts the threads if it is the first.
+    #[must_use]
+    pub fn join(end: WorkerEnd, instance: Arc<Instance>) -> Self {
+        let pool = Pool::current();
+        let desk = pool.office.next_desk.fetch_add(1, Ordering::Relaxed);
+        pool.office.desks().push(Desk::new(desk, end, Arc::clone(&instance)));
+        Self { pool, desk, instance }
+    }
+
+    /// Loads the bundle of `reference` for choice `edition`, on a thread of its own.
+    pub fn load(&self, edition: u64, reference: BundleRef) {
+        let instance = Arc::clone(&self.instance);
+        self.pool.loader.load(Job { desk: self.desk, instance, edition, reference });
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut desks = self.pool.office.desks();
+        if let Some(i) = desks.iter().position(|desk| desk.id() == self.desk) {
+            let desk = desks.swap_remove(i);
+            // Freeing takes its time, in which the workers should not have to wait.
+            drop(desks);
+            drop(desk);
+        }
+    }
+}
+
+impl Pool {
+    /// The threads of this process, started if there are none.
+    fn current() -> Arc<Self> {
+        let mut current = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        current.upgrade().unwrap_or_else(|| {
+            let pool = Arc::new(Self::start());
+            *current = Arc::downgrade(&pool);
+            pool
+        })
+    }
+
+    fn start() -> Self {
+        let office = Arc::new(Office::default());
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers = (0..cores.saturating_sub(1).clamp(1, MAX_THREADS))
+            .filter_map(|_| {
+                let office = Arc::clone(&office);
+                let name = "distill worker".to_owned();
+                thread::Builder::new().name(name).spawn(move || office.work()).ok()
+            })
+            .collect();
+        let loader = Loader::start(Arc::clone(&office));
+        Self { office, workers, loader }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.office.closing.store(true, Ordering::Release);
+        self.loader.join();
+        for worker in self.workers.drain(..) {
+            worker.thread().unpark();
+            // A panic of a worker has been caught and reported where it happened.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Office {
+    /// Gives the desk of an instance the model of choice `edition`.
+    pub fn deliver(&self, desk: u64, edition: u64, model: Arc<Model>) {
+        if let Some(desk) = self.desks().iter_mut().find(|other| other.id() == desk) {
+            desk.set_model(edition, model);
+        }
+    }
+
+    /// Whether the threads are to end.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    fn desks(&self) -> MutexGuard<'_, Vec<Desk>> {
+        // What lies on a desk is only moved, so it is sound even after a panic.
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A worker's day.
+    fn work(&self) {
+        denormals::flush_to_zero();
+        while !self.is_closing() {
+            let (picked, playing) = self.pick();
+            match picked {
+                Some((desk, instance, source)) => self.advance(desk, &instance, source),
+                None if playing => thread::park_timeout(SHORT_PAUSE),
+                None => thread::park_timeout(LONG_PAUSE),
+            }
+        }
+    }
+
+    /// Takes the source that needs a worker most off its desk. Also says whether anything plays.
+    fn pick(&self) -> (Option<(u64, Arc<Instance>, Source)>, bool) {
+        let mut desks = self.desks();
+        desks.iter_mut().for_each(Desk::tend);
+        let playing = desks.iter().any(Desk::is_playing);
+        let neediest = desks
+            .iter_mut()
+            .filter_map(|desk| desk.need().map(|need| (need, desk)))
+            .min_by_key(|(need, _)| *need);
+        let picked = neediest
+            .and_then(|(_, desk)| Some((desk.id(), Arc::clone(desk.instance()), desk.pick()?)));
+        (picked, playing)
+    }
+
+    /// Makes one frame and puts the source back.
+    fn advance(&self, desk: u64, instance: &Instance, mut source: Source) {
+        let stepped = catch_unwind(AssertUnwindSafe(|| source.step()));
+        if stepped.is_err() {
+            instance.stop(Stop::Worker);
+        } else if let Some(desk) = self.desks().iter_mut().find(|other| other.id() == desk) {
+            desk.put_back(source);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A tiny model with random weights, and a stage to play it on without threads.
+#![allow(dead_code, unreachable_pub, reason = "every test program uses a part of it")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use distill_plugin::desk::Desk;
+use distill_plugin::engine::{Block, Engine, Settings, Which};
+use distill_plugin::envelope::Shape;
+use distill_plugin::instance::Instance;
+use distill_plugin::state::BundleRef;
+use distill_plugin::stream::connect;
+use distill_plugin::voice::Note;
+use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::player::{Model, Sampling, Take, TakeKey, uniform};
+
+/// Samples per frame of the toy.
+pub const HOP: usize = 256;
+/// The toy's sample rate.
+pub const RATE: f32 = 48_000.0;
+
+pub fn config() -> ModelConfig {
+    let codec = CodecConfig {
+        sample_rate: 48_000,
+        channels: 2,
+        fft_size: 512,
+        stft_hop: 128,
+        stride: 2,
+        width: 8,
+        encoder_blocks: 1,
+        decoder_blocks: 1,
+        kernel: 3,
+        expansion: 2,
+        latent_dim: 4,
+        quantizers: 2,
+        codebook_size: 16,
+        // Random weights are loud: this brings the toy well below full scale.
+        gain: 300.0,
+    };
+    let prior = PriorConfig {
+        hidden_size: 8,
+        layers: 1,
+        heads: 2,
+        window: 16,
+        depth_size: 8,
+        depth_layers: 1,
+        depth_heads: 2,
+    };
+    ModelConfig { codec, prior: Some(prior) }
+}
+
+/// A bundle whose random weights are those of `seed`.
+pub fn bundle(seed: u64) -> Bundle {
+    let config = config();
+    let weight = |tensor: usize, i: usize| {
+        let key = TakeKey { seed, take: tensor as u64 };
+        uniform(key, u32::try_from(i).unwrap(), 0) - 0.5
+    };
+    let tensors: Tensors = config
+        .tensors()
+        .into_iter()
+        .enumerate()
+        .map(|(n, (name, shape))| {
+            let len = shape.iter().product();
+            let values = (0..len).map(|i| weight(n, i)).collect();
+            (name, Tensor::f32(&shape, values).unwrap())
+        })
+        .collect();
+    Bundle::new(config, Card { name: format!("Toy {seed}"), ..Card::default() }, tensors).unwrap()
+}
+
+pub fn model(seed: u64) -> Arc<Model> {
+    let bundle = bundle(seed);
+    Arc::new(Model::new(bundle.config(), bundle.tensors(), bundle.digest()).unwrap())
+}
+
+/// Settings at which a voice at full velocity is the take itself.
+pub fn settings() -> Settings {
+    Settings {
+        seed: 1,
+        sampling: Sampling::default(),
+        gain: 1.0,
+        shape: Shape { attack: 0.0, decay: 0.5, sustain: 1.0, release: 0.01 },
+        voices: 8,
+        always_wait: false,
+    }
+}
+
+pub fn note(key: u8) -> Note {
+    Note { id: None, channel: 0, key, velocity: 1.0 }
+}
+
+pub fn key(key: u8) -> Which {
+    Which { id: None, channel: None, key: Some(key) }
+}
+
+/// What take `take` of seed 1 sounds like, frame n drawn with `sampling(n)`: stereo samples.
+pub fn take(
+    model: &Arc<Model>,
+    take: u64,
+    frames: usize,
+    sampling: impl Fn(usize) -> Sampling,
+) -> Vec<[f32; 2]> {
+    let mut take = Take::new(Arc::clone(model), TakeKey { seed: 1, take }).unwrap();
+    let mut frame = vec![0.0; 2 * HOP];
+    let mut sound = Vec::new();
+    for n in 0..frames {
+        take.step(&sampling(n), &mut frame);
+        sound.extend((0..HOP).map(|i| [frame[i], frame[HOP + i]]));
+    }
+    sound
+}
+
+/// An engine and its desk, worked on by the test itself.
+pub struct Stage {
+    pub engine: Engine,
+    pub desk: Desk,
+    pub instance: Arc<Instance>,
+    pub settings: Settings,
+    pub playing: bool,
+}
+
+impl Stage {
+    /// A stage with the toy of `seed`, at the beginning of playback, heads made.
+    pub fn new(seed: u64) -> Self {
+        let (audio, worker) = connect();
+        let instance = Arc::new(Instance::default());
+        let edition = instance.choose(BundleRef::default());
+        let mut desk = Desk::new(0, worker, Arc::clone(&instance));
+        desk.set_model(edition, model(seed));
+        instance.succeed(edition, BundleRef::default(), String::new());
+        let settings = settings();
+        let mut engine = Engine::new(audio, Arc::clone(&instance), settings);
+        engine.activate(RATE, false);
+        engine.reset(&settings);
+        let mut stage = Self { engine, desk, instance, settings, playing: false };
+        stage.work();
+        stage
+    }
+
+    /// Does what a worker would, until there is nothing to do.
+    pub fn work(&mut self) {
+        self.desk.tend();
+        while let Some(mut source) = self.desk.pick() {
+            source.step();
+            self.desk.put_back(source);
+        }
+    }
+
+    /// Begins a block of `len` samples.
+    pub fn begin(&mut self, len: usize) {
+        let Self { settings, playing, .. } = *self;
+        self.engine.begin(&Block { settings, len, now: Instant::now(), playing });
+    }
+
+    /// Renders `output`, planar, in blocks of `block` samples with a tireless worker.
+    pub fn play(&mut self, output: &mut [Vec<f32>; 2], block: usize) {
+        let [left, right] = output;
+        for (left, right) in left.chunks_mut(block).zip(right.chunks_mut(block)) {
+            self.work();
+            self.begin(left.len());
+            self.engine.render(left, right);
+            self.engine.finish();
+        }
+    }
+
+    /// The next `len` samples, with a tireless worker.
+    pub fn listen(&mut self, len: usize) -> [Vec<f32>; 2] {
+        let mut output = [vec![f32::NAN; len], vec![f32::NAN; len]];
+        self.play(&mut output, 128);
+        output
+    }
+}
