@@ -107,18 +107,8 @@ impl Codebooks {
         if levels == 0 {
             return;
         }
-        let mut rest = vec![0.0; self.dim];
-        pulp::Arch::new().dispatch(|| {
-            let frames = latents.chunks_exact(self.dim).zip(codes.chunks_exact_mut(levels));
-            for (latent, codes) in frames {
-                rest.copy_from_slice(latent);
-                for (level, code) in codes.iter_mut().enumerate() {
-                    *code = self.nearest(level, &rest);
-                    let entry = self.entry(level, *code);
-                    rest.iter_mut().zip(entry).for_each(|(rest, entry)| *rest -= entry);
-                }
-            }
-        });
+        let rest = &mut vec![0.0; self.dim];
+        pulp::Arch::new().dispatch(Search { books: self, latents, levels, rest, codes });
     }
 
     /// The latent that `codes` stand for, from level 0 on: the sum of their entries, into `[D]`.
@@ -163,6 +153,37 @@ impl Codebooks {
             }
         }
         lowest(&best, &best_code)
+    }
+}
+
+/// The residual search of many latents.
+struct Search<'a> {
+    books: &'a Codebooks,
+    /// `[T, D]`.
+    latents: &'a [f32],
+    levels: usize,
+    /// Room for what is left: `[D]`.
+    rest: &'a mut [f32],
+    /// `[T, levels]`.
+    codes: &'a mut [u32],
+}
+
+impl pulp::NullaryFnOnce for Search<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { books, latents, levels, rest, codes } = self;
+        let frames = latents.chunks_exact(books.dim).zip(codes.chunks_exact_mut(levels));
+        for (latent, codes) in frames {
+            rest.copy_from_slice(latent);
+            for (level, code) in codes.iter_mut().enumerate() {
+                *code = books.nearest(level, rest);
+                for (rest, entry) in rest.iter_mut().zip(books.entry(level, *code)) {
+                    *rest -= entry;
+                }
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use pulp::{Arch, NullaryFnOnce};
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
@@ -73,7 +74,8 @@ impl Analysis {
             self.forward
                 .process_with_scratch(&mut samples, &mut spectrum, &mut scratch)
                 .expect("the buffers were made for this transform");
-            pulp::Arch::new().dispatch(|| describe(&spectrum, config.phase_bins(), out));
+            let phase_bins = config.phase_bins();
+            Arch::new().dispatch(Describe { spectrum: &spectrum, phase_bins, out });
         }
     }
 
@@ -97,20 +99,30 @@ impl Analysis {
 
 /// Features of one spectrum: log-magnitude of every bin, then the real and the imaginary parts of
 /// the first `phase_bins`, compressed.
-#[inline(always)]
-fn describe(spectrum: &[Complex<f32>], phase_bins: usize, out: &mut [f32]) {
-    let (magnitudes, phases) = out.split_at_mut(spectrum.len());
-    let (real, imaginary) = phases.split_at_mut(phase_bins);
-    for (out, x) in magnitudes.iter_mut().zip(spectrum) {
-        let magnitude = (x.re * x.re + x.im * x.im).sqrt();
-        *out = math::ln(magnitude + FLOOR) / 4.0 + 1.5;
-    }
-    for ((re, im), x) in real.iter_mut().zip(imaginary).zip(spectrum) {
-        let magnitude = (x.re * x.re + x.im * x.im).sqrt();
-        let heard = if magnitude < SILENT { 0.0 } else { 1.0 };
-        let scale = heard * math::exp(-COMPRESSION * math::ln(magnitude.max(SILENT)));
-        *re = x.re * scale;
-        *im = x.im * scale;
+struct Describe<'a> {
+    spectrum: &'a [Complex<f32>],
+    phase_bins: usize,
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Describe<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (magnitudes, phases) = self.out.split_at_mut(self.spectrum.len());
+        let (real, imaginary) = phases.split_at_mut(self.phase_bins);
+        for (out, x) in magnitudes.iter_mut().zip(self.spectrum) {
+            let magnitude = (x.re * x.re + x.im * x.im).sqrt();
+            *out = math::ln(magnitude + FLOOR) / 4.0 + 1.5;
+        }
+        for ((re, im), x) in real.iter_mut().zip(imaginary).zip(self.spectrum) {
+            let magnitude = (x.re * x.re + x.im * x.im).sqrt();
+            let heard = if magnitude < SILENT { 0.0 } else { 1.0 };
+            let scale = heard * math::exp(-COMPRESSION * math::ln(magnitude.max(SILENT)));
+            *re = x.re * scale;
+            *im = x.im * scale;
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 //! (Liu et al. 2022, <https://arxiv.org/abs/2201.03545>; in one dimension: Siuzdak 2023, "Vocos",
 //! <https://arxiv.org/abs/2306.00814>).
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
-use super::kernel::{Linear, Norm, gelu};
+use super::kernel::{Gelu, Linear, Norm};
 use super::weights::Weights;
 use crate::model::config::CodecConfig;
 
@@ -80,39 +80,59 @@ impl Blocks {
         for (block, inputs) in self.blocks.iter().zip(inputs) {
             let inputs = &mut inputs[..past + x.len()];
             inputs[past..].copy_from_slice(x);
-            arch.dispatch(|| block.convolve(inputs, mixed));
+            arch.dispatch(Convolve { block, inputs, out: mixed });
             inputs.copy_within(x.len().., 0);
             block.norm.apply(arch, mixed, normed);
             block.up.apply(arch, normed, inner);
-            gelu(arch, inner);
+            arch.dispatch(Gelu(inner));
             block.down.apply(arch, inner, mixed);
-            arch.dispatch(|| block.add_scaled(mixed, x));
+            arch.dispatch(AddScaled { block, change: mixed, x });
         }
     }
 }
 
-impl Block {
-    /// Convolves `inputs`, `[kernel - 1 + rows, W]`, into `out`, `[rows, W]`.
+/// Convolves `inputs`, `[kernel - 1 + rows, W]`, into `out`, `[rows, W]`.
+struct Convolve<'a> {
+    block: &'a Block,
+    inputs: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Convolve<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn convolve(&self, inputs: &[f32], out: &mut [f32]) {
-        let width = self.scale.len();
-        for (t, out) in out.chunks_exact_mut(width).enumerate() {
-            out.copy_from_slice(&self.conv_bias);
-            let rows = inputs[t * width..].chunks_exact(width);
-            for (taps, row) in self.conv.chunks_exact(width).zip(rows) {
+    fn call(self) {
+        let Block { conv, conv_bias, .. } = self.block;
+        let width = conv_bias.len();
+        for (t, out) in self.out.chunks_exact_mut(width).enumerate() {
+            out.copy_from_slice(conv_bias);
+            let rows = self.inputs[t * width..].chunks_exact(width);
+            for (taps, row) in conv.chunks_exact(width).zip(rows) {
                 for ((out, tap), x) in out.iter_mut().zip(taps).zip(row) {
                     *out += tap * x;
                 }
             }
         }
     }
+}
 
-    /// Adds `scale ⊙ change` to `x`, both `[rows, W]`.
+/// Adds `scale ⊙ change` to `x`, both `[rows, W]`.
+struct AddScaled<'a> {
+    block: &'a Block,
+    change: &'a [f32],
+    x: &'a mut [f32],
+}
+
+impl NullaryFnOnce for AddScaled<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn add_scaled(&self, change: &[f32], x: &mut [f32]) {
-        let width = self.scale.len();
-        for (x, change) in x.chunks_exact_mut(width).zip(change.chunks_exact(width)) {
-            for ((x, change), scale) in x.iter_mut().zip(change).zip(&self.scale) {
+    fn call(self) {
+        let scale = &self.block.scale;
+        let rows = self.x.chunks_exact_mut(scale.len()).zip(self.change.chunks_exact(scale.len()));
+        for (x, change) in rows {
+            for ((x, change), scale) in x.iter_mut().zip(change).zip(scale) {
                 *x += scale * change;
             }
         }

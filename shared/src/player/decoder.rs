@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pulp::NullaryFnOnce;
 use realfft::num_complex::Complex;
 
 use super::Model;
@@ -141,7 +142,7 @@ impl Decoder {
             spectra.zip(&mut self.overlaps).zip(out.chunks_exact_mut(samples))
         {
             let spectrum = &mut self.spectrum;
-            model.arch.dispatch(|| speak(head, spectrum));
+            model.arch.dispatch(Speak { head, spectrum });
             model.synthesis.frame(spectrum, overlap, &mut out[at * hop..][..hop]);
         }
         let to_sound = 1.0 / codec.gain;
@@ -160,14 +161,23 @@ impl Decoder {
     }
 }
 
-/// Log-magnitudes, then phases, of one channel: `[2 * F]` to the spectrum `[F]`.
-#[inline(always)]
-fn speak(head: &[f32], spectrum: &mut [Complex<f32>]) {
-    let (magnitudes, phases) = head.split_at(spectrum.len());
-    for ((x, magnitude), phase) in spectrum.iter_mut().zip(magnitudes).zip(phases) {
-        let magnitude = math::exp(magnitude.min(LOUDEST));
-        let (sin, cos) = math::sin_cos(*phase);
-        *x = Complex::new(magnitude * cos, magnitude * sin);
+/// Turns the head of one channel, `[2 * F]`, log-magnitudes before phases, into a spectrum, `[F]`.
+struct Speak<'a> {
+    head: &'a [f32],
+    spectrum: &'a mut [Complex<f32>],
+}
+
+impl NullaryFnOnce for Speak<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (magnitudes, phases) = self.head.split_at(self.spectrum.len());
+        for ((x, magnitude), phase) in self.spectrum.iter_mut().zip(magnitudes).zip(phases) {
+            let magnitude = math::exp(magnitude.min(LOUDEST));
+            let (sin, cos) = math::sin_cos(*phase);
+            *x = Complex::new(magnitude * cos, magnitude * sin);
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! Every sum runs in an order that depends on its own length alone, never on how many frames are
 //! computed at once, so that playing frame by frame gives the bits of playing all at once.
-//! [`Arch`] chooses the instructions at run time. With fused multiply-add or without, results
+//! [`Arch`] chooses the instructions at run time; what it dispatches is a type whose `call` is
+//! always inlined, since a closure may be compiled once for all instructions, the plainest. With fused multiply-add or without, results
 //! differ by rounding; between processors that have it they do not.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
 use crate::math;
 
@@ -36,11 +37,16 @@ impl Linear {
     pub(crate) fn new(inputs: usize, weight: &[f32], bias: &[f32]) -> Self {
         let outputs = weight.len() / inputs;
         let mut rows = vec![Row([0.0; PANEL]); outputs.div_ceil(PANEL) * (1 + inputs)];
-        for (o, weights) in weight.chunks_exact(inputs).enumerate() {
-            let panel = &mut rows[o / PANEL * (1 + inputs)..][..=inputs];
-            panel[0].0[o % PANEL] = bias.get(o).copied().unwrap_or(0.0);
-            for (row, &weight) in panel[1..].iter_mut().zip(weights) {
-                row.0[o % PANEL] = weight;
+        for (p, panel) in rows.chunks_exact_mut(1 + inputs).enumerate() {
+            let columns = p * PANEL..outputs.min((p + 1) * PANEL);
+            if !bias.is_empty() {
+                panel[0].0[..columns.len()].copy_from_slice(&bias[columns.clone()]);
+            }
+            let weight = &weight[columns.start * inputs..columns.end * inputs];
+            for (i, row) in panel[1..].iter_mut().enumerate() {
+                for (to, from) in row.0.iter_mut().zip(weight[i..].iter().step_by(inputs)) {
+                    *to = *from;
+                }
             }
         }
         Self { inputs, outputs, rows }
@@ -148,30 +154,62 @@ pub(crate) struct Norm {
 impl Norm {
     /// Normalises each row of `input`, `[T, W]`, into `output`.
     pub(crate) fn apply(&self, arch: Arch, input: &[f32], output: &mut [f32]) {
-        let width = self.weight.len();
-        arch.dispatch(|| {
-            for (x, y) in input.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
-                let mean = sum_of(x, |x| x) / width as f32;
-                let variance = sum_of(x, |x| (x - mean) * (x - mean)) / width as f32;
-                let scale = 1.0 / (variance + EPSILON).sqrt();
-                for (((y, x), weight), bias) in
-                    y.iter_mut().zip(x).zip(&self.weight).zip(&self.bias)
-                {
-                    *y = (x - mean) * scale * weight + bias;
-                }
+        arch.dispatch(Normalise { norm: self, input, output });
+    }
+}
+
+/// One application of a [`Norm`].
+struct Normalise<'a> {
+    norm: &'a Norm,
+    input: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Normalise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Norm { weight, bias } = self.norm;
+        let width = weight.len();
+        let rows = self.input.chunks_exact(width).zip(self.output.chunks_exact_mut(width));
+        for (x, y) in rows {
+            let mean = sum_of(x, |x| x) / width as f32;
+            let variance = sum_of(x, |x| (x - mean) * (x - mean)) / width as f32;
+            let scale = 1.0 / (variance + EPSILON).sqrt();
+            for (((y, x), weight), bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+                *y = (x - mean) * scale * weight + bias;
             }
-        });
+        }
     }
 }
 
 /// Applies [`math::gelu`] to every value.
-pub(crate) fn gelu(arch: Arch, values: &mut [f32]) {
-    arch.dispatch(|| values.iter_mut().for_each(|x| *x = math::gelu(*x)));
+pub(crate) struct Gelu<'a>(pub(crate) &'a mut [f32]);
+
+impl NullaryFnOnce for Gelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for x in self.0 {
+            *x = math::gelu(*x);
+        }
+    }
 }
 
-/// Adds `addend` to `sum`, value by value.
-pub(crate) fn add(arch: Arch, sum: &mut [f32], addend: &[f32]) {
-    arch.dispatch(|| sum.iter_mut().zip(addend).for_each(|(sum, x)| *sum += x));
+/// Adds the second to the first, value by value.
+pub(crate) struct Add<'a>(pub(crate) &'a mut [f32], pub(crate) &'a [f32]);
+
+impl NullaryFnOnce for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (sum, x) in self.0.iter_mut().zip(self.1) {
+            *sum += x;
+        }
+    }
 }
 
 /// Sum of `term` over `values`, in an order that depends on their number alone.
@@ -188,6 +226,19 @@ pub(crate) fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
         *sum += term(x);
     }
     sums.iter().sum()
+}
+
+/// The largest of `values`.
+#[inline(always)]
+pub(crate) fn max_of(values: &[f32]) -> f32 {
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (max, &x) in largest.iter_mut().zip(chunk) {
+            *max = if x > *max { x } else { *max };
+        }
+    }
+    largest.iter().chain(rest).fold(f32::NEG_INFINITY, |max, &x| max.max(x))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! From logits to a code: temperature, top-k, top-p, and one random number.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::math;
-use pulp::Arch;
 
 /// How boldly codes are chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,13 +78,8 @@ impl Sampler {
         self.weights.clear();
         self.weights.extend(logits.iter().map(|&logit| finite(logit) - max));
         self.keep_top_k(sampling.top_k as usize);
-        let weights = &mut self.weights;
-        arch.dispatch(|| {
-            for weight in weights.iter_mut() {
-                let kept = if *weight == f32::NEG_INFINITY { 0.0 } else { 1.0 };
-                *weight = kept * math::exp(*weight / sampling.temperature);
-            }
-        });
+        let temperature = sampling.temperature;
+        arch.dispatch(Weigh { weights: &mut self.weights, temperature });
         self.keep_top_p(sampling.top_p);
         self.invert(uniform).unwrap_or(likeliest)
     }
@@ -147,6 +143,24 @@ impl Sampler {
             }
         }
         last
+    }
+}
+
+/// Turns logits, the largest of them 0, into weights of the draw; dropped ones into 0.
+struct Weigh<'a> {
+    weights: &'a mut [f32],
+    temperature: f32,
+}
+
+impl NullaryFnOnce for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for weight in self.weights {
+            let kept = if *weight == f32::NEG_INFINITY { 0.0 } else { 1.0 };
+            *weight = kept * math::exp(*weight / self.temperature);
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 //! Keys and values of the last positions stay in a ring, so that its cost and memory are bounded
 //! however long it runs. Each head has a learned sink in its softmax that attends to nothing.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
-use super::kernel::{Linear, Norm, add, gelu, sum_of};
+use super::kernel::{Add, Gelu, Linear, Norm, max_of, sum_of};
 use super::weights::Weights;
 use crate::math;
 
@@ -143,23 +143,34 @@ impl Transformer {
         for (i, layer) in self.layers.iter().enumerate() {
             layer.attention_norm.apply(arch, x, &mut state.normed);
             layer.qkv.apply(arch, &state.normed, &mut state.qkv);
-            arch.dispatch(|| self.attend(i, state));
+            arch.dispatch(Attend { transformer: self, layer: i, state });
             layer.out.apply(arch, &state.mixed, &mut state.change);
-            add(arch, x, &state.change);
+            arch.dispatch(Add(x, &state.change));
             layer.mlp_norm.apply(arch, x, &mut state.normed);
             layer.up.apply(arch, &state.normed, &mut state.inner);
-            gelu(arch, &mut state.inner);
+            arch.dispatch(Gelu(&mut state.inner));
             layer.down.apply(arch, &state.inner, &mut state.change);
-            add(arch, x, &state.change);
+            arch.dispatch(Add(x, &state.change));
         }
         self.norm.apply(arch, x, output);
         state.position += 1;
     }
+}
 
-    /// Attention of layer `i` from `state.qkv` to `state.mixed`.
+/// Attention of one layer, from `state.qkv` to `state.mixed`.
+struct Attend<'a> {
+    transformer: &'a Transformer,
+    layer: usize,
+    state: &'a mut TransformerState,
+}
+
+impl NullaryFnOnce for Attend<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn attend(&self, i: usize, state: &mut TransformerState) {
-        let Sizes { width, heads, window, .. } = self.sizes;
+    fn call(self) {
+        let Self { transformer, layer, state } = self;
+        let Sizes { width, heads, window, .. } = transformer.sizes;
         let size = width / heads;
         let scale = 1.0 / (size as f32).sqrt();
         let (slot, filled) = ring(state.position, window);
@@ -168,8 +179,10 @@ impl Transformer {
         for head in q.chunks_exact_mut(size).chain(k.chunks_exact_mut(size)) {
             rotate(head, &state.turns);
         }
-        q.iter_mut().for_each(|q| *q *= scale);
-        let memory = &mut state.memories[i];
+        for q in q.iter_mut() {
+            *q *= scale;
+        }
+        let memory = &mut state.memories[layer];
         for (keys, k) in memory.keys.chunks_exact_mut(window).zip(k) {
             keys[slot] = *k;
         }
@@ -179,7 +192,7 @@ impl Transformer {
             q.chunks_exact(size).zip(state.mixed.chunks_exact_mut(size)).enumerate()
         {
             memory.score(h, q, window, scores);
-            softmax(scores, self.layers[i].sinks[h]);
+            softmax(scores, transformer.layers[layer].sinks[h]);
             memory.mix(h, scores, width, mixed);
         }
     }
@@ -268,9 +281,13 @@ fn rotate(head: &mut [f32], turns: &[(f32, f32)]) {
 /// Scores to shares; what the sink takes is missing from their sum.
 #[inline(always)]
 fn softmax(scores: &mut [f32], sink: f32) {
-    let max = scores.iter().copied().fold(sink, f32::max);
-    scores.iter_mut().for_each(|score| *score = math::exp(*score - max));
+    let max = max_of(scores).max(sink);
+    for score in scores.iter_mut() {
+        *score = math::exp(*score - max);
+    }
     let sum = sum_of(scores, |share| share) + math::exp(sink - max);
     let scale = 1.0 / sum;
-    scores.iter_mut().for_each(|share| *share *= scale);
+    for share in scores.iter_mut() {
+        *share *= scale;
+    }
 }

@@ -1,0 +1,101 @@
+//! Prints how much of one thread the player needs, as a share of real time: a line per figure.
+//!
+//! Weights are random: speed does not depend on them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::player::{
+    Decoder, Model, PriorPlayer, Sampling, Take, TakeKey, random_weights,
+};
+
+/// Each figure is the best of so many rounds: what else the machine does only ever adds time.
+const ROUNDS: usize = 100;
+/// Frames in a round.
+const FRAMES: usize = 4;
+
+fn main() {
+    for (name, channels) in [("mono", 1), ("stereo", 2)] {
+        let config = config(channels);
+        let tensors = random_weights(&config, 1);
+        let start = Instant::now();
+        let model = Model::new(&config, &tensors, "").expect("the weights are those of the config");
+        println!("load_{name}_ms {:.1}", start.elapsed().as_secs_f64() * 1000.0);
+        measure(name, &Arc::new(model));
+    }
+}
+
+/// A codec at 48 kHz and a prior of the usual sizes.
+fn config(channels: usize) -> ModelConfig {
+    let codec = CodecConfig {
+        sample_rate: 48_000,
+        channels,
+        fft_size: 2048,
+        stft_hop: 512,
+        stride: 2,
+        width: 256,
+        encoder_blocks: 5,
+        decoder_blocks: 8,
+        kernel: 7,
+        expansion: 4,
+        latent_dim: 32,
+        quantizers: 8,
+        codebook_size: 512,
+        gain: 1.0,
+    };
+    let prior = PriorConfig {
+        hidden_size: 256,
+        layers: 6,
+        heads: 4,
+        window: 469,
+        depth_size: 128,
+        depth_layers: 2,
+        depth_heads: 4,
+    };
+    ModelConfig { codec, prior: Some(prior) }
+}
+
+/// Measures all that plays one model.
+fn measure(name: &str, model: &Arc<Model>) {
+    let codec = &model.config().codec;
+    let (n, sound) = (codec.quantizers, codec.channels * codec.hop());
+
+    let mut decoder = Decoder::new(Arc::clone(model));
+    let (codes, mut out) = (vec![7; n * FRAMES], vec![0.0; sound * FRAMES]);
+    report(model, &format!("decode_{name}"), || {
+        let frames = codes.chunks(n).zip(out.chunks_mut(sound));
+        frames.for_each(|(codes, out)| decoder.decode_frame(codes, out));
+    });
+    report(model, &format!("decode_{name}_batched"), || decoder.decode_frames(&codes, &mut out));
+
+    let key = TakeKey { seed: 1, take: 1 };
+    let no_prior = "the config has a prior";
+    let mut prior = PriorPlayer::new(Arc::clone(model)).expect(no_prior);
+    let mut codes = vec![0; n];
+    let mut step = |sampling: Sampling, frames: usize| {
+        (0..frames).for_each(|_| prior.step(key, &sampling, &mut codes));
+    };
+    step(Sampling::default(), 500); // the window is full
+    report(model, &format!("prior_{name}"), || step(Sampling::default(), FRAMES));
+    let picky = Sampling { temperature: 1.0, top_k: 100, top_p: 0.9 };
+    report(model, &format!("prior_{name}_top_k_top_p"), || step(picky, FRAMES));
+
+    let mut take = Take::new(Arc::clone(model), key).expect(no_prior);
+    report(model, &format!("take_{name}"), || {
+        (0..FRAMES).for_each(|_| take.step(&Sampling::default(), &mut out[..sound]));
+    });
+}
+
+/// Prints the share of real time that `work` on [`FRAMES`] frames takes.
+fn report(model: &Model, name: &str, mut work: impl FnMut()) {
+    let best = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min);
+    let seconds = FRAMES as f64 / model.config().codec.frame_rate();
+    println!("{name} {:.4}", best / seconds);
+}

@@ -1,0 +1,33 @@
+//! Weights that were never trained: they sound like nothing, but play like any others.
+
+use super::random::{TakeKey, uniform};
+use crate::bundle::{Tensor, Tensors};
+use crate::model::config::ModelConfig;
+
+/// A full set of weights for `config`, the same for every `seed`: for tests and benchmarks.
+///
+/// No tensor is without effect, and the sound is of a moderate level.
+#[must_use]
+pub fn random_weights(config: &ModelConfig, seed: u64) -> Tensors {
+    let bins = config.codec.bins();
+    let tensor = |(take, (name, shape)): (u64, (String, Vec<usize>))| {
+        let inputs = shape.last().copied().unwrap_or(1).max(1);
+        let (centre, spread) = match name.rsplit('.').next() {
+            Some("weight") if name.contains("norm") => (1.0, 0.2),
+            Some("weight") if name.contains(".conv.") => (0.0, 0.7),
+            Some("weight") => (0.0, (3.0 / inputs as f32).sqrt()),
+            Some("bias") => (0.0, 0.1),
+            Some("scale") => (0.3, 0.1),
+            _ => (0.0, 1.0), // entries, code embeddings, sinks
+        };
+        let values = (0_u32..).take(shape.iter().product()).map(|i| {
+            let draw = centre + spread * (2.0 * uniform(TakeKey { seed, take }, i, 0) - 1.0);
+            let magnitude =
+                name == "codec.decoder.head.bias" && (i as usize / bins).is_multiple_of(2);
+            if magnitude { draw - 6.0 } else { draw }
+        });
+        let tensor = Tensor::f32(&shape, values.collect());
+        (name, tensor.expect("one value for each place in the shape"))
+    };
+    (0..).zip(config.tensors()).map(tensor).collect()
+}
