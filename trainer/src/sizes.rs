@@ -12,11 +12,11 @@ use crate::corpus::Corpus;
 #[must_use]
 pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
     let minutes = corpus.seconds() / 60.0;
-    let codebook_size = match minutes {
-        m if m < 3.0 => 128,
-        m if m < 15.0 => 256,
-        m if m < 60.0 => 512,
-        _ => 1024,
+    let (codebook_size, width, decoder_blocks) = match minutes {
+        m if m < 3.0 => (128, 192, 5),
+        m if m < 15.0 => (256, 256, 6),
+        m if m < 60.0 => (512, 256, 6),
+        _ => (1024, 256, 8),
     };
     CodecConfig {
         sample_rate: corpus.sample_rate,
@@ -24,9 +24,9 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
         fft_size: 2048,
         stft_hop: 512,
         stride: 2,
-        width: 256,
+        width,
         encoder_blocks: 3,
-        decoder_blocks: 6,
+        decoder_blocks,
         kernel: 7,
         expansion: 3,
         latent_dim: 32,

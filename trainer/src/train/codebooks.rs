@@ -15,6 +15,11 @@ use crate::events::LevelUse;
 const DECAY: f32 = 0.98;
 /// An entry used less than this share of an even one starts afresh.
 const DEAD_SHARE: f32 = 0.03;
+/// The share that it starts with: little, so that it moves fast to what chooses it, and starts
+/// afresh again soon if nothing does.
+const FRESH_SHARE: f32 = 0.06;
+/// Rows that compete for an entry that starts afresh.
+const CANDIDATES: usize = 8;
 /// Rounds of k-means at the start.
 const ROUNDS: usize = 8;
 
@@ -42,7 +47,7 @@ pub struct Quantized {
 impl LearningCodebooks {
     /// Places the entries by k-means among `latents`, `[T, D]`, level after level.
     #[must_use]
-    pub fn among(config: &CodecConfig, latents: &[f32], draw: &mut Draw) -> Self {
+    pub(super) fn among(config: &CodecConfig, latents: &[f32], draw: &mut Draw) -> Self {
         let (n, k, d) = (config.quantizers, config.codebook_size, config.latent_dim);
         let mut rest = latents.to_vec();
         let mut entries = Vec::with_capacity(n * k * d);
@@ -69,7 +74,7 @@ impl LearningCodebooks {
 
     /// Moves the entries towards what they were chosen for in a batch. With `restart`, unused
     /// entries move to what is left of a random latent of the batch.
-    pub fn update(&mut self, batch: &[Quantized], restart: Option<&mut Draw>) {
+    pub(super) fn update(&mut self, batch: &[Quantized], restart: Option<&mut Draw>) {
         let (n, k, d) = (self.books.quantizers(), self.books.size(), self.books.dim());
         let (mut counts, mut sums) = (vec![0.0; n * k], vec![0.0; n * k * d]);
         let mut leftovers: Vec<Vec<f32>> = vec![Vec::new(); n];
@@ -112,14 +117,32 @@ impl LearningCodebooks {
             let even = self.counts[level * k..(level + 1) * k].iter().sum::<f32>() / k as f32;
             for at in level * k..(level + 1) * k {
                 if self.counts[at] < DEAD_SHARE * even {
-                    let row = draw.below(rest.len() / d);
-                    self.counts[at] = even * 0.5;
-                    let entry = &rest[row * d..(row + 1) * d];
+                    let entry = self.least_served(level, rest, draw);
+                    self.counts[at] = even * FRESH_SHARE;
                     let sum = &mut self.sums[at * d..(at + 1) * d];
-                    sum.iter_mut().zip(entry).for_each(|(s, e)| *s = e * even * 0.5);
+                    sum.iter_mut().zip(entry).for_each(|(s, e)| *s = e * even * FRESH_SHARE);
                 }
             }
         }
+    }
+
+    /// Of a few random rows of `rest`, `[T, D]`, the one that the level serves worst, so that what
+    /// is common already, such as silence, does not take every free entry.
+    fn least_served<'r>(&self, level: usize, rest: &'r [f32], draw: &mut Draw) -> &'r [f32] {
+        let d = self.books.dim();
+        let distance = |row: &[f32]| {
+            let entries =
+                (0_u32..).take(self.books.size()).map(|code| self.books.entry(level, code));
+            let squared = entries.map(|e| e.iter().zip(row).map(|(e, r)| (e - r) * (e - r)).sum());
+            squared.fold(f32::INFINITY, f32::min)
+        };
+        let rows = (0..CANDIDATES).map(|_| &rest[draw.below(rest.len() / d) * d..][..d]);
+        let first = &rest[..d];
+        let worst = rows.fold((first, -1.0), |worst, row| {
+            let far = distance(row);
+            if far > worst.1 { (row, far) } else { worst }
+        });
+        worst.0
     }
 
     fn rebuild(&mut self) {
@@ -157,6 +180,31 @@ fn mix(mean: &mut [f32], fresh: &[f32]) {
     mean.iter_mut().zip(fresh).for_each(|(m, f)| *m = DECAY * *m + (1.0 - DECAY) * f);
 }
 
+/// `k` rows of `points`, `[T, D]`, each drawn with a probability in proportion to its squared
+/// distance from those before it (k-means++, Arthur and Vassilvitskii 2007).
+fn spread(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
+    let rows = points.len() / d;
+    let mut nearest = vec![f32::INFINITY; rows];
+    let mut next = draw.below(rows);
+    let mut centres = Vec::with_capacity(k * d);
+    for _ in 0..k {
+        let centre = &points[next * d..(next + 1) * d];
+        centres.extend_from_slice(centre);
+        for (near, point) in nearest.iter_mut().zip(points.chunks_exact(d)) {
+            let far = point.iter().zip(centre).map(|(p, c)| (p - c) * (p - c)).sum::<f32>();
+            *near = near.min(far);
+        }
+        let total: f64 = nearest.iter().map(|&far| f64::from(far)).sum();
+        let mut at = draw.uniform() * total;
+        let found = nearest.iter().position(|&far| {
+            at -= f64::from(far);
+            at < 0.0
+        });
+        next = found.unwrap_or_else(|| draw.below(rows));
+    }
+    centres
+}
+
 /// Centres of `k` groups of the rows of `points`, `[T, D]`: `[K, D]` (Lloyd 1982). Begins at random
 /// rows; an empty group begins again at another.
 fn k_means(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
@@ -165,7 +213,7 @@ fn k_means(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
         return (0..k * d).map(|i| if i % d == 0 { 1e-3 * (i / d) as f32 } else { 0.0 }).collect();
     }
     let row = |draw: &mut Draw| points[draw.below(rows) * d..][..d].to_vec();
-    let mut centres: Vec<f32> = (0..k).flat_map(|_| row(draw)).collect();
+    let mut centres = spread(points, k, d, draw);
     let mut codes = vec![0; rows];
     for _ in 0..ROUNDS {
         Codebooks::new(1, k, d, centres.clone()).encode_all(points, 1, &mut codes);

@@ -9,6 +9,7 @@ use distill_shared::model::codec::Codec;
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 use distill_shared::quantizer::Codebooks;
+use distill_shared::stft::log_magnitude;
 
 use super::codebooks::{LearningCodebooks, Quantized, level_use};
 use super::crops::{Crop, Material};
@@ -24,14 +25,15 @@ use crate::events::{
     CodecEpochMetrics, CodecStepMetrics, CodecTrainingComplete, LevelUse, TrainingEvent,
 };
 
-/// Codec frames of a crop: about 0.85 s.
-const CROP_FRAMES: usize = 40;
+/// Codec frames of a crop: about 0.7 s.
+const CROP_FRAMES: usize = 32;
 /// Crops that one thread takes at a time.
 const PART: usize = 2;
 /// Weight of the commitment loss.
 const COMMITMENT: f64 = 0.25;
-/// Updates before the codebooks begin; until then latents pass through as they are.
-const UNQUANTIZED_STEPS: u32 = 20;
+/// Updates after which the codebooks are placed among the latents: early on the latents move faster
+/// than running means can follow. Until the first, latents pass through as they are.
+const PLACEMENTS: [u32; 4] = [20, 60, 150, 400];
 /// Updates over which the learning rate rises.
 const WARM_UP_STEPS: u32 = 30;
 /// Share of crops that use all levels; the others use the first few.
@@ -129,7 +131,8 @@ impl<'a> Training<'a> {
             bail!("there is no recording to train on");
         }
         let learned = config.tensors().into_iter().filter(|(name, _)| name != CODEBOOKS);
-        let weights = initial_weights(&learned.collect::<Vec<_>>(), plan.seed, device)?;
+        let mut weights = initial_weights(&learned.collect::<Vec<_>>(), plan.seed, device)?;
+        weights.insert(HEAD_BIAS, mean_spectrum(&train, plan, device)?)?;
         Ok(Self {
             held: held_crops(&Material::new(corpus, corpus.held_out(), config, CROP_FRAMES)),
             train,
@@ -151,8 +154,8 @@ impl<'a> Training<'a> {
     /// One optimizer update.
     fn step(&mut self) -> Result<CodecStepMetrics> {
         let step = self.schedule.step();
-        if step == UNQUANTIZED_STEPS {
-            self.begin_codebooks()?;
+        if PLACEMENTS.contains(&step) && self.schedule.share() < 0.5 {
+            self.place_codebooks()?;
         }
         let parts = self.plan.batch.div_ceil(PART);
         let results = self.workers.run(parts, |part| self.part(step, part))?;
@@ -264,7 +267,7 @@ impl<'a> Training<'a> {
         Ok(Quantization { passed, commitment, parts })
     }
 
-    fn begin_codebooks(&mut self) -> Result<()> {
+    fn place_codebooks(&mut self) -> Result<()> {
         let crops: Vec<Crop> = (0..64)
             .map(|i| {
                 let mut draw = Draw::new(self.plan.seed, Purpose::Crops, u32::MAX - i);
@@ -292,7 +295,7 @@ impl<'a> Training<'a> {
     fn is_time_to_measure(&self) -> bool {
         let (step, steps) = (self.schedule.step(), self.schedule.steps());
         let every = (steps / MEASUREMENTS).max(1);
-        self.books.is_some() && steps > 0 && (step.is_multiple_of(every) || step == steps)
+        self.books.is_some() && steps > 0 && (steps.saturating_sub(step)).is_multiple_of(every)
     }
 
     /// Measures the codec, all levels in use, on held-out files, and keeps it if it is the best.
@@ -334,7 +337,7 @@ impl<'a> Training<'a> {
 
     fn finish(mut self, cancelled: bool) -> Result<TrainedCodec> {
         if self.books.is_none() {
-            self.begin_codebooks()?;
+            self.place_codebooks()?;
         }
         if self.best.is_none() {
             self.measure()?;
@@ -349,6 +352,30 @@ impl<'a> Training<'a> {
         };
         Ok(TrainedCodec { config: self.plan.config.clone(), tensors, complete })
     }
+}
+
+/// Name of the bias of the decoder's head.
+const HEAD_BIAS: &str = "codec.decoder.head.bias";
+
+/// A bias of the decoder's head that gives the mean log-magnitude of the material in each bin, so
+/// that training begins at the colour of the corpus.
+fn mean_spectrum(train: &Material, plan: &CodecPlan, device: &Device) -> Result<Tensor> {
+    const CROPS: u32 = 48;
+    let config = &plan.config;
+    let (bins, per_channel) = (config.bins(), config.features() / config.channels);
+    let mut bias = vec![0.0; config.channels * 2 * bins];
+    let share = 1.0 / (CROPS as usize * CROP_FRAMES * config.stride) as f32;
+    for i in 0..CROPS {
+        let mut draw = Draw::new(plan.seed, Purpose::Crops, u32::MAX / 2 - i);
+        let features = train.random(CROP_FRAMES, &mut draw).features;
+        for (row, values) in features.chunks_exact(per_channel).enumerate() {
+            let channel = row % config.channels * 2 * bins;
+            for (b, &value) in bias[channel..channel + bins].iter_mut().zip(values) {
+                *b += share * log_magnitude(value);
+            }
+        }
+    }
+    Ok(Tensor::from_vec(bias, config.channels * 2 * bins, device)?)
 }
 
 /// Name of the codebooks among the tensors of a codec.

@@ -39,8 +39,8 @@ impl Material {
         let sounds: Vec<_> = recordings.map(scaled).collect();
         let mut sum = 0.0;
         let weigh = |sound: &Vec<Vec<f32>>| {
-            // A short file still fills a crop with its beginning and its end.
-            sum += (config.frames_for(sound[0].len()) + crop_frames / 2) as f64;
+            // A short file still fills part of a crop.
+            sum += (config.frames_for(sound[0].len()) + crop_frames / 4) as f64;
             sum
         };
         let shares = sounds.iter().map(weigh).collect();
@@ -63,8 +63,9 @@ impl Material {
         let total = self.shares.last().copied().unwrap_or(0.0);
         let at = draw.uniform() * total;
         let recording = self.shares.partition_point(|&share| share <= at).min(self.len() - 1);
-        let starts = self.frames(recording).saturating_sub(frames / 2) + frames / 4;
-        let start = draw.below(starts.max(1)).saturating_sub(frames / 4);
+        // A quarter of a crop may lie past the end.
+        let last = self.frames(recording).saturating_sub(frames * 3 / 4);
+        let start = draw.below(last + frames / 4).saturating_sub(frames / 4);
         self.crop(recording, start, frames)
     }
 

@@ -22,7 +22,7 @@ pub(super) fn initial_weights(
 }
 
 /// The start of each kind of weight. A linear layer keeps the variance of its input; residual
-/// branches begin small; the sound begins quiet.
+/// branches begin small.
 #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
 fn values(name: &str, shape: &[usize], count: usize, draw: &mut Draw) -> Vec<f32> {
     let mut normal = |deviation: f64| {
@@ -37,7 +37,6 @@ fn values(name: &str, shape: &[usize], count: usize, draw: &mut Draw) -> Vec<f32
         (_, "scale") => vec![0.2; count],
         (field, "weight") if field.ends_with("norm") => vec![1.0; count],
         ("conv", "weight") => normal((1.0 / shape[0] as f64).sqrt()),
-        ("head", "bias") if name.starts_with("codec") => quiet_head(count),
         ("head", "weight") if name.starts_with("codec") => normal(0.5 / inputs.sqrt()),
         (_, "codes" | "levels" | "start") => normal(0.1),
         // The two projections that write into the residual stream of a transformer.
@@ -45,13 +44,6 @@ fn values(name: &str, shape: &[usize], count: usize, draw: &mut Draw) -> Vec<f32
         (_, "weight") => normal(1.0 / inputs.sqrt()),
         _ => vec![0.0; count],
     }
-}
-
-/// Log-magnitudes of about -60 dB, phases of zero. The head holds both for each channel in turn,
-/// so an even number of equal runs.
-fn quiet_head(count: usize) -> Vec<f32> {
-    let run = if (count / 2) % 2 == 1 { count / 2 } else { count / 4 };
-    (0..count).map(|i| if (i / run) % 2 == 0 { -7.0 } else { 0.0 }).collect()
 }
 
 /// FNV-1a hash of a name (Fowler, Noll and Vo).

@@ -4,6 +4,8 @@
 //! <https://arxiv.org/abs/1910.11480>) it adds, with the weights of [`LossWeights`],
 //!
 //! * the mean difference of log-magnitudes, over bins and over mel bands;
+//! * the difference of magnitudes raised to 0.3, near to how loudness is heard, relative to what
+//!   there is (as in Ephrat et al. 2018, <https://arxiv.org/abs/1804.03619>);
 //! * the spectral convergence, `‖|X| - |Y|‖ / ‖Y‖`, which the loudest bins decide;
 //! * the same of the complex spectra, `‖X - Y‖ / ‖Y‖`: it alone hears phase.
 //!
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use distill_shared::math;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
@@ -21,6 +24,8 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 pub const WINDOWS: [usize; 4] = [2048, 1024, 512, 128];
 /// Magnitudes below are as good as silent; a full-scale sine has 1.
 const FLOOR: f32 = 1e-5;
+/// Power that compresses magnitudes.
+const COMPRESSION: f32 = 0.3;
 /// Keeps ratios to the energy of near-silent targets bounded.
 const QUIET: f32 = 1e-2;
 
@@ -31,6 +36,8 @@ pub struct LossWeights {
     pub log: f32,
     /// Of log-magnitudes per mel band.
     pub mel: f32,
+    /// Of compressed magnitudes.
+    pub compressed: f32,
     /// Of spectral convergence.
     pub convergence: f32,
     /// Of spectral convergence with phase.
@@ -39,7 +46,7 @@ pub struct LossWeights {
 
 impl Default for LossWeights {
     fn default() -> Self {
-        Self { log: 0.5, mel: 1.0, convergence: 1.0, complex: 0.7 }
+        Self { log: 0.2, mel: 1.0, compressed: 1.0, convergence: 1.0, complex: 0.2 }
     }
 }
 
@@ -193,6 +200,7 @@ impl Resolution {
             loss += part / frames as f32;
             g.iter_mut().for_each(|g| *g /= frames as f32);
         }
+        loss += weights.compressed * compressed_distance(weights.compressed, &a, &b, &mut magnitude_grad);
         let (convergence, complex) =
             (weights.convergence * scale / off, weights.complex * scale / far);
         pulp::Arch::new().dispatch(|| {
@@ -214,7 +222,7 @@ impl Resolution {
         let mut loss = 0.0;
         let each = weights.log / a.len() as f32;
         for ((g, a), b) in grad.iter_mut().zip(a).zip(b) {
-            let difference = ((a + FLOOR) / (b + FLOOR)).ln();
+            let difference = math::ln((a + FLOOR) / (b + FLOOR));
             loss += each * difference.abs();
             *g = each * sign(difference) / (a + FLOOR);
         }
@@ -230,6 +238,25 @@ impl Resolution {
         }
         loss
     }
+}
+
+/// Distance of the compressed magnitudes `a` from `b`, relative to all of `b`; adds `weight` times
+/// its gradient with respect to `a`.
+fn compressed_distance(weight: f32, a: &[f32], b: &[f32], grad: &mut [f32]) -> f32 {
+    // x^0.3 = 2^(0.3 log2 x); the floor keeps the slope finite.
+    let compress = |x: f32| math::exp(COMPRESSION * math::ln(x + FLOOR));
+    pulp::Arch::new().dispatch(|| {
+        let compressed: Vec<f32> = b.iter().map(|&b| compress(b)).collect();
+        // The floor itself keeps a silent target from dividing by nothing.
+        let total = compressed.iter().sum::<f32>() + compress(0.0) * b.len() as f32;
+        let mut sum = 0.0;
+        for ((g, &a), b) in grad.iter_mut().zip(a).zip(&compressed) {
+            let own = compress(a);
+            sum += (own - b).abs();
+            *g += weight / total * sign(own - b) * COMPRESSION * own / (a + FLOOR);
+        }
+        sum / total
+    })
 }
 
 /// -1, 0 or 1.

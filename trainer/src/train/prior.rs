@@ -279,7 +279,7 @@ impl<'a> Training<'a> {
     fn is_time_to_measure(&self) -> bool {
         let (step, steps) = (self.schedule.step(), self.schedule.steps());
         let every = (steps / MEASUREMENTS).max(1);
-        steps > 0 && (step.is_multiple_of(every) || step == steps)
+        steps > 0 && (steps.saturating_sub(step)).is_multiple_of(every)
     }
 
     fn is_past_its_best(&self) -> bool {
