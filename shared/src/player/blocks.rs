@@ -6,7 +6,8 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::kernel::{Gelu, Linear, Norm};
+use super::elements::{Gelu, Norm};
+use super::kernel::Linear;
 use super::weights::Weights;
 use crate::model::config::CodecConfig;
 

@@ -7,7 +7,8 @@ use realfft::num_complex::Complex;
 
 use super::Model;
 use super::blocks::{Blocks, BlocksState};
-use super::kernel::{Linear, Norm};
+use super::elements::Norm;
+use super::kernel::Linear;
 use super::weights::Weights;
 use crate::codes::Codes;
 use crate::math;

@@ -1,55 +1,64 @@
-//! Arithmetic of the player: matrix products on packed weights, and the element-wise rest.
+//! Matrix products on packed weights, the bulk of what the player computes.
 //!
 //! Every sum runs in an order that depends on its own length alone, never on how many frames are
 //! computed at once, so that playing frame by frame gives the bits of playing all at once.
-//! [`Arch`] chooses the instructions at run time; what it dispatches is a type whose `call` is
-//! always inlined, since a closure may be compiled once for all instructions, the plainest. With fused multiply-add or without, results
+//! [`Arch`] chooses the instructions at run time. With fused multiply-add or without, results
 //! differ by rounding; between processors that have it they do not.
+//!
+//! With few rows, a product is as fast as its weights arrive from memory. Weights that a 16-bit
+//! float can hold are therefore packed into 16 bits, without loss.
 
-use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
-
-use crate::math;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Outputs of a [`Linear`] that are computed together.
 const PANEL: usize = 32;
-/// Partial sums of a reduction.
-const LANES: usize = 16;
-/// What keeps the division of a layer norm finite.
-const EPSILON: f32 = 1e-5;
-
-/// Weights of [`PANEL`] outputs for one input, on cache lines of their own.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-struct Row([f32; PANEL]);
 
 /// A linear layer `y = W x + b`, packed for the product of few rows with all weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
     inputs: usize,
     outputs: usize,
-    /// `[outputs / PANEL, 1 + inputs]`: per panel the bias, then the weights input by input.
-    /// Outputs beyond the last are zero.
-    rows: Vec<Row>,
+    /// `[outputs / PANEL]`; zero beyond the last output.
+    bias: Vec<Row>,
+    weights: Packed,
 }
+
+/// Weights, `[outputs / PANEL, inputs]`; zero beyond the last output.
+#[derive(Debug, Clone)]
+enum Packed {
+    /// As they are.
+    Full(Vec<Row>),
+    /// In 16 bits each.
+    Compact(Vec<CompactRow>),
+}
+
+/// Values of [`PANEL`] outputs, on cache lines of their own.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Row([f32; PANEL]);
+
+/// The same in half the room: two values to a word, outputs `i` (low) and `i + PANEL / 2` (high).
+///
+/// A value has a sign, 5 bits of exponent and 10 of mantissa like a 16-bit float, but the exponents
+/// run from -24 to 6: so all 16-bit floats below 128 are normal numbers, the subnormal included.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct CompactRow([u32; PANEL / 2]);
 
 impl Linear {
     /// Packs `weight`, `[out, in]`, and `bias`, `[out]`, or zero if it is empty.
     pub(crate) fn new(inputs: usize, weight: &[f32], bias: &[f32]) -> Self {
         let outputs = weight.len() / inputs;
-        let mut rows = vec![Row([0.0; PANEL]); outputs.div_ceil(PANEL) * (1 + inputs)];
-        for (p, panel) in rows.chunks_exact_mut(1 + inputs).enumerate() {
-            let columns = p * PANEL..outputs.min((p + 1) * PANEL);
-            if !bias.is_empty() {
-                panel[0].0[..columns.len()].copy_from_slice(&bias[columns.clone()]);
-            }
-            let weight = &weight[columns.start * inputs..columns.end * inputs];
-            for (i, row) in panel[1..].iter_mut().enumerate() {
-                for (to, from) in row.0.iter_mut().zip(weight[i..].iter().step_by(inputs)) {
-                    *to = *from;
-                }
-            }
+        let mut packed_bias = vec![Row([0.0; PANEL]); outputs.div_ceil(PANEL)];
+        for (row, bias) in packed_bias.iter_mut().zip(bias.chunks(PANEL)) {
+            row.0[..bias.len()].copy_from_slice(bias);
         }
-        Self { inputs, outputs, rows }
+        let weights = if weight.iter().fold(true, |all, &value| all & is_compact(value)) {
+            Packed::Compact(pack(inputs, weight, CompactRow::new))
+        } else {
+            Packed::Full(pack(inputs, weight, |row| *row))
+        };
+        Self { inputs, outputs, bias: packed_bias, weights }
     }
 
     /// Number of outputs.
@@ -60,23 +69,123 @@ impl Linear {
     /// Applies the layer to each of the rows of `input`, `[T, in]`, into `output`, `[T, out]`.
     pub(crate) fn apply(&self, arch: Arch, input: &[f32], output: &mut [f32]) {
         debug_assert_eq!(input.len() / self.inputs, output.len() / self.outputs, "rows agree");
-        arch.dispatch(Product { linear: self, input, output });
+        match &self.weights {
+            Packed::Full(weights) => {
+                arch.dispatch(Product { linear: self, weights, input, output });
+            }
+            Packed::Compact(weights) => {
+                arch.dispatch(Product { linear: self, weights, input, output });
+            }
+        }
     }
 }
 
+/// Brings `weight`, `[out, in]`, into the order of panels, each row as `pack` makes it.
+fn pack<R>(inputs: usize, weight: &[f32], pack: impl Fn(&Row) -> R) -> Vec<R> {
+    // So many inputs at a time that a cache line of each output is read once.
+    const BLOCK: usize = 16;
+    let panels = weight.chunks(PANEL * inputs);
+    let mut packed = Vec::with_capacity(panels.len() * inputs);
+    for panel in panels {
+        for first in (0..inputs).step_by(BLOCK) {
+            let mut rows = [Row([0.0; PANEL]); BLOCK];
+            let block = first..inputs.min(first + BLOCK);
+            for (lane, weight) in panel.chunks_exact(inputs).enumerate() {
+                for (row, value) in rows.iter_mut().zip(&weight[block.clone()]) {
+                    row.0[lane] = *value;
+                }
+            }
+            packed.extend(rows[..block.len()].iter().map(&pack));
+        }
+    }
+    packed
+}
+
+/// What the exponent of a compact value is less than that of the float it stands for.
+const EXPONENT_SHIFT: u32 = 127 - 25;
+/// Bits of a float's mantissa that a compact value has no room for.
+const DROPPED: u32 = 13;
+
+/// Whether 16 bits hold a value without loss.
+fn is_compact(value: f32) -> bool {
+    let magnitude = value.to_bits() & 0x7fff_ffff;
+    let shifted = magnitude.wrapping_sub(EXPONENT_SHIFT << 23);
+    // Exponents 1 to 31, nothing in the bits that are dropped; or zero.
+    let fits = (shifted.wrapping_sub(1 << 23) < 31 << 23) & (shifted & ((1 << DROPPED) - 1) == 0);
+    fits | (magnitude == 0)
+}
+
+/// A value in 16 bits, if [`is_compact`].
+fn compact(value: f32) -> u32 {
+    let bits = value.to_bits();
+    let shifted = (bits & 0x7fff_ffff).saturating_sub(EXPONENT_SHIFT << 23); // zero stays zero
+    bits >> 31 << 15 | shifted >> DROPPED
+}
+
+impl CompactRow {
+    /// Packs a row whose values all fit.
+    fn new(row: &Row) -> Self {
+        let (low, high) = row.0.split_at(PANEL / 2);
+        let mut words = [0; PANEL / 2];
+        for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
+            *word = compact(low) | compact(high) << 16;
+        }
+        Self(words)
+    }
+}
+
+/// A row that can be brought into the registers it fills.
+trait Load {
+    /// The row as floats, output by output.
+    fn load<S: Simd, const REGISTERS: usize>(&self, simd: S) -> [S::f32s; REGISTERS];
+}
+
+impl Load for Row {
+    #[inline(always)]
+    fn load<S: Simd, const REGISTERS: usize>(&self, _: S) -> [S::f32s; REGISTERS] {
+        let registers = S::as_simd_f32s(&self.0).0;
+        std::array::from_fn(|i| registers[i])
+    }
+}
+
+impl Load for CompactRow {
+    #[inline(always)]
+    fn load<S: Simd, const REGISTERS: usize>(&self, simd: S) -> [S::f32s; REGISTERS] {
+        let words = S::as_simd_u32s(&self.0).0;
+        let mut registers = [simd.splat_f32s(0.0); REGISTERS];
+        let (low, high) = registers.split_at_mut(REGISTERS / 2);
+        for ((low, high), &word) in low.iter_mut().zip(high).zip(words) {
+            *low = widen(simd, simd.wrapping_dyn_shl_u32s(word, simd.splat_u32s(16)));
+            *high = widen(simd, word);
+        }
+        registers
+    }
+}
+
+/// The floats that the upper halves of words stand for.
+#[inline(always)]
+fn widen<S: Simd>(simd: S, words: S::u32s) -> S::f32s {
+    let sign = simd.and_u32s(words, simd.splat_u32s(0x8000_0000));
+    let shifted = simd.wrapping_dyn_shr_u32s(words, simd.splat_u32s(16 - DROPPED));
+    let magnitude = simd.and_u32s(shifted, simd.splat_u32s(0x7fff << DROPPED));
+    let value = simd.transmute_f32s_u32s(simd.or_u32s(sign, magnitude));
+    simd.mul_f32s(value, simd.splat_f32s(f32::from_bits((127 + EXPONENT_SHIFT) << 23)))
+}
+
 /// One application of a [`Linear`].
-struct Product<'a> {
+struct Product<'a, R> {
     linear: &'a Linear,
+    weights: &'a [R],
     input: &'a [f32],
     output: &'a mut [f32],
 }
 
-impl WithSimd for Product<'_> {
+impl<R: Load> WithSimd for Product<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // The registers that a row of weights fills.
+        // The registers that a row fills.
         match S::F32_LANES {
             16 => self.run::<S, 2>(simd),
             8 => self.run::<S, 4>(simd),
@@ -86,22 +195,23 @@ impl WithSimd for Product<'_> {
     }
 }
 
-impl Product<'_> {
+impl<R: Load> Product<'_, R> {
     /// Panel by panel, so that its weights are fetched once for all rows, two rows at a time.
     #[inline(always)]
     fn run<S: Simd, const REGISTERS: usize>(self, simd: S) {
-        let Linear { inputs, outputs, ref rows } = *self.linear;
-        for (p, panel) in rows.chunks_exact(1 + inputs).enumerate() {
+        let Linear { inputs, outputs, ref bias, .. } = *self.linear;
+        for (p, (panel, bias)) in self.weights.chunks_exact(inputs).zip(bias).enumerate() {
+            let tile = Tile { bias, panel };
             let columns = p * PANEL..outputs.min((p + 1) * PANEL);
             let mut frames = self.input.chunks_exact(inputs);
             let mut results = self.output.chunks_exact_mut(outputs);
             while let (Some(first), Some(to_first)) = (frames.next(), results.next()) {
                 if let (Some(second), Some(to_second)) = (frames.next(), results.next()) {
-                    let [a, b] = tile::<S, REGISTERS, 2>(simd, panel, [first, second]);
+                    let [a, b] = tile.apply::<S, REGISTERS, 2>(simd, [first, second]);
                     to_first[columns.clone()].copy_from_slice(&a.0[..columns.len()]);
                     to_second[columns.clone()].copy_from_slice(&b.0[..columns.len()]);
                 } else {
-                    let [a] = tile::<S, REGISTERS, 1>(simd, panel, [first]);
+                    let [a] = tile.apply::<S, REGISTERS, 1>(simd, [first]);
                     to_first[columns.clone()].copy_from_slice(&a.0[..columns.len()]);
                 }
             }
@@ -109,136 +219,37 @@ impl Product<'_> {
     }
 }
 
-/// The outputs of one panel for some rows of input.
-#[inline(always)]
-fn tile<S: Simd, const REGISTERS: usize, const ROWS: usize>(
-    simd: S,
-    panel: &[Row],
-    inputs: [&[f32]; ROWS],
-) -> [Row; ROWS] {
-    let (bias, weights) = panel.split_at(1);
-    let inputs = inputs.map(|row| &row[..weights.len()]);
-    let mut sums = [load::<S, REGISTERS>(&bias[0]); ROWS];
-    for (i, weights) in weights.iter().enumerate() {
-        let weights = load::<S, REGISTERS>(weights);
-        for (sums, row) in sums.iter_mut().zip(inputs) {
-            let x = simd.splat_f32s(row[i]);
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum = simd.mul_add_e_f32s(weight, x, *sum);
+/// The weights of one panel.
+struct Tile<'a, R> {
+    bias: &'a Row,
+    panel: &'a [R],
+}
+
+impl<R: Load> Tile<'_, R> {
+    /// The outputs of the panel for some rows of input.
+    #[inline(always)]
+    fn apply<S: Simd, const REGISTERS: usize, const ROWS: usize>(
+        &self,
+        simd: S,
+        inputs: [&[f32]; ROWS],
+    ) -> [Row; ROWS] {
+        let inputs = inputs.map(|row| &row[..self.panel.len()]);
+        let mut sums = [self.bias.load::<S, REGISTERS>(simd); ROWS];
+        for (i, weights) in self.panel.iter().enumerate() {
+            let weights = weights.load::<S, REGISTERS>(simd);
+            for (sums, row) in sums.iter_mut().zip(inputs) {
+                let x = simd.splat_f32s(row[i]);
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum = simd.mul_add_e_f32s(weight, x, *sum);
+                }
             }
         }
+        sums.map(|sums| {
+            let mut row = Row([0.0; PANEL]);
+            S::as_mut_simd_f32s(&mut row.0).0.copy_from_slice(&sums);
+            row
+        })
     }
-    sums.map(|sums| {
-        let mut row = Row([0.0; PANEL]);
-        S::as_mut_simd_f32s(&mut row.0).0.copy_from_slice(&sums);
-        row
-    })
-}
-
-/// A row of weights in registers.
-#[inline(always)]
-fn load<S: Simd, const REGISTERS: usize>(row: &Row) -> [S::f32s; REGISTERS] {
-    let registers = S::as_simd_f32s(&row.0).0;
-    std::array::from_fn(|i| registers[i])
-}
-
-/// A layer norm over the channels of each row.
-#[derive(Debug, Clone)]
-pub(crate) struct Norm {
-    /// `[W]`.
-    pub(crate) weight: Vec<f32>,
-    /// `[W]`.
-    pub(crate) bias: Vec<f32>,
-}
-
-impl Norm {
-    /// Normalises each row of `input`, `[T, W]`, into `output`.
-    pub(crate) fn apply(&self, arch: Arch, input: &[f32], output: &mut [f32]) {
-        arch.dispatch(Normalise { norm: self, input, output });
-    }
-}
-
-/// One application of a [`Norm`].
-struct Normalise<'a> {
-    norm: &'a Norm,
-    input: &'a [f32],
-    output: &'a mut [f32],
-}
-
-impl NullaryFnOnce for Normalise<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Norm { weight, bias } = self.norm;
-        let width = weight.len();
-        let rows = self.input.chunks_exact(width).zip(self.output.chunks_exact_mut(width));
-        for (x, y) in rows {
-            let mean = sum_of(x, |x| x) / width as f32;
-            let variance = sum_of(x, |x| (x - mean) * (x - mean)) / width as f32;
-            let scale = 1.0 / (variance + EPSILON).sqrt();
-            for (((y, x), weight), bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-                *y = (x - mean) * scale * weight + bias;
-            }
-        }
-    }
-}
-
-/// Applies [`math::gelu`] to every value.
-pub(crate) struct Gelu<'a>(pub(crate) &'a mut [f32]);
-
-impl NullaryFnOnce for Gelu<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        for x in self.0 {
-            *x = math::gelu(*x);
-        }
-    }
-}
-
-/// Adds the second to the first, value by value.
-pub(crate) struct Add<'a>(pub(crate) &'a mut [f32], pub(crate) &'a [f32]);
-
-impl NullaryFnOnce for Add<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        for (sum, x) in self.0.iter_mut().zip(self.1) {
-            *sum += x;
-        }
-    }
-}
-
-/// Sum of `term` over `values`, in an order that depends on their number alone.
-#[inline(always)]
-pub(crate) fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut sums = [0.0; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += term(x);
-        }
-    }
-    for (sum, &x) in sums.iter_mut().zip(rest) {
-        *sum += term(x);
-    }
-    sums.iter().sum()
-}
-
-/// The largest of `values`.
-#[inline(always)]
-pub(crate) fn max_of(values: &[f32]) -> f32 {
-    let mut largest = [f32::NEG_INFINITY; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (max, &x) in largest.iter_mut().zip(chunk) {
-            *max = if x > *max { x } else { *max };
-        }
-    }
-    largest.iter().chain(rest).fold(f32::NEG_INFINITY, |max, &x| max.max(x))
 }
 
 #[cfg(test)]
@@ -298,15 +309,40 @@ mod tests {
     }
 
     #[test]
-    fn a_norm_leaves_mean_zero_and_variance_one() {
-        let norm = Norm { weight: vec![1.0; 37], bias: vec![0.0; 37] };
-        let input: Vec<f32> = noise(6, 2 * 37).iter().map(|x| 3.0 * x + 5.0).collect();
-        let mut output = vec![f32::NAN; input.len()];
-        norm.apply(Arch::new(), &input, &mut output);
-        for row in output.chunks(37) {
-            let mean = row.iter().sum::<f32>() / 37.0;
-            let variance = row.iter().map(|x| x * x).sum::<f32>() / 37.0;
-            assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-3, "{mean}, {variance}");
+    fn sixteen_bit_floats_are_packed_without_loss() {
+        let halves = (0..=u16::MAX).map(half::f16::from_bits).map(half::f16::to_f32);
+        let values: Vec<f32> = halves.filter(|value| value.abs() < 128.0).collect();
+        let linear = Linear::new(1, &values, &[]);
+        assert!(matches!(linear.weights, Packed::Compact(_)));
+        for arch in [Arch::new(), Arch::Scalar] {
+            assert_eq!(applied(&linear, arch, &[1.0]), values);
+        }
+    }
+
+    #[test]
+    fn weights_that_do_not_fit_are_kept_as_they_are() {
+        for odd in [0.1, 128.0, -1e-8, 1e9, f32::MIN_POSITIVE] {
+            let linear = Linear::new(1, &[1.0, odd], &[]);
+            assert!(matches!(linear.weights, Packed::Full(_)), "{odd} was packed");
+            assert_eq!(applied(&linear, Arch::new(), &[1.0]), [1.0, odd]);
+        }
+    }
+
+    #[test]
+    fn packed_weights_give_the_bits_of_full_ones() {
+        let halves: Vec<f32> =
+            noise(6, 40 * 70).iter().map(|&x| half::f16::from_f32(x).to_f32()).collect();
+        let input = noise(7, 3 * 40);
+        let packed = Linear::new(40, &halves, &noise(8, 70));
+        assert!(matches!(packed.weights, Packed::Compact(_)));
+        let mut more = halves.clone();
+        more.extend(vec![0.1; 40]); // another output, which does not fit
+        let full = Linear::new(40, &more, &[noise(8, 70), vec![0.0]].concat());
+        assert!(matches!(full.weights, Packed::Full(_)));
+        let full = applied(&full, Arch::new(), &input);
+        for (packed, full) in applied(&packed, Arch::new(), &input).chunks(70).zip(full.chunks(71))
+        {
+            assert_eq!(packed, &full[..70]);
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod blocks;
 mod decoder;
+mod elements;
 mod kernel;
 mod model;
 mod prior;

@@ -4,7 +4,7 @@ use super::random::{TakeKey, uniform};
 use crate::bundle::{Tensor, Tensors};
 use crate::model::config::ModelConfig;
 
-/// A full set of weights for `config`, the same for every `seed`: for tests and benchmarks.
+/// A full set of weights for `config`, always the same for a `seed`: for tests and benchmarks.
 ///
 /// No tensor is without effect, and the sound is of a moderate level.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Tensors {
                 name == "codec.decoder.head.bias" && (i as usize / bins).is_multiple_of(2);
             if magnitude { draw - 6.0 } else { draw }
         });
-        let tensor = Tensor::f32(&shape, values.collect());
+        let tensor = Tensor::f16(&shape, &values.collect::<Vec<f32>>());
         (name, tensor.expect("one value for each place in the shape"))
     };
     (0..).zip(config.tensors()).map(tensor).collect()

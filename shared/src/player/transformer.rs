@@ -5,7 +5,8 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::kernel::{Add, Gelu, Linear, Norm, max_of, sum_of};
+use super::elements::{Add, Gelu, Norm, max_of, sum_of};
+use super::kernel::Linear;
 use super::weights::Weights;
 use crate::math;
 

@@ -1,8 +1,11 @@
 //! The tensors of a bundle on their way into packed layers.
 
-use super::kernel::{Linear, Norm};
+use half::slice::HalfFloatSliceExt;
+
+use super::elements::Norm;
+use super::kernel::Linear;
 use super::model::ModelError;
-use crate::bundle::Tensors;
+use crate::bundle::{TensorData, Tensors};
 use crate::model::config::ModelConfig;
 
 /// Tensors that are known to be exactly those that a config implies.
@@ -30,9 +33,12 @@ impl<'a> Weights<'a> {
     ///
     /// Panics if the config implies no such tensor.
     pub(crate) fn values(&self, name: &str) -> Vec<f32> {
-        match self.0.get(name) {
-            Some(tensor) => tensor.to_f32(),
-            None => panic!("the config implies no tensor {name}"),
+        let Some(tensor) = self.0.get(name) else {
+            panic!("the config implies no tensor {name}");
+        };
+        match tensor.data() {
+            TensorData::F16(values) => values.to_f32_vec(), // by the slice, with vector instructions
+            _ => tensor.to_f32(),
         }
     }
 
