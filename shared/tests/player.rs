@@ -1,0 +1,286 @@
+//! However the work is cut, the player plays the same bits; and it plays what it is asked.
+
+use std::sync::Arc;
+
+use distill_shared::codes::Codes;
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::player::{
+    Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, random_weights,
+    uniform,
+};
+
+const KEY: TakeKey = TakeKey { seed: 11, take: 3 };
+const LEVELS: usize = 3;
+const HOP: usize = 32;
+
+/// Sizes that are no multiples of what the player computes side by side.
+fn config(channels: usize) -> ModelConfig {
+    let codec = CodecConfig {
+        sample_rate: 8000,
+        channels,
+        fft_size: 64,
+        stft_hop: 16,
+        stride: 2,
+        width: 20,
+        encoder_blocks: 1,
+        decoder_blocks: 2,
+        kernel: 3,
+        expansion: 2,
+        latent_dim: 5,
+        quantizers: LEVELS,
+        codebook_size: 9,
+        gain: 0.5,
+    };
+    let prior = PriorConfig {
+        hidden_size: 40,
+        layers: 2,
+        heads: 2,
+        window: 5,
+        depth_size: 12,
+        depth_layers: 1,
+        depth_heads: 2,
+    };
+    ModelConfig { codec, prior: Some(prior) }
+}
+
+fn untrained(channels: usize) -> Model {
+    let config = config(channels);
+    Model::new(&config, &random_weights(&config, 1), "digest").expect("the weights fit")
+}
+
+fn model(channels: usize) -> Arc<Model> {
+    Arc::new(untrained(channels))
+}
+
+fn random_codes(frames: u32) -> Codes {
+    let mut codes = Codes::new(LEVELS);
+    for t in 0..frames {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 8")]
+        codes.push(&[0, 1, 2].map(|level| (9.0 * uniform(KEY, t, 100 + level)) as u32));
+    }
+    codes
+}
+
+/// Decodes `codes` in calls of `at_once` frames: the samples of each channel.
+fn decoded(decoder: &mut Decoder, codes: &Codes, channels: usize, at_once: usize) -> Vec<Vec<f32>> {
+    let mut sound = vec![Vec::new(); channels];
+    for codes in codes.as_slice().chunks(at_once * LEVELS) {
+        let samples = codes.len() / LEVELS * HOP;
+        let mut out = vec![f32::NAN; channels * samples];
+        decoder.decode_frames(codes, &mut out);
+        for (sound, out) in sound.iter_mut().zip(out.chunks(samples)) {
+            sound.extend(out);
+        }
+    }
+    sound
+}
+
+/// The first `steps` steps of a take, one after the other.
+fn played(take: &mut Take, steps: usize, sampling: impl Fn(usize) -> Sampling) -> Vec<f32> {
+    let mut sound = Vec::new();
+    for step in 0..steps {
+        let mut out = vec![f32::NAN; 2 * HOP];
+        take.step(&sampling(step), &mut out);
+        sound.extend(out);
+    }
+    sound
+}
+
+fn usual(_: usize) -> Sampling {
+    Sampling::default()
+}
+
+/// The logits of all levels, frame by frame, while the prior is told `codes`.
+fn told(player: &mut PriorPlayer, codes: &Codes) -> Vec<Vec<f32>> {
+    let mut frame = [0; LEVELS];
+    let mut all = Vec::new();
+    for t in 0..codes.frames() {
+        let mut logits = Vec::new();
+        player.step_with(&mut frame, |level, of_level| {
+            logits.extend(of_level);
+            codes.frame(t)[level]
+        });
+        all.push(logits);
+    }
+    all
+}
+
+fn assert_close(a: &[f32], b: &[f32]) {
+    let largest = b.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+    let error = a.iter().zip(b).fold(0.0_f32, |max, (a, b)| max.max((a - b).abs()));
+    assert!(a.len() == b.len() && error < 1e-5 * largest, "off by {error} of {largest}");
+}
+
+#[test]
+fn a_stream_cut_anyhow_gives_the_same_bits() {
+    let codes = random_codes(23);
+    for channels in [1, 2] {
+        for model in [model(channels), Arc::new(untrained(channels).with_plain_instructions())] {
+            let new = || Decoder::new(Arc::clone(&model));
+            let whole = decoded(&mut new(), &codes, channels, 23);
+            assert!(whole.iter().flatten().any(|sample| sample.abs() > 1e-3), "it is not silent");
+            for at_once in [1, 2, 7, 8] {
+                let cut = decoded(&mut new(), &codes, channels, at_once);
+                assert_eq!(cut, whole, "{channels} channels, {at_once} frames at once");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_frame_is_a_stream_of_one() {
+    let (model, codes) = (model(2), random_codes(1));
+    let (mut one, mut many) = (vec![f32::NAN; 2 * HOP], vec![f32::NAN; 2 * HOP]);
+    Decoder::new(Arc::clone(&model)).decode_frame(codes.frame(0), &mut one);
+    Decoder::new(model).decode_frames(codes.as_slice(), &mut many);
+    assert_eq!(one, many);
+}
+
+#[test]
+fn a_decoder_that_was_reset_knows_nothing_of_the_past() {
+    let (model, codes) = (model(2), random_codes(6));
+    let mut decoder = Decoder::new(model);
+    let first = decoded(&mut decoder, &codes, 2, 6);
+    let second = decoded(&mut decoder, &codes, 2, 6);
+    assert_ne!(first, second, "the past is heard");
+    decoder.reset();
+    assert_eq!(decoded(&mut decoder, &codes, 2, 6), first);
+}
+
+#[test]
+fn decoding_a_recording_removes_the_delay_and_keeps_its_length() {
+    let (model, codes) = (model(2), random_codes(9));
+    let delay = model.config().codec.delay();
+    let stream = decoded(&mut Decoder::new(Arc::clone(&model)), &codes, 2, 9);
+    let heard = 9 * HOP - delay;
+    for samples in [0, 1, 100, heard, heard + 50] {
+        let sound = decode(&model, &codes, samples);
+        assert_eq!(sound.len(), 2 * samples);
+        for (channel, stream) in stream.iter().enumerate() {
+            let sound = &sound[channel * samples..][..samples];
+            let len = samples.min(heard);
+            assert_eq!(sound[..len], stream[delay..][..len], "{samples} samples");
+            assert!(sound[len..].iter().all(|&sample| sample == 0.0), "silence beyond the codes");
+        }
+    }
+}
+
+#[test]
+fn plain_instructions_play_the_same_up_to_rounding() {
+    let codes = random_codes(12);
+    let (fast, plain) = (model(2), Arc::new(untrained(2).with_plain_instructions()));
+    assert_close(&decode(&fast, &codes, 300), &decode(&plain, &codes, 300));
+    let logits = |model| told(&mut PriorPlayer::new(model).unwrap(), &codes).concat();
+    assert_close(&logits(fast), &logits(plain));
+}
+
+#[test]
+fn a_take_is_the_same_whenever_it_is_played() {
+    let model = model(2);
+    let sound = |key| played(&mut Take::new(Arc::clone(&model), key).unwrap(), 12, usual);
+    let first = sound(KEY);
+    assert!(first.iter().all(|sample| sample.is_finite()));
+    assert_eq!(sound(KEY), first);
+    assert_ne!(sound(TakeKey { take: 4, ..KEY }), first);
+    assert_ne!(sound(TakeKey { seed: 12, ..KEY }), first);
+}
+
+#[test]
+fn a_take_restarted_is_a_new_one() {
+    let model = model(2);
+    let mut take = Take::new(Arc::clone(&model), TakeKey::default()).unwrap();
+    played(&mut take, 9, usual);
+    take.restart(KEY);
+    let fresh = played(&mut Take::new(model, KEY).unwrap(), 9, usual);
+    assert_eq!(played(&mut take, 9, usual), fresh);
+}
+
+#[test]
+fn a_take_is_what_the_prior_invents_decoded_without_delay() {
+    let (model, steps) = (model(2), 10);
+    let lead = model.config().codec.delay().div_ceil(HOP);
+    let mut prior = PriorPlayer::new(Arc::clone(&model)).unwrap();
+    let mut codes = Codes::new(LEVELS);
+    let mut frame = [0; LEVELS];
+    for _ in 0..lead + steps {
+        prior.step(KEY, &Sampling::default(), &mut frame);
+        codes.push(&frame);
+    }
+    let mut take = Take::new(Arc::clone(&model), KEY).unwrap();
+    let sound = played(&mut take, steps, usual); // [steps, C, hop]
+    assert_eq!(take.codes(), frame);
+    let whole = decode(&model, &codes, steps * HOP); // [C, steps * hop]
+    for (step, sound) in sound.chunks(2 * HOP).enumerate() {
+        assert_eq!(sound[..HOP], whole[step * HOP..][..HOP], "left, step {step}");
+        assert_eq!(sound[HOP..], whole[(steps + step) * HOP..][..HOP], "right, step {step}");
+    }
+}
+
+#[test]
+fn a_setting_changes_nothing_before_its_step() {
+    let model = model(2);
+    let cold = Sampling { temperature: 0.0, ..Sampling::default() };
+    let sound = |sampling: &dyn Fn(usize) -> Sampling| {
+        played(&mut Take::new(Arc::clone(&model), KEY).unwrap(), 12, sampling)
+    };
+    let changed = sound(&|step| if step < 6 { Sampling::default() } else { cold });
+    let unchanged = sound(&usual);
+    assert_eq!(changed[..6 * 2 * HOP], unchanged[..6 * 2 * HOP]);
+    assert_ne!(changed, unchanged);
+}
+
+#[test]
+fn the_prior_forgets_what_is_beyond_its_window() {
+    // Two layers that each see the current frame and four more hear eight frames of the past.
+    let past = 8;
+    let (mut one, mut other) = (Codes::new(LEVELS), Codes::new(LEVELS));
+    one.push(&[1, 2, 3]);
+    other.push(&[4, 5, 6]);
+    let then = random_codes(20);
+    for t in 0..then.frames() {
+        one.push(then.frame(t));
+        other.push(then.frame(t));
+    }
+    let model = model(1);
+    let one = told(&mut PriorPlayer::new(Arc::clone(&model)).unwrap(), &one);
+    let other = told(&mut PriorPlayer::new(model).unwrap(), &other);
+    // Frame 0 is first heard as the input of frame 1.
+    for t in 1..=1 + past {
+        assert_ne!(one[t], other[t], "frame {t} still hears the difference");
+    }
+    assert_eq!(one[2 + past..], other[2 + past..]);
+}
+
+#[test]
+fn a_prior_that_was_reset_begins_again() {
+    let codes = random_codes(9);
+    let mut player = PriorPlayer::new(model(1)).unwrap();
+    let first = told(&mut player, &codes);
+    assert_ne!(told(&mut player, &codes), first, "the past is heard");
+    player.reset();
+    assert_eq!(player.frames(), 0);
+    assert_eq!(told(&mut player, &codes), first);
+}
+
+#[test]
+fn a_model_without_a_prior_decodes_but_makes_nothing_new() {
+    let config = ModelConfig { prior: None, ..config(1) };
+    let model = Arc::new(Model::new(&config, &random_weights(&config, 1), "").unwrap());
+    assert!(!model.has_prior());
+    assert_eq!(decode(&model, &random_codes(3), 10).len(), 10);
+    assert_eq!(Take::new(model, KEY).err(), Some(ModelError::NoPrior));
+}
+
+#[test]
+fn weights_that_do_not_fit_the_config_are_named() {
+    let config = config(1);
+    let name = "prior.depth.head.weight";
+    let mut weights = random_weights(&config, 1);
+    let tensor = weights.remove(name).unwrap();
+    let missing = Model::new(&config, &weights, "").err();
+    assert_eq!(missing, Some(ModelError::Missing(name.to_owned())));
+    weights.insert(name.to_owned(), weights["prior.start"].clone());
+    let (expected, found) = (tensor.shape().to_vec(), vec![40]);
+    let wrong = ModelError::Shape { name: name.to_owned(), expected, found };
+    assert_eq!(Model::new(&config, &weights, "").err(), Some(wrong));
+}

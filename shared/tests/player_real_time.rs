@@ -1,0 +1,101 @@
+//! The player allocates nothing once a take has been prepared.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::player::{Model, Sampling, Take, TakeKey, random_weights};
+
+/// Counts what each thread allocates and frees.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is ending has no counter any more, and nothing to prove.
+    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+}
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by its nature")]
+// SAFETY: everything is handed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` allocates or frees on this thread.
+fn allocations(work: impl FnOnce()) -> u32 {
+    let before = CALLS.get();
+    work();
+    CALLS.get() - before
+}
+
+fn take() -> Take {
+    let codec = CodecConfig {
+        sample_rate: 48_000,
+        channels: 2,
+        fft_size: 2048,
+        stft_hop: 512,
+        stride: 2,
+        width: 16,
+        encoder_blocks: 1,
+        decoder_blocks: 2,
+        kernel: 7,
+        expansion: 2,
+        latent_dim: 8,
+        quantizers: 4,
+        codebook_size: 256,
+        gain: 1.0,
+    };
+    let prior = PriorConfig {
+        hidden_size: 32,
+        layers: 2,
+        heads: 2,
+        window: 8,
+        depth_size: 16,
+        depth_layers: 1,
+        depth_heads: 2,
+    };
+    let config = ModelConfig { codec, prior: Some(prior) };
+    let model = Model::new(&config, &random_weights(&config, 1), "").expect("the weights fit");
+    Take::new(Arc::new(model), TakeKey::default()).expect("there is a prior")
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 2);
+}
+
+#[test]
+fn a_take_allocates_nothing_while_it_plays() {
+    let mut take = take();
+    let mut out = vec![0.0; 2 * 1024];
+    let settings = [
+        Sampling::default(),
+        Sampling { temperature: 0.0, top_k: 0, top_p: 1.0 },
+        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9 },
+    ];
+    let calls = allocations(|| {
+        for sampling in settings.iter().cycle().take(12) {
+            take.step(sampling, &mut out);
+        }
+        take.restart(TakeKey { seed: 1, take: 2 });
+        take.step(&settings[0], &mut out);
+    });
+    assert_eq!(calls, 0);
+}
