@@ -22,6 +22,12 @@ const SILENT: f32 = 1e-7;
 /// The phase features keep the magnitude to the power of 1 minus this.
 const COMPRESSION: f32 = 0.7;
 
+/// The natural logarithm of the magnitude behind one of the first `bins()` features of a channel.
+#[must_use]
+pub fn log_magnitude(feature: f32) -> f32 {
+    4.0 * (feature - 1.5)
+}
+
 /// Turns sound into the features that the encoder reads. Shared freely between threads.
 pub struct Analysis {
     forward: Arc<dyn RealToComplex<f32>>,
@@ -114,7 +120,7 @@ impl NullaryFnOnce for Describe<'_> {
         let (real, imaginary) = phases.split_at_mut(self.phase_bins);
         for (out, x) in magnitudes.iter_mut().zip(self.spectrum) {
             let magnitude = (x.re * x.re + x.im * x.im).sqrt();
-            *out = math::ln(magnitude + FLOOR) / 4.0 + 1.5;
+            *out = math::ln(magnitude + FLOOR) / 4.0 + 1.5; // undone by `log_magnitude`
         }
         for ((re, im), x) in real.iter_mut().zip(imaginary).zip(self.spectrum) {
             let magnitude = (x.re * x.re + x.im * x.im).sqrt();

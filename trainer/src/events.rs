@@ -90,7 +90,7 @@ pub struct CodecTrainingComplete {
     pub elapsed_s: f64,
     /// The best loss on held-out files; the weights kept are those that reached it.
     pub best_validation_loss: f64,
-    /// Use of the codebooks over the whole corpus, coarse to fine.
+    /// Use of the codebooks over the last batches, coarse to fine.
     pub levels: Vec<LevelUse>,
     /// Whether training was stopped before its schedule ended.
     pub cancelled: bool,

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod corpus;
 pub mod date;
 pub mod device;
+pub mod environment;
 pub mod events;
 pub mod listeners;
 pub mod log;

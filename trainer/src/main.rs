@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    distill_trainer::environment::keep_tensor_library_on_one_thread();
     distill_trainer::cli::main()
 }

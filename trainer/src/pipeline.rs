@@ -15,7 +15,7 @@ use distill_shared::player::{Model, Sampling, TakeKey};
 use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::device::OpenDevice;
-use crate::events::{CodecTrainingComplete, PriorTrainingComplete, TrainingEvent};
+use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::listeners::Listeners;
 use crate::render::render;
 use crate::settings::Settings;
@@ -111,10 +111,6 @@ impl Session<'_> {
         let codec = self.with_run(self.cancel, |run| train::train_codec(corpus, &plan, run))?;
         let CodecTrainingComplete { steps, elapsed_s, best_validation_loss, levels, cancelled } =
             codec.complete;
-        let health = |level: crate::events::LevelUse| LevelHealth {
-            used: level.used,
-            perplexity: level.perplexity,
-        };
         let training = TrainingSummary {
             steps,
             seconds: elapsed_s,
@@ -126,7 +122,7 @@ impl Session<'_> {
         Ok(Trained {
             config: codec.config,
             weights: rounded(&codec.tensors),
-            metadata: CodecMetadata { training, levels: levels.into_iter().map(health).collect() },
+            metadata: CodecMetadata { training, levels: health(&levels) },
         })
     }
 
@@ -222,6 +218,17 @@ impl Session<'_> {
         listeners.display.finish();
         result
     }
+}
+
+/// Health of the codebooks over a whole corpus, for the card.
+#[must_use]
+pub fn corpus_health(codes: &[CorpusCodes], codec: &CodecConfig) -> Vec<LevelHealth> {
+    health(&train::corpus_use(codes, codec))
+}
+
+fn health(levels: &[LevelUse]) -> Vec<LevelHealth> {
+    let health = |level: &LevelUse| LevelHealth { used: level.used, perplexity: level.perplexity };
+    levels.iter().map(health).collect()
 }
 
 /// Weights as 16-bit floats.

@@ -15,9 +15,9 @@ const CODEC_LEARNING_RATE: f64 = 2e-3;
 /// Crops per update of the codec.
 const CODEC_BATCH: usize = 4;
 /// Peak learning rate of the prior.
-const PRIOR_LEARNING_RATE: f64 = 1e-3;
+const PRIOR_LEARNING_RATE: f64 = 2e-3;
 /// Pieces per update of the prior.
-const PRIOR_BATCH: usize = 8;
+const PRIOR_BATCH: usize = 4;
 
 /// Settings of the codec that are not left to the corpus.
 #[derive(Debug, Clone, Default, Args)]

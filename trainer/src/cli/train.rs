@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use distill_shared::bundle::{Bundle, Card, CorpusCodes};
+use distill_shared::bundle::{Bundle, Card, CodecMetadata, CorpusCodes};
 use distill_shared::model::config::ModelConfig;
 
 use super::duration;
@@ -16,13 +16,16 @@ use super::run::RunArgs;
 use super::train_prior::{PriorSource, replace_prior};
 use crate::budget::Budget;
 use crate::date;
-use crate::pipeline::{Session, Trained, summary_of, with_preview};
+use crate::pipeline::{Session, Trained, corpus_health, summary_of, with_preview};
 use crate::settings::{CodecOverrides, PriorOverrides};
 use crate::stop::Usage;
 use crate::train::{Diverged, Length};
 
 /// The budget if neither a time nor numbers of steps are given.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(600);
+
+/// Seconds of sound that a run still reads with the codec once it was stopped.
+const STOPPED_CORPUS_S: f64 = 120.0;
 
 /// Learns a folder of recordings: writes a bundle that the instrument plays
 #[derive(Debug, Args)]
@@ -89,22 +92,32 @@ impl TrainArgs {
 
     /// Trains the codec and, if that is asked for, the prior, and writes the bundle.
     fn train(&self, session: &mut Session, lengths: &Lengths, output: &Path) -> Result<Bundle> {
-        let corpus = session.open_corpus(&self.folder)?;
+        let mut corpus = session.open_corpus(&self.folder)?;
+        let summary = summary_of(&corpus);
         let settings = self.codec.settings(&corpus)?;
         let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
+        let mut keep_codes = !self.no_corpus_codes;
+        if session.is_stopped() && corpus.seconds() > STOPPED_CORPUS_S {
+            // Reading hours of sound is not what someone who stops a run waits for.
+            corpus = corpus.beginnings(STOPPED_CORPUS_S);
+            keep_codes = false;
+        }
         let codes = session.read_codes(&corpus, &codec.config, &codec.weights)?;
         let card = Card {
             name: self.name.clone().unwrap_or_else(|| stem(output)),
             created: date::now(),
             software: concat!("distill ", env!("CARGO_PKG_VERSION")).to_owned(),
-            corpus: summary_of(&corpus),
-            codec: codec.metadata,
+            corpus: summary,
+            codec: CodecMetadata {
+                levels: corpus_health(&codes, &codec.config),
+                ..codec.metadata
+            },
             ..Card::default()
         };
         let Trained { config, weights, .. } = codec;
         let model = ModelConfig { codec: config, prior: None };
         let mut bundle = Bundle::new(model, card, weights).context("cannot bundle the codec")?;
-        if !self.no_corpus_codes {
+        if keep_codes {
             bundle = bundle.with_corpus_codes(&codes)?;
         }
         if self.stage == Stage::All {

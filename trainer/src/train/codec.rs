@@ -1,17 +1,16 @@
-//! Training the codec, and reading a corpus with it.
+//! Training the codec.
 
 use anyhow::{Context, Result, bail};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
-use distill_shared::bundle::{self, CorpusCodes, Tensors};
-use distill_shared::codes::Codes;
+use distill_shared::bundle::{self, Tensors};
 use distill_shared::model::codec::Codec;
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 use distill_shared::quantizer::Codebooks;
 use distill_shared::stft::log_magnitude;
 
-use super::codebooks::{LearningCodebooks, Quantized, level_use};
+use super::codebooks::{LearningCodebooks, Quantized};
 use super::crops::{Crop, Material};
 use super::draw::{Draw, Purpose};
 use super::init::initial_weights;
@@ -26,7 +25,7 @@ use crate::events::{
 };
 
 /// Codec frames of a crop: about 0.7 s.
-const CROP_FRAMES: usize = 32;
+pub(super) const CROP_FRAMES: usize = 32;
 /// Crops that one thread takes at a time.
 const PART: usize = 2;
 /// Weight of the commitment loss.
@@ -107,6 +106,8 @@ struct Training<'a> {
     best: Option<(f64, Tensors)>,
     /// Sum and number of the training losses since the last measurement.
     recent: (f64, u32),
+    /// Use of the codebooks at the last measurement.
+    levels: Vec<LevelUse>,
     failures: u32,
 }
 
@@ -145,6 +146,7 @@ impl<'a> Training<'a> {
             workers: Workers::new(threads)?,
             best: None,
             recent: (0.0, 0),
+            levels: Vec::new(),
             failures: 0,
             plan,
             device,
@@ -307,12 +309,13 @@ impl<'a> Training<'a> {
             self.best = Some((validation_loss, self.tensors()?));
         }
         let (sum, count) = std::mem::take(&mut self.recent);
+        self.levels = self.books.as_mut().map(LearningCodebooks::take_use).unwrap_or_default();
         Ok(CodecEpochMetrics {
             progress: self.schedule.progress(),
             train_loss: sum / f64::from(count.max(1)),
             validation_loss,
             best,
-            levels: self.books.as_mut().map(LearningCodebooks::take_use).unwrap_or_default(),
+            levels: self.levels.clone(),
         })
     }
 
@@ -339,7 +342,7 @@ impl<'a> Training<'a> {
         if self.books.is_none() {
             self.place_codebooks()?;
         }
-        if self.best.is_none() {
+        if self.recent.1 > 0 || self.best.is_none() {
             self.measure()?;
         }
         let (best_validation_loss, tensors) = self.best.take().context("nothing was measured")?;
@@ -347,7 +350,7 @@ impl<'a> Training<'a> {
             steps: self.schedule.step(),
             elapsed_s: self.schedule.elapsed_s(),
             best_validation_loss,
-            levels: self.books.as_mut().map(LearningCodebooks::take_use).unwrap_or_default(),
+            levels: std::mem::take(&mut self.levels),
             cancelled,
         };
         Ok(TrainedCodec { config: self.plan.config.clone(), tensors, complete })
@@ -379,7 +382,7 @@ fn mean_spectrum(train: &Material, plan: &CodecPlan, device: &Device) -> Result<
 }
 
 /// Name of the codebooks among the tensors of a codec.
-const CODEBOOKS: &str = "codec.quantizer.codebooks";
+pub(super) const CODEBOOKS: &str = "codec.quantizer.codebooks";
 
 /// Latents after quantization.
 struct Quantization {
@@ -411,72 +414,4 @@ fn held_crops(held: &Material) -> Vec<Crop> {
         held.crop(recording, span * (i % each) / each, CROP_FRAMES)
     };
     if held.len() == 0 { Vec::new() } else { (0..count * each).map(crop).collect() }
-}
-
-/// Reads every recording of `corpus` as codes.
-///
-/// # Errors
-///
-/// Fails if `tensors` are not those of a codec of `config`.
-pub fn extract_code_sequences(
-    corpus: &Corpus,
-    config: &CodecConfig,
-    tensors: &Tensors,
-    run: &Run,
-) -> Result<Vec<CorpusCodes>> {
-    let weights = Weights::from_tensors(tensors, "codec.", run.device)?;
-    let codec = Codec::new(config, &weights)?;
-    let entries = tensors.get(CODEBOOKS).context("the codebooks are missing")?.to_f32();
-    let books = Codebooks::new(config.quantizers, config.codebook_size, config.latent_dim, entries);
-    let all = Material::new(corpus, corpus.recordings.iter(), config, CROP_FRAMES);
-    let codes = Workers::new(run.threads)?
-        .run(all.len(), |i| encode_recording(&all, i, config, &codec, &books, run.device))?;
-    let named = corpus.recordings.iter().zip(codes).map(|(recording, codes)| CorpusCodes {
-        name: recording.name.clone(),
-        class: recording.class.clone(),
-        held_out: recording.held_out,
-        codes,
-    });
-    Ok(named.collect())
-}
-
-/// Encodes one recording in pieces, each with the history that its first frame can look back on.
-fn encode_recording(
-    all: &Material,
-    recording: usize,
-    config: &CodecConfig,
-    codec: &Codec,
-    books: &Codebooks,
-    device: &Device,
-) -> Result<Codes> {
-    const PIECE: usize = 512;
-    let history = (config.encoder_blocks * (config.kernel - 1)).div_ceil(config.stride);
-    let frames = all.frames(recording);
-    let mut codes = Codes::new(config.quantizers);
-    let mut row = vec![0; config.quantizers];
-    for start in (0..frames).step_by(PIECE) {
-        let from = start.saturating_sub(history);
-        let end = frames.min(start + PIECE);
-        let crop = all.crop(recording, from, end - from);
-        let shape = (1, (end - from) * config.stride, config.features());
-        let features = Tensor::from_vec(crop.features, shape, device)?;
-        let latents = codec.encode(&features)?.detach().flatten_all()?.to_vec1::<f32>()?;
-        for latent in latents.chunks_exact(config.latent_dim).skip(start - from) {
-            books.encode(latent, &mut row);
-            codes.push(&row);
-        }
-    }
-    Ok(codes)
-}
-
-/// Use of each level over whole sequences, coarse to fine.
-#[must_use]
-pub fn corpus_use(codes: &[CorpusCodes], config: &CodecConfig) -> Vec<LevelUse> {
-    let mut chosen = vec![vec![0_u32; config.codebook_size]; config.quantizers];
-    for codes in codes {
-        for frame in codes.codes.as_slice().chunks_exact(config.quantizers) {
-            chosen.iter_mut().zip(frame).for_each(|(level, &code)| level[code as usize] += 1);
-        }
-    }
-    chosen.iter().map(|level| level_use(level)).collect()
 }

@@ -200,7 +200,8 @@ impl Resolution {
             loss += part / frames as f32;
             g.iter_mut().for_each(|g| *g /= frames as f32);
         }
-        loss += weights.compressed * compressed_distance(weights.compressed, &a, &b, &mut magnitude_grad);
+        loss += weights.compressed
+            * compressed_distance(weights.compressed, &a, &b, &mut magnitude_grad);
         let (convergence, complex) =
             (weights.convergence * scale / off, weights.complex * scale / far);
         pulp::Arch::new().dispatch(|| {

@@ -12,6 +12,7 @@ mod init;
 pub mod loss;
 mod optimizer;
 pub mod prior;
+mod reading;
 mod schedule;
 mod workers;
 
@@ -19,8 +20,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 
-pub use codec::{CodecPlan, TrainedCodec, extract_code_sequences, train_codec};
+pub use codec::{CodecPlan, TrainedCodec, train_codec};
 pub use prior::{PriorPlan, TrainedPrior, train_prior};
+pub use reading::{corpus_use, extract_code_sequences};
 pub use schedule::Length;
 
 use crate::events::TrainingEvent;

@@ -23,7 +23,7 @@ use super::{Diverged, Run};
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
 
 /// Frames of a piece of stream.
-const PIECE_FRAMES: usize = 160;
+const PIECE_FRAMES: usize = 128;
 /// Pieces that one thread takes at a time.
 const PART: usize = 2;
 /// Share of pieces that begin where a recording begins.
@@ -319,7 +319,7 @@ impl<'a> Training<'a> {
     }
 
     fn finish(mut self, cancelled: bool) -> Result<TrainedPrior> {
-        if self.best.is_none() {
+        if self.recent.1 > 0 || self.best.is_none() {
             self.measure()?;
         }
         let (best_validation_loss, tensors) = self.best.take().context("nothing was measured")?;

@@ -1,0 +1,129 @@
+//! The player computes what the trainable model computes.
+#![cfg(feature = "candle")]
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+use distill_shared::bundle::Tensors;
+use distill_shared::codes::Codes;
+use distill_shared::model::codec::Codec;
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::model::prior::CodePrior;
+use distill_shared::model::weights::Weights;
+use distill_shared::player::{Model, PriorPlayer, TakeKey, decode, random_weights, uniform};
+use distill_shared::quantizer::Codebooks;
+
+const FRAMES: usize = 21;
+
+fn config(channels: usize) -> ModelConfig {
+    let codec = CodecConfig {
+        sample_rate: 48_000,
+        channels,
+        fft_size: 256,
+        stft_hop: 64,
+        stride: 2,
+        width: 24,
+        encoder_blocks: 1,
+        decoder_blocks: 2,
+        kernel: 7,
+        expansion: 3,
+        latent_dim: 8,
+        quantizers: 3,
+        codebook_size: 16,
+        gain: 0.5,
+    };
+    let prior = PriorConfig {
+        hidden_size: 32,
+        layers: 2,
+        heads: 4,
+        window: 6,
+        depth_size: 16,
+        depth_layers: 2,
+        depth_heads: 2,
+    };
+    ModelConfig { codec, prior: Some(prior) }
+}
+
+fn some_codes(config: &ModelConfig) -> Codes {
+    let mut codes = Codes::new(config.codec.quantizers);
+    let key = TakeKey { seed: 5, take: 0 };
+    for t in 0..21 {
+        let code = |level| (uniform(key, t, level) * 16.0) as u32;
+        codes.push(&[code(0), code(1), code(2)]);
+    }
+    codes
+}
+
+/// Asserts that `a` is within 1e-4 of `b`, relative to the largest value of `b`.
+fn assert_agree(a: &[f32], b: &[f32], what: &str) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    let scale = b.iter().fold(1e-9_f32, |m, v| m.max(v.abs()));
+    let error = a.iter().zip(b).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs())) / scale;
+    assert!(error < 1e-4, "{what}: off by {error} of the largest value");
+}
+
+fn decoded_by_the_model(config: &ModelConfig, tensors: &Tensors, codes: &Codes) -> Result<Vec<f32>> {
+    let codec = &config.codec;
+    let entries = tensors["codec.quantizer.codebooks"].to_f32();
+    let books =
+        Codebooks::new(codec.quantizers, codec.codebook_size, codec.latent_dim, entries);
+    let mut latents = vec![0.0; FRAMES * codec.latent_dim];
+    for (t, latent) in latents.chunks_exact_mut(codec.latent_dim).enumerate() {
+        for (level, &code) in codes.frame(t).iter().enumerate() {
+            latent.iter_mut().zip(books.entry(level, code)).for_each(|(l, e)| *l += e);
+        }
+    }
+    let weights = Weights::from_tensors(tensors, "codec.", &Device::Cpu)?;
+    let latents = Tensor::from_vec(latents, (1, FRAMES, codec.latent_dim), &Device::Cpu)?;
+    let sound = Codec::new(codec, &weights)?.decode(&latents)?;
+    let rows = sound.squeeze(0)?.to_vec2::<f32>()?;
+    let rows: Vec<Vec<f32>> = match &rows[..] {
+        [mid, side] => {
+            let pairs = || mid.iter().zip(side);
+            vec![pairs().map(|(m, s)| m + s).collect(), pairs().map(|(m, s)| m - s).collect()]
+        }
+        _ => rows,
+    };
+    let heard = rows.iter().flat_map(|row| &row[codec.delay()..]).map(|s| s / codec.gain);
+    Ok(heard.collect())
+}
+
+#[test]
+fn decoded_sound_agrees_mono_and_stereo() -> Result<()> {
+    for channels in [1, 2] {
+        let config = config(channels);
+        let tensors = random_weights(&config, 3);
+        let codes = some_codes(&config);
+        let samples = FRAMES * config.codec.hop() - config.codec.delay();
+        let expected = decoded_by_the_model(&config, &tensors, &codes)?;
+        let model = Arc::new(Model::new(&config, &tensors, "").expect("the weights fit"));
+        assert_agree(&decode(&model, &codes, samples), &expected, "sound");
+        assert!(expected.iter().any(|s| s.abs() > 1e-3), "there is something to hear");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
+    let config = config(1);
+    let tensors = random_weights(&config, 4);
+    let codes = some_codes(&config);
+    let weights = Weights::from_tensors(&tensors, "prior.", &Device::Cpu)?;
+    let sizes = config.prior.clone().expect("there is a prior");
+    let prior = CodePrior::new(&sizes, &config.codec, &weights)?;
+    let read = &codes.as_slice()[..(FRAMES - 1) * config.codec.quantizers];
+    let inputs = Tensor::cat(&[prior.start()?, prior.embed(read)?], 0)?.unsqueeze(0)?;
+    let logits = prior.logits(&prior.hidden(&inputs)?.squeeze(0)?, codes.as_slice())?;
+    let expected = logits.transpose(0, 1)?.to_vec3::<f32>()?; // [T, N, K]
+
+    let model = Arc::new(Model::new(&config, &tensors, "").expect("the weights fit"));
+    let mut player = PriorPlayer::new(model).expect("there is a prior");
+    let mut frame = vec![0; config.codec.quantizers];
+    for t in 0..FRAMES {
+        player.step_with(&mut frame, |level, logits| {
+            assert_agree(logits, &expected[t][level], &format!("frame {t}, level {level}"));
+            codes.frame(t)[level]
+        });
+    }
+    Ok(())
+}
