@@ -16,7 +16,7 @@ pub struct Rates {
 }
 
 /// Seconds in which a voice that has to make room, or has no sound in time, fades.
-pub const FADE_SECONDS: f64 = 0.004;
+pub const FADE_SECONDS: f32 = 0.004;
 /// Release aims this far below silence, so that it gets there: -60 dB.
 const UNDERSHOOT: f32 = 1e-3;
 
@@ -43,7 +43,7 @@ impl Rates {
             decay: approach(shape.decay),
             sustain: shape.sustain,
             release: approach(shape.release),
-            fade: 1.0 / (FADE_SECONDS as f32 * rate).max(1.0),
+            fade: 1.0 / (FADE_SECONDS * rate).max(1.0),
         }
     }
 }

@@ -30,7 +30,7 @@ const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
 const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
 const SUSTAIN: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
 const RELEASE_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 300.0 };
-const VOICES: Span<i32> = Span { low: 1, high: MAX_VOICES as i32, default: MAX_VOICES as i32 };
+const VOICES: Span<i32> = Span { low: 1, high: 8, default: 8 };
 const CHOICE: Span<i32> = Span { low: 0, high: 127, default: 0 };
 
 impl Span<f32> {
@@ -231,6 +231,11 @@ mod tests {
         let params = DistillParams::new(Selection::new().0);
         let names: Vec<String> = params.param_map().into_iter().map(|(name, _, _)| name).collect();
         assert_eq!(names, LIMITS.map(|(name, _)| name));
+    }
+
+    #[test]
+    fn the_largest_number_of_voices_is_what_the_engine_has() {
+        assert_eq!(usize::try_from(VOICES.high), Ok(MAX_VOICES));
     }
 
     #[test]

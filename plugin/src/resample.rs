@@ -6,10 +6,14 @@ use rubato::{
     WindowFunction,
 };
 
+/// Length of the filter in samples of the model.
+const FILTER_LEN: usize = 128;
+
 /// Makes stereo sound at the host's rate out of one take's frames, in the order they come.
 ///
 /// At the model's own rate samples pass through untouched. The delay of the filter is cut off the
-/// beginning, so that a take starts at its first sample at every rate.
+/// beginning, so that a take starts at its first sample at every rate, to within half a
+/// sample.
 pub struct Resampler {
     channels: usize,
     filter: Option<Filter>,
@@ -56,12 +60,15 @@ impl Resampler {
 
 impl Filter {
     fn new(channels: usize, hop: usize, ratio: f64) -> Self {
-        let parameters = SincInterpolationParameters::new(128, WindowFunction::BlackmanHarris2)
-            .interpolation(SincInterpolationType::Cubic);
+        let parameters =
+            SincInterpolationParameters::new(FILTER_LEN, WindowFunction::BlackmanHarris2)
+                .interpolation(SincInterpolationType::Cubic);
         let inner = Async::new_sinc(ratio, 1.0, &parameters, hop, channels, FixedAsync::Input)
             .expect("sample rates and sizes have been checked");
         let output = vec![0.0; channels * inner.output_frames_max()];
-        let delay = inner.output_delay();
+        // The filter reaches half its length ahead, and its first output lies one step after the
+        // beginning. `output_delay` of the crate leaves that step out.
+        let delay = whole((FILTER_LEN / 2) as f64 * ratio - 1.0);
         Self { inner, output, delay }
     }
 
@@ -80,6 +87,12 @@ impl Filter {
         self.delay -= cut;
         &self.output[cut * channels..made * channels]
     }
+}
+
+/// The nearest whole number that is not below zero.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn whole(value: f64) -> usize {
+    value.round() as usize
 }
 
 /// Silence in place of what is no number.
@@ -123,9 +136,15 @@ mod tests {
             let sound = tone_at(rate);
             // The first samples ring against the silence before the take.
             let settled = sound.iter().enumerate().skip(400).take(sound.len() / 2);
+            // A whole number of samples is cut off; what is left of the delay is below half of one.
+            let delay = 64.0 * rate / 48_000.0 - 1.0;
+            let late = delay - delay.round();
             for (i, [left, right]) in settled {
-                let expected = (0.1 * i as f64 * 48_000.0 / rate).sin() as f32;
-                assert!((left - expected).abs() < 2e-3, "{rate} Hz, {i}: {left}, not {expected}");
+                let expected = (0.1 * (i as f64 - late) * 48_000.0 / rate).sin();
+                assert!(
+                    (f64::from(*left) - expected).abs() < 2e-3,
+                    "{rate} Hz, {i}: {left}, not {expected}"
+                );
                 assert_eq!(*left, -right);
             }
         }

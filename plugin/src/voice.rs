@@ -187,9 +187,8 @@ impl Voice {
 
 /// Samples of a fade where sound is missing.
 fn fade_len(rate: f32) -> usize {
-    // The cast saturates, and sample rates are small.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let len = (FADE_SECONDS * f64::from(rate)) as usize;
+    let len = (FADE_SECONDS * rate) as usize;
     len.max(1)
 }
 

@@ -26,7 +26,7 @@ fn a_note_is_its_take_to_the_bit_from_its_very_sample() {
 #[test]
 fn every_note_is_another_take_and_beginning_anew_begins_with_the_first() {
     let mut stage = Stage::new(7);
-    let mut phrase = |stage: &mut Stage| {
+    let phrase = |stage: &mut Stage| {
         [0, 1].map(|_| {
             stage.engine.note_on(note(60));
             let heard = stage.listen(4 * HOP);
@@ -178,10 +178,10 @@ fn late_sound_is_silence_with_soft_edges_and_the_rest_is_in_its_place() {
 #[test]
 fn a_note_whose_head_is_late_comes_in_where_it_should_be() {
     let mut stage = Stage::new(7);
+    stage.settings.voices = 1;
     stage.listen(100);
     (0..9).for_each(|n| stage.engine.note_on(note(n)));
     // Nobody has made the tenth head.
-    stage.settings.voices = 1;
     stage.engine.note_on(note(60));
     let (mut left_out, mut right) = (vec![0.0; HOP], vec![0.0; HOP]);
     stage.begin(HOP);
@@ -190,7 +190,7 @@ fn a_note_whose_head_is_late_comes_in_where_it_should_be() {
     assert!(stage.instance.missed() > 0);
     let heard = &stage.listen(4 * HOP)[0];
     let take = left(&toy::take(&toy::model(7), 9, 5, |_| Sampling::default()));
-    assert_eq!(heard[HOP..], take[2 * HOP..], "{}", stage.instance.voices());
+    assert_eq!(heard[HOP..], take[2 * HOP..]);
 }
 
 #[test]

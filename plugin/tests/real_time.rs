@@ -2,6 +2,8 @@
 //!
 //! The framework installs an allocator that aborts the program inside `assert_no_alloc`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod toy;
 
 use std::sync::Arc;

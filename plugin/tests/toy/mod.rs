@@ -1,5 +1,6 @@
 //! A tiny model with random weights, and a stage to play it on without threads.
 #![allow(dead_code, unreachable_pub, reason = "every test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::sync::Arc;
 use std::time::Instant;
