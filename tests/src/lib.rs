@@ -3,6 +3,7 @@
 //! * [`host`]: loads the instrument as a DAW would, plays a [`phrase`] on it, saves its state.
 //! * [`sound`]: what was heard, its level, as a WAV file.
 //! * [`copying`]: whether it repeats a recording of the corpus.
+//! * [`takes`]: the codes that were played.
 //! * [`picture`]: a spectrogram above, the codes below.
 //!
 //! The program `distill-play` puts them together for `cargo xtask demo`; the tests beside this
@@ -13,3 +14,4 @@ pub mod host;
 pub mod phrase;
 pub mod picture;
 pub mod sound;
+pub mod takes;

@@ -11,9 +11,14 @@ use crate::program::{built, cargo, run as run_program, target_dir};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Time to train for, for example 90s or 5m
-    #[arg(long, default_value = "5m")]
-    budget: String,
+    /// Steps of the codec
+    #[arg(long, value_name = "N", default_value_t = 900)]
+    codec_steps: u32,
+
+    /// Steps of the prior
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    prior_steps: u32,
+
     /// Seed of the training and of the takes that are played
     #[arg(long, default_value_t = 1)]
     seed: u32,
@@ -33,7 +38,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     step("training on assets/demo");
     let seed = options.seed.to_string();
     let mut train = built("distill");
-    train.args(["train", "assets/demo", "--budget", &options.budget, "--seed", &seed]);
+    // Steps, not time: so that a second run trains the same model and plays the same samples.
+    let (codec_steps, prior_steps) =
+        (options.codec_steps.to_string(), options.prior_steps.to_string());
+    train.args(["train", "assets/demo", "--seed", &seed]);
+    train.args(["--codec-steps", &codec_steps, "--prior-steps", &prior_steps]);
     run_program(train.arg("--output").arg(&bundle))?;
     step("playing assets/demo/phrase.mid through the CLAP in a host");
     let mut play = built("distill-play");

@@ -5,8 +5,8 @@
 
 mod entry;
 mod play;
+pub mod state;
 
-use std::cell::Cell;
 use std::ffi::CString;
 use std::io::Cursor;
 use std::path::Path;
@@ -63,7 +63,7 @@ impl Host {
     pub fn instrument(&self) -> Result<Instrument> {
         let plugin = PluginInstance::new(
             |()| Shared::default(),
-            |_| MainThread::default(),
+            |_| MainThread,
             &self.entry,
             &self.id,
             &self.info,
@@ -236,18 +236,12 @@ impl HostParamsImplShared for Shared {
 }
 
 /// Calls from the main thread.
-#[derive(Default)]
-struct MainThread {
-    /// The plugin says that its state has changed since it was saved.
-    dirty: Cell<bool>,
-}
+struct MainThread;
 
 impl MainThreadHandler<'_> for MainThread {}
 
 impl HostStateImpl for MainThread {
-    fn mark_dirty(&self) {
-        self.dirty.set(true);
-    }
+    fn mark_dirty(&self) {}
 }
 
 impl HostParamsImplMainThread for MainThread {
