@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_budget_counts_from_the_start_of_the_run() {
-        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let Some(earlier) = Instant::now().checked_sub(minutes(4)) else { return };
         let budget = Budget::new(earlier, minutes(10));
         let left = 6.0 * 60.0 - TAIL_S;

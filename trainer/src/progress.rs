@@ -12,6 +12,8 @@ use crate::events::{LevelUse, Progress, TrainingEvent};
 pub struct Display {
     style: Style,
     bar: ProgressBar,
+    /// How fast training goes.
+    rate: String,
     /// What was last measured on held-out recordings: the second line of the bar.
     measured: String,
 }
@@ -38,7 +40,7 @@ impl Display {
     }
 
     fn with(style: Style) -> Self {
-        Self { style, bar: ProgressBar::hidden(), measured: String::new() }
+        Self { style, bar: ProgressBar::hidden(), rate: String::new(), measured: String::new() }
     }
 
     /// Tells something in one line.
@@ -69,11 +71,13 @@ impl Display {
     pub fn event(&mut self, event: &TrainingEvent) {
         match event {
             TrainingEvent::CodecStep(step) => {
-                let rate = format!("{:.1} s/s", step.audio_rate);
-                self.step("codec", &step.progress, &format!("loss {:.3}  {rate}", step.loss));
+                self.rate = format!("{:.1} s/s", step.audio_rate);
+                self.step("codec", &step.progress, step.loss);
             }
             TrainingEvent::PriorStep(step) => {
-                self.step("prior", &step.progress, &format!("loss {:.3}", step.loss));
+                let Progress { step: steps, elapsed_s, .. } = step.progress;
+                self.rate = format!("{:.1} steps/s", f64::from(steps) / elapsed_s.max(1e-9));
+                self.step("prior", &step.progress, step.loss);
             }
             TrainingEvent::CodecEpoch(epoch) => {
                 let losses = losses(epoch.train_loss, epoch.validation_loss, epoch.best);
@@ -89,16 +93,22 @@ impl Display {
                 self.epoch("prior", &epoch.progress, &format!("{losses}  perplexity {perplexity}"));
             }
             TrainingEvent::CodecComplete(complete) => {
-                self.complete("codec", complete.steps, complete.elapsed_s);
+                let (steps, time) = (complete.steps, clock(complete.elapsed_s));
+                let (best, levels) = (complete.best_validation_loss, levels(&complete.levels));
+                self.finish();
+                self.say(&format!("codec  {steps} steps in {time}  best {best:.3}  {levels}"));
             }
             TrainingEvent::PriorComplete(complete) => {
-                self.complete("prior", complete.steps, complete.elapsed_s);
+                let (steps, time) = (complete.steps, clock(complete.elapsed_s));
+                let best = complete.best_validation_loss;
+                self.finish();
+                self.say(&format!("prior  {steps} steps in {time}  best {best:.3}"));
             }
             TrainingEvent::Warning { message } => self.warn(message),
         }
     }
 
-    fn step(&mut self, stage: &str, progress: &Progress, figures: &str) {
+    fn step(&mut self, stage: &str, progress: &Progress, loss: f64) {
         if self.style != Style::Bars {
             return;
         }
@@ -108,22 +118,17 @@ impl Display {
         self.bar.set_length(u64::from(progress.steps.max(progress.step)));
         self.bar.set_position(u64::from(progress.step));
         let second = if self.measured.is_empty() { "" } else { "\n           " };
+        let Self { rate, measured, .. } = &*self;
         let left = remaining(progress);
-        self.bar.set_message(format!("{figures}{left}{second}{}", self.measured));
+        self.bar.set_message(format!("loss {loss:.3}  {rate}{left}{second}{measured}"));
     }
 
     fn epoch(&mut self, stage: &str, progress: &Progress, figures: &str) {
         figures.clone_into(&mut self.measured);
         if self.style == Style::Lines {
-            let (step, left) = (steps(progress), remaining(progress));
-            eprintln!("{stage}  {step}  {figures}{left}");
+            let (step, rate, left) = (steps(progress), &self.rate, remaining(progress));
+            eprintln!("{stage}  {step}  {figures}  {rate}{left}");
         }
-    }
-
-    fn complete(&mut self, stage: &str, steps: u32, elapsed_s: f64) {
-        let measured = std::mem::take(&mut self.measured);
-        self.finish();
-        self.say(&format!("{stage}  {steps} steps in {}  {measured}", clock(elapsed_s)));
     }
 
     fn begin(&mut self, template: &str) -> ProgressBar {

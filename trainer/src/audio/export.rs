@@ -130,8 +130,14 @@ fn flac(audio: &[Vec<f32>], format: ExportFormat) -> Result<Vec<u8>> {
         usize::from(bits),
         usize::try_from(format.rate)?,
     );
-    let stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
+    let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
         .map_err(|error| anyhow!("the encoder failed: {error:?}"))?;
+    // The smallest block leaves out the last one (RFC 9639, section 8.2), which flacenc counts in:
+    // readers would take the blocks for ones of varying size and find none.
+    stream
+        .stream_info_mut()
+        .set_block_sizes(config.block_size, config.block_size)
+        .map_err(|error| anyhow!("the encoder's block size is invalid: {error}"))?;
     let mut sink = flacenc::bitsink::ByteSink::new();
     stream.write(&mut sink).map_err(|error| anyhow!("the encoder failed: {error:?}"))?;
     Ok(sink.into_inner())

@@ -97,9 +97,10 @@ impl Corpus {
     pub fn new(mut recordings: Vec<Recording>, seed: u64) -> Self {
         let channels = recordings.iter().map(|recording| recording.audio.len()).max();
         let channels = channels.expect("a corpus has a recording");
-        for recording in &mut recordings {
-            let first = recording.audio[0].clone();
-            recording.audio.resize(channels, first);
+        for Recording { audio, .. } in &mut recordings {
+            if audio.len() < channels {
+                audio.push(audio[0].clone());
+            }
         }
         let gain = level::gain(&recordings);
         hold_out::hold_out(&mut recordings, seed);
@@ -116,10 +117,26 @@ impl Corpus {
                 let mean = |(left, right): (&f32, &f32)| 0.5 * (left + right);
                 *audio = vec![audio[0].iter().zip(&audio[1]).map(mean).collect()];
             }
-            audio.resize(codec.channels, audio[0].clone());
+            if audio.len() < codec.channels {
+                audio.push(audio[0].clone());
+            }
         }
         self.channels = codec.channels;
         self.gain = codec.gain;
+        self
+    }
+
+    /// The corpus without the ends of its recordings, about `seconds` long in all; each recording
+    /// keeps at least a second.
+    #[must_use]
+    pub fn beginnings(mut self, seconds: f64) -> Self {
+        let rate = f64::from(self.sample_rate);
+        let each = (seconds / self.recordings.len() as f64).max(1.0) * rate;
+        for channel in self.recordings.iter_mut().flat_map(|recording| &mut recording.audio) {
+            let shorter = channel.len() as f64 > each;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            channel.truncate(if shorter { each as usize } else { channel.len() });
+        }
         self
     }
 
@@ -179,6 +196,28 @@ mod tests {
         assert_eq!(corpus.channels, 2);
         assert_eq!(corpus.recordings[0].audio, [[0.5; 100], [0.5; 100]]);
         assert_eq!(Corpus::new(vec![mono], 0).channels, 1);
+    }
+
+    #[test]
+    fn beginnings_are_as_long_as_asked_for() {
+        let long = (0..4).map(|i| recording(&i.to_string(), &[&[0.5; 200_000]])).collect();
+        let corpus = Corpus::new(long, 0);
+        assert!((corpus.clone().beginnings(8.0).seconds() - 8.0).abs() < 1.1);
+        assert!((corpus.clone().beginnings(0.1).seconds() - 4.0).abs() < 1.1);
+        assert_eq!(corpus.clone().beginnings(1000.0), corpus);
+    }
+
+    #[test]
+    fn a_codec_hears_another_corpus_with_its_own_channels_and_gain() {
+        let stereo = recording("a", &[&[0.25; 500], &[0.75; 500]]);
+        let mut codec = crate::sizes::adaptive_codec_config(&Corpus::new(vec![stereo.clone()], 0));
+        (codec.channels, codec.gain) = (1, 3.0);
+        let heard = Corpus::new(vec![stereo], 0).as_heard_by(&codec);
+        assert_eq!((heard.channels, heard.gain), (1, 3.0));
+        assert!(heard.recordings.iter().all(|r| r.audio.len() == 1 && r.audio[0][0] == 0.5));
+        codec.channels = 2;
+        let heard = heard.as_heard_by(&codec);
+        assert!(heard.recordings.iter().all(|r| r.audio.len() == 2 && r.audio[1][0] == 0.5));
     }
 
     #[test]
