@@ -19,9 +19,10 @@ fn main() {
     for (name, channels) in [("mono", 1), ("stereo", 2)] {
         let config = config(channels);
         let tensors = random_weights(&config, 1);
-        let start = Instant::now();
-        let model = Model::new(&config, &tensors, "").expect("the weights are those of the config");
-        println!("load_{name}_ms {:.1}", start.elapsed().as_secs_f64() * 1000.0);
+        let pack =
+            || Model::new(&config, &tensors, "").expect("the weights are those of the config");
+        println!("load_{name}_ms {:.1}", best_of(10, || drop(pack())) * 1000.0);
+        let model = pack();
         measure(name, &Arc::new(model));
     }
 }
@@ -88,14 +89,18 @@ fn measure(name: &str, model: &Arc<Model>) {
 }
 
 /// Prints the share of real time that `work` on [`FRAMES`] frames takes.
-fn report(model: &Model, name: &str, mut work: impl FnMut()) {
-    let best = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min);
+fn report(model: &Model, name: &str, work: impl FnMut()) {
+    let best = best_of(ROUNDS, work);
     let seconds = FRAMES as f64 / model.config().codec.frame_rate();
     println!("{name} {:.4}", best / seconds);
+}
+
+/// The shortest time in seconds that `work` takes in so many rounds.
+fn best_of(rounds: usize, mut work: impl FnMut()) -> f64 {
+    let time = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    };
+    (0..rounds).map(time).fold(f64::INFINITY, f64::min)
 }

@@ -215,22 +215,24 @@ impl Memory {
     /// The values of head `h` weighted by `shares`.
     #[inline(always)]
     fn mix(&self, h: usize, shares: &[f32], width: usize, mixed: &mut [f32]) {
-        let first = h * mixed.len();
-        for (block, mixed) in mixed.chunks_mut(LANES).enumerate() {
-            let rows = self.values[first + block * LANES..].chunks(width);
-            let mut sums = [0.0; LANES];
-            for (share, row) in shares.iter().zip(rows) {
-                if let Some(row) = row.first_chunk::<LANES>() {
-                    for (sum, value) in sums.iter_mut().zip(row) {
-                        *sum += share * value;
-                    }
-                } else {
-                    for (sum, value) in sums.iter_mut().zip(row) {
-                        *sum += share * value;
-                    }
+        let values = &self.values[h * mixed.len()..];
+        let (blocks, rest) = mixed.as_chunks_mut::<LANES>();
+        let whole = blocks.len() * LANES;
+        for (block, mixed) in blocks.iter_mut().enumerate() {
+            let mut sums = [0.0; LANES]; // stay in registers
+            for (share, row) in shares.iter().zip(values[block * LANES..].chunks(width)) {
+                let Some(row) = row.first_chunk::<LANES>() else { break }; // none is that short
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += share * value;
                 }
             }
-            mixed.copy_from_slice(&sums[..mixed.len()]);
+            *mixed = sums;
+        }
+        rest.fill(0.0);
+        for (share, row) in shares.iter().zip(values.chunks(width)) {
+            for (sum, value) in rest.iter_mut().zip(&row[whole..]) {
+                *sum += share * value;
+            }
         }
     }
 }
