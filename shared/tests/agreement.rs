@@ -62,11 +62,14 @@ fn assert_agree(a: &[f32], b: &[f32], what: &str) {
     assert!(error < 1e-4, "{what}: off by {error} of the largest value");
 }
 
-fn decoded_by_the_model(config: &ModelConfig, tensors: &Tensors, codes: &Codes) -> Result<Vec<f32>> {
+fn decoded_by_the_model(
+    config: &ModelConfig,
+    tensors: &Tensors,
+    codes: &Codes,
+) -> Result<Vec<f32>> {
     let codec = &config.codec;
     let entries = tensors["codec.quantizer.codebooks"].to_f32();
-    let books =
-        Codebooks::new(codec.quantizers, codec.codebook_size, codec.latent_dim, entries);
+    let books = Codebooks::new(codec.quantizers, codec.codebook_size, codec.latent_dim, entries);
     let mut latents = vec![0.0; FRAMES * codec.latent_dim];
     for (t, latent) in latents.chunks_exact_mut(codec.latent_dim).enumerate() {
         for (level, &code) in codes.frame(t).iter().enumerate() {

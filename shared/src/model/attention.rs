@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 
 use super::layers::{LayerNorm, Linear, project};
-use super::ops::{self, values, is_fast, slice, vectorized};
+use super::ops::{self, is_fast, slice, values, vectorized};
 use super::weights::Scope;
 use crate::math;
 

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::ops::{values, is_fast, slice, vectorized};
+use super::ops::{is_fast, slice, values, vectorized};
 
 /// Convolves each channel with its own taps, looking back only:
 /// `y[t] = bias + Σ_k weight[k] ⊙ x[t - (kernel - 1) + k]`, zero before the start.

@@ -6,7 +6,7 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;
 
 use super::config::CodecConfig;
-use super::ops::{values, is_fast, slice, vectorized};
+use super::ops::{is_fast, slice, values, vectorized};
 use crate::math;
 
 /// Largest log-magnitude that the head may ask for; keeps a bad step of training finite.

@@ -108,10 +108,7 @@ impl TrainArgs {
             created: date::now(),
             software: concat!("distill ", env!("CARGO_PKG_VERSION")).to_owned(),
             corpus: summary,
-            codec: CodecMetadata {
-                levels: corpus_health(&codes, &codec.config),
-                ..codec.metadata
-            },
+            codec: CodecMetadata { levels: corpus_health(&codes, &codec.config), ..codec.metadata },
             ..Card::default()
         };
         let Trained { config, weights, .. } = codec;
