@@ -94,9 +94,9 @@ impl LearningCodebooks {
                 }
             }
         }
-        for level in 0..n {
+        for (level, leftover) in leftovers.iter().enumerate() {
             // A level that dropout left unused keeps what it knows.
-            if !leftovers[level].is_empty() {
+            if !leftover.is_empty() {
                 let range = level * k..(level + 1) * k;
                 mix(&mut self.counts[range.clone()], &counts[range.clone()]);
                 mix(
