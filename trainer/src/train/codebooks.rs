@@ -259,6 +259,7 @@ mod tests {
     }
 
     /// Points in four heaps, around (±1, ±1).
+    #[expect(clippy::cast_possible_truncation, reason = "test points need no precision")]
     fn heaps() -> Vec<f32> {
         let mut draw = Draw::new(1, Purpose::Weights, 0);
         let mut near = |centre: f32| centre + 0.05 * (draw.uniform() as f32 - 0.5);
