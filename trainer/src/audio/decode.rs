@@ -43,9 +43,12 @@ pub enum DecodeError {
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// No known format, or one that is not supported.
-    #[error("its format is not known ({0}); convert it to WAV or FLAC")]
-    Format(String),
+    /// Not in any known format.
+    #[error("it is in no known format; convert it to WAV or FLAC")]
+    Unknown,
+    /// Something about its format is not supported, or missing.
+    #[error("it cannot be decoded ({0}); convert it to WAV or FLAC")]
+    Unsupported(String),
     /// There is no sound in it.
     #[error("it holds no sound")]
     Empty,
@@ -80,17 +83,34 @@ fn decode_track(path: &Path) -> Result<Decoded, DecodeError> {
         hint.with_extension(ending);
     }
     let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
-    let unknown = |error: SymphoniaError| DecodeError::Format(error.to_string());
-    let mut reader =
-        symphonia::default::get_probe().probe(&hint, stream, format, metadata).map_err(unknown)?;
+    let mut reader = symphonia::default::get_probe()
+        .probe(&hint, stream, format, metadata)
+        .map_err(cannot_begin)?;
     let track = reader.default_track(TrackType::Audio).ok_or(DecodeError::Empty)?;
     let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
     let mut decoder = symphonia::default::get_codecs()
         .make_audio_decoder(parameters.ok_or(DecodeError::Empty)?, &AudioDecoderOptions::default())
-        .map_err(unknown)?;
+        .map_err(cannot_begin)?;
     let (id, expected_s) = (track.id, expected_seconds(track));
     let sound = read_packets(&mut *reader, &mut *decoder, id);
     sound.finish(expected_s)
+}
+
+/// Why decoding cannot begin.
+fn cannot_begin(error: SymphoniaError) -> DecodeError {
+    match error {
+        // What the probe says when it has tried everything.
+        SymphoniaError::Unsupported(what) if what.starts_with("core (probe)") => {
+            DecodeError::Unknown
+        }
+        SymphoniaError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+            DecodeError::Io(error)
+        }
+        SymphoniaError::IoError(_) | SymphoniaError::DecodeError(_) => {
+            DecodeError::Damaged { percent: 0.0 }
+        }
+        error => DecodeError::Unsupported(error.to_string()),
+    }
 }
 
 /// Length of a track in seconds, as its header tells it.

@@ -1,0 +1,338 @@
+//! The program as it is used: from a folder of recordings to new sound, and what can go wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use distill_shared::bundle::Bundle;
+use distill_trainer::audio::decode::decode;
+use distill_trainer::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Sizes of a model that trains in a blink.
+const TINY: &str = "--width 16 --encoder-blocks 1 --decoder-blocks 1 --quantizers 2 \
+    --codebook-size 16 --latent-dim 8 --hidden-size 16 --layers 1 --heads 2 \
+    --codec-batch 2 --prior-batch 2";
+
+/// Runs the program in `folder` with arguments that hold no spaces.
+fn distill(folder: &Path, arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_distill"));
+    command.current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A run that must succeed.
+fn succeed(folder: &Path, arguments: &str) -> Output {
+    let output = distill(folder, arguments);
+    assert_eq!(code(&output), 0, "distill {arguments}\n{}", stderr(&output));
+    output
+}
+
+/// A run that must fail with `exit` and say `what`.
+fn fail(folder: &Path, arguments: &str, exit: i32, what: &str) {
+    let output = distill(folder, arguments);
+    let message = stderr(&output);
+    assert_eq!(code(&output), exit, "distill {arguments}\n{message}");
+    assert!(message.contains(what), "expected {what:?} in: {message}");
+    assert!(stdout(&output).is_empty(), "a failure prints no result");
+}
+
+/// Six short stereo sounds in two folders.
+fn write_recordings(folder: &Path) {
+    for i in 0..6_u8 {
+        let hz = 110.0 * f32::from(i + 2);
+        let value = |t: u16, hz: f32| {
+            let t = f32::from(t) / 44_100.0;
+            0.5 * (-6.0 * t).exp() * (std::f32::consts::TAU * hz * t).sin()
+        };
+        let left: Vec<f32> = (0..20_000).map(|t| value(t, hz)).collect();
+        let right: Vec<f32> = (0..20_000).map(|t| value(t, 1.5 * hz)).collect();
+        let class = folder.join(if i < 3 { "low" } else { "high" });
+        fs::create_dir_all(&class).unwrap();
+        let path = class.join(format!("{i}.wav"));
+        let format =
+            ExportFormat { format: FileFormat::Wav, bit_depth: BitDepth::Int16, rate: 44_100 };
+        write_audio(&path, &[left, right], format).unwrap();
+    }
+}
+
+/// A folder with recordings in `sounds` and a bundle, `toy.distill`, that was trained on them.
+fn toy() -> &'static Path {
+    static TOY: OnceLock<TempDir> = OnceLock::new();
+    let toy = TOY.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        write_recordings(&folder.path().join("sounds"));
+        let arguments = "train sounds -o toy.distill --codec-steps 30 --prior-steps 5 --seed 7";
+        let output = succeed(folder.path(), &format!("{arguments} {TINY} --log log.jsonl"));
+        assert_eq!(stdout(&output), "toy.distill\n");
+        fs::write(folder.path().join("stderr.txt"), output.stderr).unwrap();
+        folder
+    });
+    toy.path()
+}
+
+/// A copy of the toy bundle that a test may change.
+fn own_toy() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.distill");
+    fs::copy(toy().join("toy.distill"), &path).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn check_judges_every_file() {
+    let output = succeed(toy(), "check sounds --json");
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["files"].as_array().unwrap().len(), 6);
+    assert_eq!(report["files"][0]["name"], "high/3.wav");
+    assert_eq!(report["files"][0]["verdict"], "resampled");
+    assert_eq!(report["used"]["files"], 6);
+    assert_eq!(report["used"]["channels"], 2);
+    let text = stdout(&succeed(toy(), "check sounds"));
+    assert!(text.contains("6 of 6 files are used") && text.contains("low/0.wav"), "{text}");
+}
+
+#[test]
+fn a_trained_bundle_is_complete() {
+    let bundle = Bundle::open(&toy().join("toy.distill")).unwrap();
+    assert!(bundle.has_prior());
+    assert_eq!((bundle.config().codec.channels, bundle.config().codec.width), (2, 16));
+    let preview = bundle.preview().unwrap();
+    assert_eq!((preview.len(), preview[0].len()), (2, 4 * 48_000));
+    let codes = bundle.corpus_codes();
+    assert!(codes.iter().any(|one| one.held_out) && codes.iter().any(|one| one.class == "low"));
+    let card = bundle.card();
+    assert_eq!((card.name.as_str(), card.codec.training.steps), ("toy", 30));
+    assert_eq!(card.corpus.classes, ["high", "low"]);
+    assert!(card.codec.training.best_validation_loss.is_some());
+    assert_eq!(card.codec.levels.len(), 2);
+    let prior = card.prior.as_ref().unwrap();
+    assert_eq!((prior.training.steps, prior.perplexity.len()), (5, 2));
+    assert!(!prior.training.curve.is_empty());
+}
+
+#[test]
+fn progress_tells_what_was_chosen_and_what_was_given() {
+    toy();
+    let told = fs::read_to_string(toy().join("stderr.txt")).unwrap();
+    for expected in ["width 16 (override)", "window 256 (auto)", "codec  30 steps", "held out"] {
+        assert!(told.contains(expected), "expected {expected:?} in: {told}");
+    }
+    let log = fs::read_to_string(toy().join("log.jsonl")).unwrap();
+    let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |event| events.iter().filter(|one| one["event"] == event).count();
+    assert_eq!((count("codec_step"), count("codec_complete")), (30, 1));
+    assert_eq!((count("prior_step"), count("prior_complete")), (5, 1));
+}
+
+#[test]
+fn the_same_seed_trains_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let sounds = toy().join("sounds");
+    let arguments = format!("train {} --json --quiet --threads 1", sounds.display());
+    let lengths = "-o again.distill --codec-steps 30 --prior-steps 5 --seed 7";
+    let output = succeed(folder.path(), &format!("{arguments} {lengths} {TINY}"));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let first = Bundle::open(&toy().join("toy.distill")).unwrap();
+    assert_eq!(report["digest"], first.digest());
+    assert_eq!(report["stopped"], false);
+    assert_eq!(report["prior"]["steps"], 5);
+    assert!(output.stderr.is_empty(), "--quiet tells nothing: {}", stderr(&output));
+}
+
+#[test]
+fn generated_files_have_exactly_the_length_and_rate_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let toy = toy().join("toy.distill");
+    for (rate, duration, samples) in [
+        (48_000, "1", 48_000),
+        (44_100, "1.5", 66_150),
+        (22_050, "0.001", 22),
+        (96_000, "0.7", 67_200),
+        (44_100, "0.333333", 14_700),
+    ] {
+        let arguments = format!("-o x.flac --rate {rate} --duration {duration} --bit-depth 16");
+        succeed(folder.path(), &format!("generate {} {arguments}", toy.display()));
+        let decoded = decode(&folder.path().join("x.flac")).unwrap();
+        assert_eq!((decoded.rate, decoded.audio[0].len()), (rate, samples), "{arguments}");
+    }
+}
+
+#[test]
+fn takes_differ_and_repeat() {
+    let folder = tempfile::tempdir().unwrap();
+    let toy = toy().join("toy.distill");
+    let generate = |more: &str| {
+        let arguments = format!("generate {} --duration 0.5 --seed 5 {more}", toy.display());
+        stdout(&succeed(folder.path(), &arguments))
+    };
+    assert_eq!(generate("-o a.wav --count 2"), "a-1.wav\na-2.wav\n");
+    let report: Value = serde_json::from_str(&generate("-o b.wav --json")).unwrap();
+    assert_eq!(report["files"][0]["samples"], 24_000);
+    let bytes = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(bytes("a-1.wav"), bytes("b.wav"), "the first take does not depend on the count");
+    assert_ne!(bytes("a-1.wav"), bytes("a-2.wav"));
+    assert_eq!(generate(""), "toy.wav\n");
+}
+
+#[test]
+fn another_prior_leaves_the_codec_as_it_is() {
+    let (folder, path) = own_toy();
+    let before = Bundle::open(&path).unwrap();
+    let sizes = "--hidden-size 24 --layers 2 --heads 2 --lr 0.002 --prior-batch 2";
+    let output =
+        succeed(folder.path(), &format!("train-prior own.distill --steps 4 --json {sizes}"));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["prior"]["config"]["hidden_size"], 24);
+    let after = Bundle::open(&path).unwrap();
+    assert_eq!(report["digest"], after.digest());
+    assert_eq!(after.prior_metadata().unwrap().training.learning_rate, 0.002);
+    let codec = |bundle: &Bundle| -> Vec<(String, Vec<u8>)> {
+        let tensors = bundle.tensors().iter().filter(|(name, _)| name.starts_with("codec."));
+        tensors.map(|(name, tensor)| (name.clone(), tensor.data().bytes().to_vec())).collect()
+    };
+    assert_eq!(codec(&before), codec(&after));
+    assert_eq!(before.corpus_codes(), after.corpus_codes());
+    assert_ne!(before.preview(), after.preview(), "the preview is the new prior's");
+}
+
+#[test]
+fn a_prior_is_trained_on_a_folder_if_the_bundle_remembers_nothing() {
+    let (folder, path) = own_toy();
+    let forgetful = Bundle::open(&path).unwrap().with_corpus_codes(&[]).unwrap();
+    forgetful.write(&path).unwrap();
+    fail(folder.path(), "train-prior own.distill --steps 2", 1, "give their folder");
+    let sounds = toy().join("sounds");
+    let arguments = format!("train-prior own.distill {} --epochs 1", sounds.display());
+    succeed(folder.path(), &format!("{arguments} --no-corpus-codes"));
+    assert!(Bundle::open(&path).unwrap().corpus_codes().is_empty());
+    succeed(folder.path(), &arguments);
+    let names = |bundle: Bundle| -> Vec<String> {
+        bundle.corpus_codes().into_iter().map(|one| one.name).collect()
+    };
+    let toy = Bundle::open(&toy().join("toy.distill")).unwrap();
+    assert_eq!(names(Bundle::open(&path).unwrap()), names(toy));
+}
+
+#[test]
+fn a_codec_can_be_trained_alone_and_be_given_a_prior_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let sounds = toy().join("sounds");
+    let train = format!("train {} -o x.distill {TINY}", sounds.display());
+    fail(folder.path(), &format!("{train} --stage prior"), 2, "train the codec first");
+    succeed(folder.path(), &format!("{train} --stage codec --codec-steps 25 --name Toy"));
+    fail(folder.path(), "generate x.distill", 1, "prior");
+    succeed(folder.path(), &format!("{train} --stage prior --prior-steps 3"));
+    let bundle = Bundle::open(&folder.path().join("x.distill")).unwrap();
+    assert!(bundle.has_prior());
+    assert_eq!(bundle.card().name, "Toy");
+}
+
+#[test]
+fn inspect_tells_what_is_in_a_bundle() {
+    let text = stdout(&succeed(toy(), "inspect toy.distill"));
+    for part in ["name        toy", "6 files", "high, low", "2 levels of 16", "nats per code"] {
+        assert!(text.contains(part), "expected {part:?} in: {text}");
+    }
+    let report = stdout(&succeed(toy(), "inspect toy.distill --json"));
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let bundle = Bundle::open(&toy().join("toy.distill")).unwrap();
+    assert_eq!(report["digest"], bundle.digest());
+    assert_eq!(report["has_prior"], true);
+    assert_eq!(report["preview_seconds"], 4.0);
+    assert_eq!(report["recordings"].as_array().map(Vec::len), Some(bundle.corpus_codes().len()));
+    assert_eq!(report["tensors"].as_array().map(Vec::len), Some(bundle.tensors().len()));
+}
+
+#[test]
+fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
+    let bundle = toy().join("toy.distill");
+    let folder = tempfile::tempdir().unwrap();
+    let refuse = |arguments: &str, what: &str| fail(folder.path(), arguments, 2, what);
+    refuse("trane x", "trane");
+    refuse("train", "FOLDER");
+    refuse("train x --budget 10", "90s, 10m");
+    refuse("train x -o no/such/x.distill", "create it first");
+    refuse("train x --codec-steps 0", "codec-steps");
+    refuse("train x --device metal", "metal");
+    let generate = format!("generate {}", bundle.display());
+    refuse(&format!("{generate} -o x.mp3"), ".wav or .flac");
+    refuse(&format!("{generate} -o x.flac --bit-depth 32f"), "16 or 24");
+    refuse(&format!("{generate} --duration 0"), "above 0");
+    refuse(&format!("{generate} --temperature NaN"), "--temperature");
+    refuse(&format!("{generate} --top-p 1.5"), "--top-p");
+    let sounds = toy().join("sounds");
+    refuse(&format!("train {} -o x.distill --heads 3", sounds.display()), "3 attention heads");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn what_cannot_be_done_ends_with_code_1_and_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    fs::write(folder.path().join("x.distill"), "PK\x03\x04").unwrap();
+    fail(folder.path(), "train empty", 1, "there is no sound file in empty");
+    fail(folder.path(), "check missing", 1, "missing");
+    fail(folder.path(), "generate missing.distill", 1, "missing.distill");
+    fail(folder.path(), "generate x.distill", 1, "x.distill");
+    let (own, _) = own_toy();
+    fail(own.path(), "generate own.distill -o no/such.wav --duration 0.1", 1, "no/such.wav");
+}
+
+#[test]
+fn devices_always_has_the_processor() {
+    let folder = tempfile::tempdir().unwrap();
+    let report: Value =
+        serde_json::from_str(&stdout(&succeed(folder.path(), "devices --json"))).unwrap();
+    assert_eq!(report["devices"][0]["name"], "cpu");
+    assert_eq!(report["devices"][0]["available"], true);
+}
+
+/// Stops a run once it has told `cue`, and gives its exit code.
+#[cfg(unix)]
+fn stop_at(folder: &Path, arguments: &str, cue: &str) -> i32 {
+    use std::io::{BufRead, BufReader};
+    let mut command = Command::new(env!("CARGO_BIN_EXE_distill"));
+    command.current_dir(folder).args(arguments.split_whitespace());
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        told.push_str(&line);
+        if line.starts_with(cue) {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        }
+    }
+    assert!(told.contains(cue), "it never told {cue:?}: {told}");
+    child.wait().unwrap().code().unwrap_or(-1)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_stopped_leaves_a_bundle_that_plays() {
+    let folder = tempfile::tempdir().unwrap();
+    let sounds = toy().join("sounds");
+    for cue in ["codec  quantizers", "prior  hidden"] {
+        let lengths = "--codec-steps 40 --prior-steps 1000000 --log log.jsonl";
+        let train = format!("train {} -o x.distill {lengths} {TINY}", sounds.display());
+        assert_eq!(stop_at(folder.path(), &train, cue), 3, "stopped at {cue:?}");
+        let bundle = Bundle::open(&folder.path().join("x.distill")).unwrap();
+        assert!(bundle.prior_metadata().unwrap().training.stopped_early);
+        succeed(folder.path(), "generate x.distill --duration 0.2");
+        fs::remove_file(folder.path().join("x.distill")).unwrap();
+    }
+}
