@@ -1,4 +1,5 @@
 //! The program as it is used: from a folder of recordings to new sound, and what can go wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

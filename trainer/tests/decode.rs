@@ -1,4 +1,5 @@
 //! Every format is decoded to the sound that went in.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
