@@ -1,6 +1,7 @@
 //! Every format is decoded to the sound that went in.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::f32::consts::FRAC_1_SQRT_2;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,7 @@ fn surround_is_mixed_down_to_stereo() {
     let decoded = decode(&constants(folder.path(), 6, 16, 48_000)).unwrap();
     assert_eq!((decoded.channels, decoded.audio.len()), (6, 2));
     // Front left and right, centre, low-frequency effects, surround left and right.
-    let (left, right) = (0.1 + 0.7071 * (0.3 + 0.5), 0.2 + 0.7071 * (0.3 + 0.6));
+    let (left, right) = (0.1 + FRAC_1_SQRT_2 * (0.3 + 0.5), 0.2 + FRAC_1_SQRT_2 * (0.3 + 0.6));
     assert!((decoded.audio[0][500] - left).abs() < 1e-3, "{}", decoded.audio[0][500]);
     assert!((decoded.audio[1][500] - right).abs() < 1e-3, "{}", decoded.audio[1][500]);
     assert!(decoded.notes.iter().any(|note| note.contains("6 channels")));
