@@ -370,8 +370,10 @@ mod tests {
     }
 
     #[test]
-    fn its_gradient_is_that_of_finite_differences() -> Result<()> {
-        let loss = SpectralLoss::new(LossWeights::default(), 48_000);
+    fn the_gradient_of_its_smooth_parts_is_that_of_finite_differences() -> Result<()> {
+        // The parts without absolute values, whose kinks finite differences smear.
+        let weights = LossWeights { log: 0.0, mel: 0.0, compressed: 0.0, ..LossWeights::default() };
+        let loss = SpectralLoss::new(weights, 48_000);
         let (shape, target) = ((2, 2, 4096), wave(3, 2 * 2 * 4096));
         let x = Var::from_tensor(&Tensor::from_vec(wave(4, target.len()), shape, &Device::Cpu)?)?;
         let total = loss.forward(x.as_tensor(), target.clone())?;
@@ -380,13 +382,14 @@ mod tests {
         for seed in 5..8 {
             let step = Tensor::from_vec(wave(seed, target.len()), shape, &Device::Cpu)?;
             let at = |sign: f64| -> Result<f64> {
-                let moved = (x.as_tensor().detach() + (&step * (sign * 2e-3))?)?;
+                let moved = (x.as_tensor().detach() + (&step * (sign * 1e-2))?)?;
                 Ok(f64::from(loss.forward(&moved, target.clone())?.to_scalar::<f32>()?))
             };
-            let measured = (at(1.0)? - at(-1.0)?) / 4e-3;
-            let claimed = f64::from((&grad * &step)?.sum_all()?.to_scalar::<f32>()?);
-            let size = f64::from((&grad * &step)?.abs()?.sum_all()?.to_scalar::<f32>()?);
-            let error = (measured - claimed).abs() / (claimed.abs() + size / 10.0);
+            let measured = (at(1.0)? - at(-1.0)?) / 2e-2;
+            let product = (&grad * &step)?;
+            let claimed = f64::from(product.sum_all()?.to_scalar::<f32>()?);
+            let size = f64::from(product.abs()?.sum_all()?.to_scalar::<f32>()?);
+            let error = (measured - claimed).abs() / (claimed.abs() + size / 20.0);
             assert!(error < 0.05, "slope {claimed}, by finite differences {measured}");
         }
         Ok(())
