@@ -4,9 +4,10 @@ use std::fmt;
 
 use clap::Args;
 use distill_shared::bundle::CorpusCodes;
+use distill_shared::codes::unflatten_codes;
 use distill_shared::model::config::{CodecConfig, ConfigError, ModelConfig, PriorConfig};
 
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Recording};
 use crate::sizes::{adaptive_codec_config, adaptive_prior_config};
 use crate::stop::Usage;
 
@@ -129,6 +130,24 @@ impl CodecOverrides {
 }
 
 impl PriorOverrides {
+    /// Checks, before a codec is trained, that a prior can follow on it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if [`Self::settings`] would.
+    pub fn check(&self, codec: &CodecConfig, corpus: &Corpus) -> Result<(), Usage> {
+        let silence = |recording: &Recording| CorpusCodes {
+            codes: unflatten_codes(
+                &vec![0; codec.frames_for(recording.samples()) * codec.quantizers],
+                codec.quantizers,
+            )
+            .unwrap_or_default(),
+            ..CorpusCodes::default()
+        };
+        let codes: Vec<CorpusCodes> = corpus.recordings.iter().map(silence).collect();
+        self.settings(codec, &codes).map(drop)
+    }
+
     /// Settings of a prior for `codes`, written by `codec`.
     ///
     /// # Errors
@@ -169,7 +188,6 @@ fn check(sizes: Result<(), ConfigError>, learning_rate: f64, batch: usize) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::Recording;
 
     fn corpus() -> Corpus {
         let (name, class) = ("a.wav".to_owned(), String::new());
@@ -198,7 +216,9 @@ mod tests {
         assert!(codec.settings(&corpus).unwrap_err().to_string().contains("learning rate"));
         let codec = CodecOverrides::default().settings(&corpus).unwrap().config;
         let prior = PriorOverrides { heads: Some(3), ..PriorOverrides::default() };
-        assert!(prior.settings(&codec, &[]).unwrap_err().to_string().contains("3 attention heads"));
+        assert!(
+            prior.check(&codec, &corpus).unwrap_err().to_string().contains("3 attention heads")
+        );
         let prior = PriorOverrides { prior_batch: Some(0), ..PriorOverrides::default() };
         assert!(prior.settings(&codec, &[]).unwrap_err().to_string().contains("batch is 0"));
     }

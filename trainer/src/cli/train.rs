@@ -95,6 +95,9 @@ impl TrainArgs {
         let mut corpus = session.open_corpus(&self.folder)?;
         let summary = summary_of(&corpus);
         let settings = self.codec.settings(&corpus)?;
+        if self.stage == Stage::All {
+            self.prior.check(&settings.config, &corpus)?;
+        }
         let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
         let mut keep_codes = !self.no_corpus_codes;
         if session.is_stopped() && corpus.seconds() > STOPPED_CORPUS_S {
