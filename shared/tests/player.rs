@@ -217,6 +217,21 @@ fn a_take_is_what_the_prior_invents_decoded_without_delay() {
 }
 
 #[test]
+fn every_frame_and_level_is_drawn_anew() {
+    let hot = Sampling { temperature: Sampling::MAX_TEMPERATURE, ..Sampling::default() };
+    let mut prior = PriorPlayer::new(model(1)).expect("there is a prior");
+    let (mut frame, mut seen) = ([0; LEVELS], Vec::new());
+    for _ in 0..40 {
+        prior.step(KEY, &hot, &mut frame);
+        seen.push(frame);
+    }
+    let changes = seen.windows(2).filter(|pair| pair[0][0] != pair[1][0]).count();
+    let apart = seen.iter().filter(|frame| frame[0] != frame[1]).count();
+    // Nine codes, all about as likely: two draws differ in eight of nine cases.
+    assert!(changes > 28 && apart > 28, "{changes} changes, {apart} levels apart of 40");
+}
+
+#[test]
 fn a_setting_changes_nothing_before_its_step() {
     let model = model(2);
     let cold = Sampling { temperature: 0.0, ..Sampling::default() };

@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn weights_that_do_not_fit_are_kept_as_they_are() {
-        for odd in [0.1, 128.0, -1e-8, 1e9, f32::MIN_POSITIVE] {
+        for odd in [0.1, 128.0, -1e-8, 1e9, f32::MIN_POSITIVE, 1e-40] {
             let linear = Linear::new(1, &[1.0, odd], &[]);
             assert!(matches!(linear.weights, Packed::Full(_)), "{odd} was packed");
             assert_eq!(applied(&linear, Arch::new(), &[1.0]), [1.0, odd]);
