@@ -33,6 +33,9 @@ struct Arguments {
     /// The instrument's seed
     #[arg(long, default_value_t = 0)]
     seed: u32,
+    /// The instrument's volume in dB
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    volume: f64,
     /// Folder of recordings that the sound must not repeat
     #[arg(long)]
     corpus: Option<PathBuf>,
@@ -75,8 +78,10 @@ fn play(arguments: &Arguments, notes: &[Note]) -> Result<Sound> {
         let state = state::with_bundle(&instrument.save()?, &bundle)?;
         instrument.load(&state)?;
     }
-    let seed = instrument.parameter("Seed")?;
-    instrument.set(&seed, f64::from(arguments.seed))?;
+    for (name, value) in [("Seed", f64::from(arguments.seed)), ("Volume", arguments.volume)] {
+        let parameter = instrument.parameter(name)?;
+        instrument.set(&parameter, value)?;
+    }
     let end = notes.iter().map(|note| note.end).fold(0.0, f64::max);
     instrument
         .play(notes, &Playback { seconds: end + 1.0, rate: SAMPLE_RATE, ..Playback::default() })
