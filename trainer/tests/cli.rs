@@ -269,6 +269,9 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse("train x -o no/such/x.distill", "create it first");
     refuse("train x --codec-steps 0", "codec-steps");
     refuse("train x --device metal", "metal");
+    let sounds = toy().join("sounds");
+    let train = format!("train {} -o x.distill", sounds.display());
+    refuse(&format!("{train} --heads 3"), "3 attention heads");
     let generate = format!("generate {}", bundle.display());
     refuse(&format!("{generate} -o x.mp3"), ".wav or .flac");
     refuse(&format!("{generate} -o x.flac --bit-depth 32f"), "16 or 24");

@@ -20,10 +20,11 @@ pub fn resample(audio: Vec<Vec<f32>>, from: u32, to: u32) -> Result<Vec<Vec<f32>
     }
     let context = || format!("cannot resample from {from} Hz to {to} Hz");
     let channels = audio.len();
+    let (rate_in, rate_out) = (usize::try_from(from)?, usize::try_from(to)?);
     let mut resampler = Fft::<f32>::new_custom(
-        usize::try_from(from)?,
-        usize::try_from(to)?,
-        CHUNK,
+        rate_in,
+        rate_out,
+        chunk(rate_in, rate_out),
         1,
         channels,
         WindowFunction::BlackmanHarris2,
@@ -39,6 +40,19 @@ pub fn resample(audio: Vec<Vec<f32>>, from: u32, to: u32) -> Result<Vec<Vec<f32>
         channel
     };
     Ok((0..channels).map(channel).collect())
+}
+
+/// Samples that are transformed at a time: about [`CHUNK`], and an even number of the smallest chunk
+/// that is a whole number of samples at both rates. In the middle of an odd chunk there is no
+/// sample, and the resampler, whose filter is centred on one, would be off by half.
+fn chunk(from: usize, to: usize) -> usize {
+    let smallest = from / gcd(from, to).max(1);
+    CHUNK.div_ceil(smallest.max(1)).next_multiple_of(2) * smallest
+}
+
+/// The greatest common divisor (Euclid).
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Length of `samples` samples at `from` Hz once they are at `to` Hz: the nearest.
@@ -69,7 +83,7 @@ mod tests {
 
     #[test]
     fn pitch_level_and_time_are_kept() {
-        for from in [8_000, 11_025, 22_050, 44_100, 88_200, 96_000, 192_000] {
+        for from in [8_000, 11_025, 22_050, 44_100, 44_101, 47_999, 88_200, 96_000, 192_000] {
             let audio = [tone(1000.0, from, 0.5), tone(440.0, from, 0.5)];
             let resampled = resample(audio.to_vec(), from, 48_000).unwrap();
             let expected = [tone(1000.0, 48_000, 0.5), tone(440.0, 48_000, 0.5)];
