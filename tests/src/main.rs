@@ -78,8 +78,10 @@ fn play(arguments: &Arguments, notes: &[Note]) -> Result<Sound> {
         let state = state::with_bundle(&instrument.save()?, &bundle)?;
         instrument.load(&state)?;
     }
-    for (name, value) in [("Seed", f64::from(arguments.seed)), ("Volume", arguments.volume)] {
+    let volume = format!("{} dB", arguments.volume);
+    for (name, text) in [("Seed", arguments.seed.to_string()), ("Volume", volume)] {
         let parameter = instrument.parameter(name)?;
+        let value = instrument.read(&parameter, &text)?;
         instrument.set(&parameter, value)?;
     }
     let end = notes.iter().map(|note| note.end).fold(0.0, f64::max);

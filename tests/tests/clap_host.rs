@@ -34,8 +34,10 @@ fn instrument() -> Instrument {
     host().instrument().unwrap()
 }
 
-fn set(instrument: &mut Instrument, name: &str, value: f64) {
+/// Sets a parameter to what a musician types.
+fn enter(instrument: &mut Instrument, name: &str, text: &str) {
     let parameter = instrument.parameter(name).unwrap();
+    let value = instrument.read(&parameter, text).unwrap();
     instrument.set(&parameter, value).unwrap();
 }
 
@@ -98,8 +100,8 @@ fn a_note_that_is_moved_by_samples_moves_its_sound_by_as_many() {
 #[test]
 fn a_saved_state_plays_the_same_samples_in_a_new_instance() {
     let mut first = instrument();
-    set(&mut first, "Seed", 7.0);
-    set(&mut first, "Volume", -3.0);
+    enter(&mut first, "Seed", "7");
+    enter(&mut first, "Volume", "-3 dB");
     let sound = first.play(&PHRASE, &Playback::default()).unwrap();
     let saved = first.save().unwrap();
     drop(first);
@@ -116,10 +118,10 @@ fn a_saved_state_plays_the_same_samples_in_a_new_instance() {
 fn another_seed_is_another_performance() {
     let with_seed = |seed| {
         let mut instrument = instrument();
-        set(&mut instrument, "Seed", seed);
+        enter(&mut instrument, "Seed", seed);
         instrument.play(&PHRASE, &Playback::default()).unwrap()
     };
-    assert!(difference(&with_seed(1.0), &with_seed(2.0)).is_some());
+    assert!(difference(&with_seed("1"), &with_seed("2")).is_some());
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn a_missing_bundle_is_silent_and_stays_in_the_project() {
 #[test]
 fn a_state_that_makes_no_sense_changes_nothing() {
     let mut instrument = instrument();
-    set(&mut instrument, "Seed", 7.0);
+    enter(&mut instrument, "Seed", "7");
     let before = instrument.save().unwrap();
     let mut broken = state::open(&before).unwrap();
     broken["params"]["seed"] = json!({ "i32": 9 });
@@ -200,4 +202,22 @@ fn instances_that_come_and_go_leave_the_others_playing() {
         let again = kept.play(&PHRASE, &Playback::default()).unwrap();
         assert_eq!(difference(&alone, &again), None);
     }
+}
+
+#[test]
+fn the_volume_is_in_decibels() {
+    let level = |text| {
+        let mut instrument = instrument();
+        enter(&mut instrument, "Volume", text);
+        instrument.play(&PHRASE, &Playback::default()).unwrap().rms_db()
+    };
+    let quieter = level("0 dB") - level("-6 dB");
+    assert!((quieter - 6.0).abs() < 0.1, "6 dB less is {quieter} dB less");
+}
+
+#[test]
+fn a_value_out_of_range_is_not_set() {
+    let mut instrument = instrument();
+    let volume = instrument.parameter("Volume").unwrap();
+    assert!(instrument.set(&volume, -6.0).is_err());
 }

@@ -12,7 +12,7 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clack_extensions::latency::PluginLatency;
 use clack_extensions::params::{
     HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamInfoBuffer,
@@ -136,12 +136,28 @@ impl Instrument {
         value.with_context(|| format!("the plugin gives no value for “{}”", parameter.name))
     }
 
-    /// Sets a parameter while nothing is playing.
+    /// The plain value that the plugin understands `text` as, such as `-6 dB`: what a musician
+    /// types. Plain values of continuous parameters are shares of their range in this plugin.
     ///
     /// # Errors
     ///
-    /// Fails if the plugin takes no parameters.
+    /// Fails if the plugin does not understand the text.
+    pub fn read(&mut self, parameter: &Parameter, text: &str) -> Result<f64> {
+        let handle = self.plugin.plugin_handle();
+        let params: PluginParams =
+            handle.get_extension().context("the plugin has no parameters")?;
+        let value = params.text_to_value(&handle, parameter.id, &CString::new(text)?);
+        value.with_context(|| format!("the plugin does not read “{text}” as {}", parameter.name))
+    }
+
+    /// Sets a parameter to a plain value while nothing is playing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the value is out of the parameter's range, or the plugin takes no parameters.
     pub fn set(&mut self, parameter: &Parameter, value: f64) -> Result<()> {
+        let Parameter { name, min, max, .. } = parameter;
+        ensure!((*min..=*max).contains(&value), "{name} cannot be {value}: it is {min} to {max}");
         let mut handle = self.plugin.inactive_plugin_handle().context("the plugin is playing")?;
         let params: PluginParams =
             handle.get_extension().context("the plugin has no parameters")?;
