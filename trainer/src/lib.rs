@@ -10,6 +10,7 @@ pub mod corpus;
 pub mod date;
 pub mod device;
 pub mod environment;
+pub mod evaluate;
 pub mod events;
 pub mod listeners;
 pub mod log;

@@ -259,6 +259,72 @@ fn inspect_tells_what_is_in_a_bundle() {
 }
 
 #[test]
+fn evaluate_measures_every_recording_beside_the_baseline() {
+    let before = fs::read(toy().join("toy.distill")).unwrap();
+    let report = stdout(&succeed(toy(), "evaluate toy.distill sounds --json"));
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let files = report["files"].as_array().unwrap();
+    assert_eq!((files.len(), &files[0]["name"]), (6, &Value::from("high/3.wav")));
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
+    for name in ["mrstft", "lsd_db", "lsd_tf_db", "logmel_l1_db", "logmel_tf_db", "sc"] {
+        let mean = files.iter().map(|file| number(&file[name])).sum::<f64>() / 6.0;
+        assert!((number(&report["codec"]["mean"][name]) - mean).abs() < 1e-9, "{name}");
+        let baseline = number(&report["griffin_lim"]["mean"][name]);
+        assert!(baseline > 0.0 && baseline < mean, "{name} of the baseline is {baseline}");
+    }
+    for name in ["si_sdr_db", "lag", "gain", "loudness_error_db", "width_error_db"] {
+        number(&files[5][name]);
+    }
+    let bundle = Bundle::open(&toy().join("toy.distill")).unwrap();
+    let nominal = 2.0 * 4.0 * bundle.config().codec.frame_rate() / 1000.0; // 2 levels of 4 bits
+    assert!((number(&report["bitrate"]["nominal"]) - nominal).abs() < 1e-9);
+    assert!(number(&report["bitrate"]["entropy"]) <= nominal);
+    assert_eq!(report["levels"].as_array().map(Vec::len), Some(2));
+    assert!(number(&report["encode_factor"]) > 0.0 && number(&report["decode_factor"]) > 0.0);
+    assert_eq!(fs::read(toy().join("toy.distill")).unwrap(), before, "only --save changes it");
+}
+
+#[test]
+fn evaluate_writes_what_was_held_out_for_other_judges() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bundle, sounds) = (toy().join("toy.distill"), toy().join("sounds"));
+    let arguments = "--held-out --max-seconds 0.2 --no-baseline -o out --threads 1";
+    let arguments = format!("evaluate {} {} {arguments}", bundle.display(), sounds.display());
+    let text = stdout(&succeed(folder.path(), &arguments));
+    assert!(text.contains("LSD-tf") && text.contains("bitrate") && !text.contains("Griffin"));
+    let recordings = Bundle::open(&bundle).unwrap().corpus_codes();
+    let held_out = recordings.iter().filter(|one| one.held_out);
+    let mut names: Vec<String> = held_out.map(|one| one.name.replace('/', "_")).collect();
+    assert!(names.iter().all(|name| text.contains(&name.replacen('_', "/", 1))), "{text}");
+    let written = fs::read_dir(folder.path().join("out")).unwrap();
+    let mut written: Vec<String> =
+        written.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    written.sort();
+    assert_eq!(written, names);
+    let decoded = decode(&folder.path().join("out").join(&names[0])).unwrap();
+    assert_eq!((decoded.rate, decoded.channels, decoded.audio[0].len()), (48_000, 2, 9600));
+}
+
+#[test]
+fn saved_figures_are_on_the_card_and_leave_the_model_as_it_is() {
+    let (folder, path) = own_toy();
+    let before = Bundle::open(&path).unwrap();
+    let sounds = toy().join("sounds");
+    let arguments = format!("evaluate own.distill {} --no-baseline --save", sounds.display());
+    succeed(folder.path(), &arguments);
+    let after = Bundle::open(&path).unwrap();
+    let evaluation = after.card().evaluation.clone().unwrap();
+    assert_eq!((evaluation.files, evaluation.folder.as_str()), (6, "sounds"));
+    assert!(evaluation.codec.mean.sc.is_some() && evaluation.griffin_lim.is_none());
+    let mut card = after.card().clone();
+    card.evaluation = None;
+    assert_eq!(after.clone().with_card(card).unwrap(), before, "nothing else has changed");
+    let text = stdout(&succeed(folder.path(), "inspect own.distill"));
+    assert!(text.contains("on 6 files") && text.contains("LSD-tf"), "{text}");
+}
+
+#[test]
 fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     let bundle = toy().join("toy.distill");
     let folder = tempfile::tempdir().unwrap();
@@ -278,6 +344,9 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse(&format!("{generate} --duration 0"), "above 0");
     refuse(&format!("{generate} --temperature NaN"), "--temperature");
     refuse(&format!("{generate} --top-p 1.5"), "--top-p");
+    let evaluate = format!("evaluate {} {}", bundle.display(), sounds.display());
+    refuse(&format!("{evaluate} --max-seconds 0.01"), "--max-seconds");
+    refuse(&format!("{evaluate} -o {}/low/new", sounds.display()), "outside of it");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
 }
 
@@ -290,7 +359,11 @@ fn what_cannot_be_done_ends_with_code_1_and_one_sentence() {
     fail(folder.path(), "check missing", 1, "missing");
     fail(folder.path(), "generate missing.distill", 1, "missing.distill");
     fail(folder.path(), "generate x.distill", 1, "x.distill");
+    fail(folder.path(), "evaluate x.distill empty", 1, "x.distill");
     let (own, _) = own_toy();
+    fail(own.path(), "evaluate own.distill missing", 1, "missing");
+    fs::create_dir(own.path().join("empty")).unwrap();
+    fail(own.path(), "evaluate own.distill empty", 1, "there is no sound file in empty");
     fail(own.path(), "generate own.distill -o no/such.wav --duration 0.1", 1, "no/such.wav");
 }
 

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::evaluation::EvaluationSummary;
+
 /// Points of a loss curve that a bundle keeps.
 pub const MAX_CURVE: usize = 256;
 
@@ -29,6 +31,9 @@ pub struct Card {
     /// How the prior was trained, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prior: Option<PriorMetadata>,
+    /// What was measured of the codec, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<EvaluationSummary>,
 }
 
 /// The recordings behind a bundle.
@@ -142,7 +147,7 @@ impl TrainingSummary {
 }
 
 /// JSON has no NaN and no infinity: they are written as `null`, and must not make a card unreadable.
-fn null_as_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(super) fn null_as_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or_default())
 }
 

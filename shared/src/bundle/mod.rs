@@ -22,6 +22,7 @@ mod container;
 mod corpus;
 mod digest;
 mod error;
+mod evaluation;
 mod file;
 mod foreign;
 mod read;
@@ -35,6 +36,7 @@ pub use card::{
 };
 pub use corpus::CorpusCodes;
 pub use error::BundleError;
+pub use evaluation::{Averages, Bitrate, EvaluationSummary, Figures};
 pub use file::{OpenError, SaveError, WriteError, save_prior_to_model, write_atomically};
 pub use tensor::{Dtype, Tensor, TensorData, Tensors};
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use distill_shared::bundle::{Bundle, CorpusCodes, CorpusSummary, TrainingSummary};
+use distill_shared::bundle::{
+    Bundle, CorpusCodes, CorpusSummary, EvaluationSummary, Figures, TrainingSummary,
+};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use serde_json::{Value, json};
 
@@ -82,6 +84,9 @@ fn text(path: &Path, bundle: &Bundle) -> String {
         let used = format!("{:3.0} % used, perplexity {:.1}", 100.0 * level.used, level.perplexity);
         page.line(&format!("level {}", i + 1), &used);
     }
+    if let Some(evaluation) = &card.evaluation {
+        page.evaluation(evaluation);
+    }
     page.gap();
     let Some(prior) = &config.prior else {
         page.line("prior", "none; `distill train-prior` adds one, so that it can make new sound");
@@ -134,6 +139,31 @@ impl Page {
             self.line("best loss", &format!("{loss:.4}{unit} on held-out recordings"));
         }
     }
+
+    /// Adds what was measured of the codec.
+    fn evaluation(&mut self, evaluation: &EvaluationSummary) {
+        let EvaluationSummary { files, seconds, folder, date, .. } = evaluation;
+        self.line(
+            "measured",
+            &format!("on {files} files, {} of {folder}, {date}", clock(*seconds)),
+        );
+        self.line("codec", &figures_text(&evaluation.codec.mean));
+        if let Some(baseline) = &evaluation.griffin_lim {
+            self.line("Griffin-Lim", &figures_text(&baseline.mean));
+        }
+    }
+}
+
+/// The figures to rank by, as means over recordings.
+fn figures_text(mean: &Figures) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    format!(
+        "LSD-tf {} dB, log-mel-tf {} dB, spectral convergence {}, SI-SDR {} dB",
+        number(mean.lsd_tf_db),
+        number(mean.logmel_tf_db),
+        number(mean.sc),
+        number(mean.si_sdr_db),
+    )
 }
 
 /// A text of a file without what could upset a terminal: on one line, not too long, and with

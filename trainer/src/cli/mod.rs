@@ -5,6 +5,7 @@
 mod check;
 mod devices;
 mod duration;
+mod evaluate;
 mod exit;
 mod generate;
 mod inspect;
@@ -37,6 +38,7 @@ enum Command {
     Train(Box<train::TrainArgs>),
     TrainPrior(Box<train_prior::TrainPriorArgs>),
     Generate(generate::GenerateArgs),
+    Evaluate(evaluate::EvaluateArgs),
     Inspect(inspect::InspectArgs),
     Devices(devices::DevicesArgs),
 }
@@ -48,6 +50,7 @@ impl Command {
             Self::Train(args) => args.run(),
             Self::TrainPrior(args) => args.run(),
             Self::Generate(args) => args.run(),
+            Self::Evaluate(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Devices(args) => args.run(),
         }

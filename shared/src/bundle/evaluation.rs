@@ -1,0 +1,103 @@
+//! What was measured of a codec on recordings it was not trained on: a part of the card.
+
+use serde::{Deserialize, Serialize};
+
+use super::card::{LevelHealth, null_as_zero};
+
+/// What `distill evaluate` found.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvaluationSummary {
+    /// When it was measured, as an RFC 3339 date and time.
+    pub date: String,
+    /// Name of the folder of recordings, without the folders it lies in.
+    pub folder: String,
+    /// Recordings that were measured.
+    pub files: usize,
+    /// Length of what was measured of them, in seconds.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub seconds: f64,
+    /// Of each recording only this many seconds were measured, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_seconds: Option<f64>,
+    /// The codec.
+    pub codec: Averages,
+    /// Griffin-Lim from 128 mel bands, if that was measured beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub griffin_lim: Option<Averages>,
+    /// Rate of the codes, in kbit/s.
+    pub bitrate: Bitrate,
+    /// Use of the codebooks, coarse to fine.
+    pub levels: Vec<LevelHealth>,
+    /// Time that encoding took, divided by the length of the sound, on one thread.
+    pub encode_factor: Option<f64>,
+    /// Time that decoding took, divided by the length of the sound, on one thread.
+    pub decode_factor: Option<f64>,
+}
+
+/// Rate of the codes, in kbit/s.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bitrate {
+    /// As they are stored: `N log2 K` bits a frame.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub nominal: f64,
+    /// What an ideal coder needs that knows how often each code of each level is used, and nothing
+    /// else: the sum of the entropies of the levels.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub entropy: f64,
+}
+
+/// Mean and median over recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Averages {
+    /// The mean.
+    pub mean: Figures,
+    /// The median.
+    pub median: Figures,
+}
+
+/// How far sound is from a reference; `None` where it could not be measured. The trainer's
+/// `evaluate` defines each.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// Multi-resolution STFT distance.
+    pub mrstft: Option<f64>,
+    /// Log-spectral distance, in dB.
+    pub lsd_db: Option<f64>,
+    /// The same at equal energy, where there is sound.
+    pub lsd_tf_db: Option<f64>,
+    /// Difference of log-mel spectra, in dB.
+    pub logmel_l1_db: Option<f64>,
+    /// The same at equal energy, where there is sound.
+    pub logmel_tf_db: Option<f64>,
+    /// Spectral convergence; 1 is what silence has.
+    pub sc: Option<f64>,
+    /// Scale-invariant ratio of signal to distortion, in dB; larger is nearer.
+    pub si_sdr_db: Option<f64>,
+    /// Magnitude of the error of loudness, in dB.
+    pub loudness_error_db: Option<f64>,
+    /// Magnitude of the error of stereo width, in dB.
+    pub width_error_db: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_measured_leaves_the_rest_readable() {
+        let mean = Figures { sc: Some(f64::NAN), mrstft: Some(1.5), ..Figures::default() };
+        let summary = EvaluationSummary {
+            codec: Averages { mean, ..Averages::default() },
+            bitrate: Bitrate { nominal: f64::INFINITY, entropy: 3.0 },
+            ..EvaluationSummary::default()
+        };
+        let text = serde_json::to_string(&summary).unwrap();
+        let read: EvaluationSummary = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.codec.mean.sc, read.codec.mean.mrstft), (None, Some(1.5)));
+        assert_eq!(read.bitrate, Bitrate { nominal: 0.0, entropy: 3.0 });
+    }
+}

@@ -1,0 +1,284 @@
+//! `distill evaluate`.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use distill_shared::bundle::{Bundle, EvaluationSummary};
+use serde_json::{Value, json};
+
+use super::duration;
+use super::exit::Ending;
+use super::interrupt::stop_flag;
+use super::output::{print, print_json};
+use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+use crate::corpus::{
+    Corpus, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Survey,
+    nothing_usable, survey,
+};
+use crate::device::{DeviceChoice, cores};
+use crate::evaluate::reconstruction::{Reconstruction, reconstruct};
+use crate::evaluate::{Baseline, Evaluation, MeasureOptions, measure, table};
+use crate::listeners::Listeners;
+use crate::pipeline::Session;
+use crate::progress::Display;
+use crate::stop::Usage;
+
+/// Measures what the codec of a bundle keeps of recordings it was not trained on
+#[derive(Debug, Args)]
+pub(super) struct EvaluateArgs {
+    /// The bundle
+    bundle: PathBuf,
+    /// Folder of recordings to measure with; the folders in it are searched too
+    folder: PathBuf,
+    /// If FOLDER is the one that the bundle was trained on: only what training held out of it, as
+    /// the seed on the card and the names of the files decide
+    #[arg(long)]
+    held_out: bool,
+    /// Only the beginning of each recording: seconds, or a time such as 1m30s
+    #[arg(long, value_name = "TIME", value_parser = duration::seconds)]
+    max_seconds: Option<Duration>,
+    /// Leave out the baseline, the same recordings retold from 128 mel bands by Griffin-Lim;
+    /// it takes most of the time
+    #[arg(long)]
+    no_baseline: bool,
+    /// Write what the codec makes of each recording to this folder, as 32-bit float WAV
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Write the figures on the card of the bundle; everything else in it stays as it is
+    #[arg(long)]
+    save: bool,
+    /// Recordings to read and to measure at a time; all cores if not given. The codec itself is
+    /// timed on one thread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Tell nothing on the way but warnings
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl EvaluateArgs {
+    pub(super) fn run(self) -> Result<Ending> {
+        self.check()?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let display = if self.quiet { Display::quiet() } else { Display::new() };
+        let mut session = Session {
+            device: DeviceChoice::Cpu.open()?,
+            threads: 1, // speeds are those of one thread
+            seed: bundle.card().codec.training.seed,
+            cancel: stop_flag()?,
+            listeners: Listeners { display, ..Listeners::default() },
+        };
+        let recordings = self.recordings(&mut session)?;
+        let files = self.output.as_deref().map(|folder| paths(folder, &recordings)).transpose()?;
+        let made = reconstruct(&mut session, &bundle, recordings)
+            .with_context(|| format!("cannot evaluate {}", self.bundle.display()))?;
+        for (path, sound) in files.iter().flatten().zip(&made.sounds) {
+            let (format, bit_depth) = (FileFormat::Wav, BitDepth::Float32);
+            write_audio(path, sound, ExportFormat { format, bit_depth, rate: SAMPLE_RATE })?;
+        }
+        let evaluation = self.measure(&mut session, &bundle, &made)?;
+        let summary = evaluation.for_card(self.folder_name(), self.limit());
+        if self.json {
+            print_json(&self.object(&bundle, &evaluation)?)?;
+        } else {
+            print(&table::text(&evaluation))?;
+        }
+        if self.save {
+            self.write_card(&bundle, summary)?;
+        }
+        Ok(Ending::Done)
+    }
+
+    /// Refuses what cannot be done before any work.
+    fn check(&self) -> Result<()> {
+        if self.max_seconds.is_some_and(|time| time.as_secs_f64() < SHORTEST_S) {
+            let message = format!("--max-seconds must be at least {SHORTEST_S}");
+            return Err(Usage(message).into());
+        }
+        let Some(output) = &self.output else { return Ok(()) };
+        let inside = |output: &Path| {
+            let (output, folder) = (output.canonicalize().ok()?, self.folder.canonicalize().ok()?);
+            Some(output.starts_with(folder))
+        };
+        // A folder that is not there yet has no canonical path, but some parent of it has.
+        let whole = std::path::absolute(output)
+            .with_context(|| format!("cannot use {}", output.display()))?;
+        if whole.ancestors().find_map(inside) == Some(true) {
+            let message = "--output lies in the folder of recordings; choose one outside of it";
+            return Err(Usage(message.to_owned()).into());
+        }
+        Ok(())
+    }
+
+    /// The recordings to measure with.
+    fn recordings(&self, session: &mut Session) -> Result<Vec<Recording>> {
+        let bar = session.listeners.display.count("reading");
+        let on_file = |files: usize| {
+            bar.set_length(files as u64);
+            bar.inc(1);
+        };
+        let options = OpenOptions {
+            seed: session.seed,
+            threads: self.threads(),
+            cancel: session.cancel,
+            on_file: &on_file,
+        };
+        let Survey { mut recordings, verdicts } = survey(&self.folder, &options)?;
+        let display = &mut session.listeners.display;
+        display.finish();
+        for verdict in &verdicts {
+            match &verdict.outcome {
+                Outcome::Skipped { reason } => {
+                    display.say(&format!("skipped {}: {reason}", verdict.name));
+                }
+                Outcome::Duplicate { of } => {
+                    display.say(&format!("skipped {}: it sounds the same as {of}", verdict.name));
+                }
+                Outcome::Used | Outcome::Resampled => {}
+            }
+        }
+        if recordings.is_empty() {
+            bail!(nothing_usable(&self.folder, &verdicts));
+        }
+        if self.held_out {
+            recordings = Corpus::new(recordings, session.seed).recordings;
+            recordings.retain(|recording| recording.held_out);
+        }
+        self.keep_beginnings(&mut recordings, display);
+        ensure!(!recordings.is_empty(), "every recording in {} begins with silence", {
+            self.folder.display()
+        });
+        Ok(recordings)
+    }
+
+    /// Cuts the recordings to `--max-seconds`, and leaves out those of which only silence is left.
+    fn keep_beginnings(&self, recordings: &mut Vec<Recording>, display: &Display) {
+        let Some(seconds) = self.limit() else { return };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let samples = (seconds * f64::from(SAMPLE_RATE)).round() as usize;
+        recordings.retain_mut(|recording| {
+            recording.audio.iter_mut().for_each(|channel| channel.truncate(samples));
+            let sounds = recording.audio.iter().flatten().any(|sample| sample.abs() >= SILENCE);
+            if !sounds {
+                display.say(&format!("skipped {}: it begins with silence", recording.name));
+            }
+            sounds
+        });
+    }
+
+    /// Measures what the codec made.
+    fn measure(
+        &self,
+        session: &mut Session,
+        bundle: &Bundle,
+        made: &Reconstruction,
+    ) -> Result<Evaluation> {
+        let bar = session.listeners.display.count("measuring");
+        bar.set_length(made.heard.len() as u64);
+        let options = MeasureOptions {
+            threads: self.threads(),
+            baseline: if self.no_baseline { Baseline::None } else { Baseline::GriffinLim },
+            cancel: session.cancel,
+            on_file: &|| bar.inc(1),
+        };
+        let evaluation = measure(made, &bundle.config().codec, &options);
+        session.listeners.display.finish();
+        evaluation
+    }
+
+    /// The evaluation as JSON.
+    fn object(&self, bundle: &Bundle, evaluation: &Evaluation) -> Result<Value> {
+        let mut object = json!({
+            "bundle": self.bundle,
+            "digest": bundle.digest(),
+            "folder": self.folder,
+            "held_out": self.held_out,
+            "max_seconds": self.limit(),
+        });
+        let figures = serde_json::to_value(evaluation)?;
+        if let (Value::Object(object), Value::Object(figures)) = (&mut object, figures) {
+            object.extend(figures);
+        }
+        Ok(object)
+    }
+
+    /// Writes the figures on the card of the bundle, unless it has become another model since it
+    /// was measured.
+    fn write_card(&self, measured: &Bundle, summary: EvaluationSummary) -> Result<()> {
+        let path = self.bundle.display();
+        let bundle = Bundle::open(&self.bundle)?;
+        ensure!(
+            bundle.digest() == measured.digest(),
+            "{path} was changed while it was measured; evaluate it again"
+        );
+        let mut card = bundle.card().clone();
+        card.evaluation = Some(summary);
+        let bundle = bundle
+            .with_card(card)
+            .with_context(|| format!("cannot write the figures on the card of {path}"))?;
+        Ok(bundle.write(&self.bundle)?)
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.map_or_else(cores, usize::from)
+    }
+
+    /// Seconds that are measured of each recording, if not all.
+    fn limit(&self) -> Option<f64> {
+        self.max_seconds.map(|time| time.as_secs_f64())
+    }
+
+    /// Name of the folder of recordings: a card does not tell where on a disk it lies.
+    fn folder_name(&self) -> String {
+        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// Where each recording is written in `folder`, which is made if it is not there: under its own
+/// name, with `_` between folders, as a WAV file.
+fn paths(folder: &Path, recordings: &[Recording]) -> Result<Vec<PathBuf>> {
+    let mut taken = HashSet::new();
+    let mut path = |recording: &Recording| {
+        let name = recording.name.replace('/', "_");
+        let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+        let name = format!("{stem}.wav");
+        ensure!(
+            taken.insert(name.clone()),
+            "two recordings would both be written as {name}; rename one of them"
+        );
+        Ok(folder.join(name))
+    };
+    let paths = recordings.iter().map(&mut path).collect::<Result<_>>()?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording(name: &str) -> Recording {
+        let (name, class) = (name.to_owned(), String::new());
+        Recording { name, class, audio: Vec::new(), held_out: false }
+    }
+
+    #[test]
+    fn files_are_named_as_their_recordings() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = |of: &[&str]| -> Result<Vec<String>> {
+            let recordings: Vec<Recording> = of.iter().map(|name| recording(name)).collect();
+            let paths = paths(folder.path(), &recordings)?;
+            Ok(paths.iter().map(|p| p.file_name().unwrap().to_str().unwrap().to_owned()).collect())
+        };
+        assert_eq!(names(&["a.flac", "b/c.d.wav"]).unwrap(), ["a.wav", "b_c.d.wav"]);
+        assert!(names(&["a.flac", "a.wav"]).unwrap_err().to_string().contains("a.wav"));
+    }
+}
