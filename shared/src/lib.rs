@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod codes;
 pub mod math;
 pub mod model;
+pub mod phases;
 pub mod player;
 pub mod quantizer;
 pub mod stft;

@@ -1,9 +1,10 @@
 //! The short-time Fourier transform at both ends of the codec: samples to the features that the
-//! encoder reads, and the spectra that the decoder speaks back to samples.
+//! encoder reads, and spectra back to samples.
 //!
 //! Frame `t` covers the samples from `t * stft_hop - delay` up to `(t + 1) * stft_hop`, so that a
 //! frame needs no sample after its own and decoded sound lags by [`CodecConfig::delay`].
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use pulp::{Arch, NullaryFnOnce};
@@ -16,23 +17,64 @@ use crate::model::config::CodecConfig;
 /// Sum of the squared window over all frames that cover a sample, at a hop of a quarter window.
 const OVERLAP: f64 = 1.5;
 /// Added to a magnitude before its logarithm: the level below which nothing is worth telling apart.
-const FLOOR: f32 = 1e-5;
-/// Magnitudes below it have no phase worth knowing.
-const SILENT: f32 = 1e-7;
-/// The phase features keep the magnitude to the power of 1 minus this.
-const COMPRESSION: f32 = 0.7;
+pub const FLOOR: f32 = 1e-5;
+/// Products of magnitudes below it count as silence, which has no coherence.
+const SILENT: f32 = 1e-12;
+/// Frequency in Hz from which on bins count less.
+const CORNER_HZ: f64 = 700.0;
+/// Weight of a coherence beside that of a log-magnitude.
+const COHERENCE_WEIGHT: f32 = 3.0;
 
-/// The natural logarithm of the magnitude behind one of the first `bins()` features of a channel.
+/// How much each feature of a codec frame counts when codec frames are compared, `[X]`.
+///
+/// Hearing resolves low frequencies better: the weight of a bin falls with the square root of its
+/// frequency, from about where the width of auditory bands grows with frequency; its mean square
+/// over the bins is 1.
 #[must_use]
-pub fn log_magnitude(feature: f32) -> f32 {
-    4.0 * (feature - 1.5)
+pub fn weights_of(config: &CodecConfig) -> Vec<f32> {
+    let bins = config.bins();
+    let bin_hz = f64::from(config.sample_rate) / config.fft_size as f64;
+    let power = |k: usize| 1.0 / (1.0 + k as f64 * bin_hz / CORNER_HZ);
+    let mean = (0..bins).map(power).sum::<f64>() / bins as f64;
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    let channel: Vec<f32> = (0..bins).map(|k| (power(k) / mean).sqrt() as f32).collect();
+    let mut frame = channel.repeat(config.channels);
+    frame.resize(config.features(), COHERENCE_WEIGHT);
+    frame.repeat(config.stride)
+}
+
+/// The bins of each band in which the coherence of side with mid is measured: even steps on the mel
+/// scale (O'Shaughnessy 1987), at least one bin each.
+#[must_use]
+pub fn bands_of(config: &CodecConfig) -> Vec<Range<usize>> {
+    let nyquist = f64::from(config.sample_rate) / 2.0;
+    let top = (1.0 + nyquist / CORNER_HZ).ln();
+    let edge = |i: usize| {
+        let hz = CORNER_HZ * ((top * i as f64 / config.bands() as f64).exp() - 1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+        let bin = (hz / nyquist * (config.bins() - 1) as f64).round() as usize;
+        bin
+    };
+    let mut first = 0;
+    let band = |i: usize| {
+        let start = first;
+        first = edge(i + 1).max(start + 1);
+        start..if i + 1 == config.bands() { config.bins() } else { first }
+    };
+    (0..config.bands()).map(band).collect()
 }
 
 /// Turns sound into the features that the encoder reads. Shared freely between threads.
+///
+/// Features of an STFT frame: for mono, or for mid and then side, `ln(|X| + FLOOR)` of every bin,
+/// a full-scale sine having magnitude 1. For stereo, then the coherence of side with mid,
+/// `Σ S M* / Σ |S| |M|` over the bins of each band: real parts, then imaginary ones. It tells where
+/// between left and right a sound is, and how spread; silence has none.
 pub struct Analysis {
     forward: Arc<dyn RealToComplex<f32>>,
     /// Window times 2 / sum of the window: a full-scale sine has magnitude 1.
     window: Vec<f32>,
+    bands: Vec<Range<usize>>,
     config: CodecConfig,
 }
 
@@ -45,6 +87,7 @@ impl Analysis {
         Self {
             forward: RealFftPlanner::new().plan_fft_forward(config.fft_size),
             window: scaled(&window, scale),
+            bands: bands_of(config),
             config: config.clone(),
         }
     }
@@ -70,18 +113,24 @@ impl Analysis {
         assert_eq!(channels.len(), config.channels, "one slice per channel");
         assert!(channels.iter().all(|c| c.len() == channels[0].len()), "channels of one length");
         assert_eq!(out.len(), frames * config.features(), "features are [frames, features]");
+        let mut spectra = vec![self.forward.make_output_vec(); config.channels];
         let mut samples = vec![0.0; config.fft_size];
-        let mut spectrum = self.forward.make_output_vec();
         let mut scratch = self.forward.make_scratch_vec();
-        let per_channel = config.features() / config.channels;
-        for (i, out) in out.chunks_exact_mut(per_channel).enumerate() {
-            let frame = first_frame + i / config.channels;
-            self.cut(channels, i % config.channels, frame, &mut samples);
-            self.forward
-                .process_with_scratch(&mut samples, &mut spectrum, &mut scratch)
-                .expect("the buffers were made for this transform");
-            let phase_bins = config.phase_bins();
-            Arch::new().dispatch(Describe { spectrum: &spectrum, phase_bins, out });
+        for (i, out) in out.chunks_exact_mut(config.features()).enumerate() {
+            for (part, spectrum) in spectra.iter_mut().enumerate() {
+                self.cut(channels, part, first_frame + i, &mut samples);
+                self.forward
+                    .process_with_scratch(&mut samples, spectrum, &mut scratch)
+                    .expect("the buffers were made for this transform");
+                let out = &mut out[part * config.bins()..][..config.bins()];
+                Arch::new().dispatch(LogMagnitude { spectrum, out });
+            }
+            if let [mid, side] = &spectra[..] {
+                let (real, imaginary) = out[2 * config.bins()..].split_at_mut(self.bands.len());
+                for ((band, re), im) in self.bands.iter().zip(real).zip(imaginary) {
+                    [*re, *im] = coherence(&side[band.clone()], &mid[band.clone()]);
+                }
+            }
         }
     }
 
@@ -103,33 +152,32 @@ impl Analysis {
     }
 }
 
-/// Features of one spectrum: log-magnitude of every bin, then the real and the imaginary parts of
-/// the first `phase_bins`, compressed.
-struct Describe<'a> {
+/// `ln(|X| + FLOOR)` of every bin.
+struct LogMagnitude<'a> {
     spectrum: &'a [Complex<f32>],
-    phase_bins: usize,
     out: &'a mut [f32],
 }
 
-impl NullaryFnOnce for Describe<'_> {
+impl NullaryFnOnce for LogMagnitude<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let (magnitudes, phases) = self.out.split_at_mut(self.spectrum.len());
-        let (real, imaginary) = phases.split_at_mut(self.phase_bins);
-        for (out, x) in magnitudes.iter_mut().zip(self.spectrum) {
-            let magnitude = (x.re * x.re + x.im * x.im).sqrt();
-            *out = math::ln(magnitude + FLOOR) / 4.0 + 1.5; // undone by `log_magnitude`
-        }
-        for ((re, im), x) in real.iter_mut().zip(imaginary).zip(self.spectrum) {
-            let magnitude = (x.re * x.re + x.im * x.im).sqrt();
-            let heard = if magnitude < SILENT { 0.0 } else { 1.0 };
-            let scale = heard * math::exp(-COMPRESSION * math::ln(magnitude.max(SILENT)));
-            *re = x.re * scale;
-            *im = x.im * scale;
+        for (out, x) in self.out.iter_mut().zip(self.spectrum) {
+            *out = math::ln((x.re * x.re + x.im * x.im).sqrt() + FLOOR);
         }
     }
+}
+
+/// Coherence of the bins of `a` with those of `b`: real and imaginary part, of absolute value 1 at
+/// most.
+fn coherence(a: &[Complex<f32>], b: &[Complex<f32>]) -> [f32; 2] {
+    let (mut product, mut magnitudes) = (Complex::new(0.0, 0.0), 0.0);
+    for (a, b) in a.iter().zip(b) {
+        product += a * b.conj();
+        magnitudes += (a.norm_sqr() * b.norm_sqr()).sqrt();
+    }
+    if magnitudes < SILENT { [0.0; 2] } else { [product.re / magnitudes, product.im / magnitudes] }
 }
 
 /// Turns spectra back into sound. Shared freely between threads; what a stream of frames carries
@@ -284,19 +332,57 @@ mod tests {
         let sine: Vec<f32> =
             (0_u16..64).map(|s| (f32::from(s) * std::f32::consts::TAU / 8.0).sin()).collect();
         let features = features(&[&sine], 3, 1); // the one frame that is all sine
-        let (magnitude, real, imaginary) = (features[8], features[33 + 7], features[33 + 8 + 7]);
-        assert!((magnitude - 1.5).abs() < 1e-4, "bin 8 has log-magnitude {magnitude}");
-        // The neighbour of the peak has half of its magnitude: 0.5^0.3 once compressed.
-        let compressed = real.hypot(imaginary);
-        assert!((compressed - 0.5_f32.powf(0.3)).abs() < 1e-4, "bin 7 has magnitude {compressed}");
+        assert!(features[8].abs() < 1e-4, "bin 8 has log-magnitude {}", features[8]);
+        // The neighbour of the peak of a Hann window has half of its magnitude.
+        assert!((features[7] - 0.5_f32.ln()).abs() < 1e-3, "bin 7 has {}", features[7]);
     }
 
     #[test]
-    fn silence_has_the_lowest_features_and_no_phase() {
-        let features = features(&[&[0.0; 64]], 0, 1);
-        let floor = 1e-5_f32.ln() / 4.0 + 1.5;
-        assert!(features[..33].iter().all(|f| (f - floor).abs() < 1e-5));
-        assert!(features[33..].iter().all(|&f| f == 0.0));
+    fn silence_has_the_lowest_features_and_no_coherence() {
+        let features = features(&[&[0.0; 64], &[0.0; 64]], 0, 1);
+        assert!(features[..66].iter().all(|f| (f - FLOOR.ln()).abs() < 1e-5));
+        assert!(features[66..].iter().all(|&f| f == 0.0));
+    }
+
+    #[test]
+    fn coherence_tells_left_from_right_and_a_turn_from_neither() {
+        let (sound, silence) = (sound(300), vec![0.0; 300]);
+        let bands = config(2).bands();
+        let of = |left: &[f32], right: &[f32]| {
+            let frame = features(&[left, right], 9, 1);
+            assert_eq!(frame.len(), 66 + 2 * bands);
+            [frame[66 + 2], frame[66 + bands + 2]] // the band of bin 2, where the wave is
+        };
+        let near = |a: [f32; 2], b: [f32; 2]| (a[0] - b[0]).hypot(a[1] - b[1]) < 1e-3;
+        assert!(near(of(&sound, &silence), [1.0, 0.0]), "all of it is left");
+        assert!(near(of(&silence, &sound), [-1.0, 0.0]), "all of it is right");
+        let wave = |shift: f32| -> Vec<f32> {
+            (0_u16..300).map(|s| (f32::from(s) * 0.2 + shift).sin()).collect()
+        };
+        // M = sin(x + 45°) and S = cos(x + 45°), up to a factor: a quarter turn ahead.
+        let turned = of(&wave(std::f32::consts::FRAC_PI_2), &wave(0.0));
+        assert!(near(turned, [0.0, 1.0]), "{turned:?}");
+    }
+
+    #[test]
+    fn every_bin_is_in_one_band() {
+        for fft_size in [16, 64, 2048] {
+            let config = CodecConfig { fft_size, ..config(2) };
+            let bands = bands_of(&config);
+            assert_eq!(bands.len(), config.bands());
+            assert_eq!((bands[0].start, bands[bands.len() - 1].end), (0, config.bins()));
+            assert!(bands.iter().all(|band| !band.is_empty()), "{bands:?}");
+            assert!(bands.windows(2).all(|pair| pair[0].end == pair[1].start), "{bands:?}");
+        }
+    }
+
+    #[test]
+    fn weights_fall_with_frequency() {
+        let weights = weights_of(&config(1));
+        assert_eq!(weights.len(), config(1).frame_features());
+        assert!(weights[..33].windows(2).all(|pair| pair[0] > pair[1]));
+        let mean = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
+        assert!((mean - 1.0).abs() < 1e-4, "{mean}");
     }
 
     #[test]
@@ -324,6 +410,6 @@ mod tests {
         let mid: Vec<f32> = pair.clone().map(|(l, r)| (l + r) / 2.0).collect();
         let side: Vec<f32> = pair.map(|(l, r)| (l - r) / 2.0).collect();
         let (mid, side) = (features(&[&mid], 4, 1), features(&[&side], 4, 1));
-        assert_eq!(features(&[&left, &right], 4, 1), [mid, side].concat());
+        assert_eq!(features(&[&left, &right], 4, 1)[..66], [mid, side].concat());
     }
 }

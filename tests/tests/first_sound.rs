@@ -36,11 +36,11 @@ static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {
     folder
 });
 
-/// Half a second of a plucked string.
+/// Half a second of a plucked string, so soft that nothing made of it is bent to stay in range.
 fn pluck(hz: f32) -> Sound {
     let sample = |i: u16| {
         let seconds = f32::from(i) / 48_000.0;
-        0.5 * (-6.0 * seconds).exp() * (seconds * hz * std::f32::consts::TAU).sin()
+        0.1 * (-6.0 * seconds).exp() * (seconds * hz * std::f32::consts::TAU).sin()
     };
     Sound { rate: 48_000, channels: vec![(0..24_000).map(sample).collect()] }
 }

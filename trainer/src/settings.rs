@@ -12,9 +12,9 @@ use crate::sizes::{adaptive_codec_config, adaptive_prior_config};
 use crate::stop::Usage;
 
 /// Peak learning rate of the codec.
-const CODEC_LEARNING_RATE: f64 = 2e-3;
+const CODEC_LEARNING_RATE: f64 = 1e-3;
 /// Crops per update of the codec.
-const CODEC_BATCH: usize = 4;
+const CODEC_BATCH: usize = 8;
 /// Peak learning rate of the prior.
 const PRIOR_LEARNING_RATE: f64 = 2e-3;
 /// Pieces per update of the prior.

@@ -13,7 +13,7 @@ use crate::corpus::Corpus;
 pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
     let minutes = corpus.seconds() / 60.0;
     let (codebook_size, width, decoder_blocks) = match minutes {
-        m if m < 3.0 => (128, 192, 5),
+        m if m < 3.0 => (128, 192, 4),
         m if m < 15.0 => (256, 256, 6),
         m if m < 60.0 => (512, 256, 6),
         _ => (1024, 256, 8),
@@ -29,7 +29,7 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
         decoder_blocks,
         kernel: 7,
         expansion: 3,
-        latent_dim: 32,
+        latent_dim: 64,
         quantizers: 8,
         codebook_size,
         gain: corpus.gain,

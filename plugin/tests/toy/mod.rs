@@ -37,7 +37,7 @@ pub fn config() -> ModelConfig {
         quantizers: 2,
         codebook_size: 16,
         // Random weights are loud: this brings the toy well below full scale.
-        gain: 300.0,
+        gain: 3000.0,
     };
     let prior = PriorConfig {
         hidden_size: 8,

@@ -1,19 +1,31 @@
 //! The codec: encoder and decoder around the quantizer.
 //!
-//! The encoder reads features that [`crate::stft`] measures and ends in latents; the decoder starts
-//! from quantized latents and ends in sound. The quantizer between them,
-//! [`crate::quantizer::Codebooks`], learns without gradients and lives in host memory.
+//! The encoder reads the features that [`crate::stft`] measures and ends in latents; the decoder
+//! starts from quantized latents and ends in features again. Phases are not coded: they follow from
+//! the magnitudes ([`crate::phases`]). The quantizer in between, [`crate::quantizer::Codebooks`],
+//! learns without gradients and lives in host memory.
+//!
+//! Both work on features as differences from their mean, weighted by [`weights_of`]. A fixed linear
+//! path, the principal components of the corpus, runs beside the layers: what is learned is what a
+//! linear codec misses.
 
 use candle_core::{Result, Tensor};
 
 use super::config::CodecConfig;
-use super::layers::{ConvNeXt, LayerNorm, Linear};
-use super::synthesis::Synthesis;
+use super::layers::{ConvNeXt, LayerNorm, Linear, project};
 use super::weights::{Scope, Weights};
+use crate::stft::weights_of;
 
-/// Encoder and decoder. Weights: those of `codec.encoder` and `codec.decoder`.
+/// Weights that training leaves as they are.
+pub const FIXED: [&str; 3] = ["codec.mean", "codec.encoder.basis", "codec.decoder.basis"];
+
+/// Encoder and decoder. Weights: those of `codec.mean`, `codec.encoder` and `codec.decoder`.
 #[derive(Debug, Clone)]
 pub struct Codec {
+    /// `[X]` each.
+    mean: Tensor,
+    weights: Tensor,
+    inverse_weights: Tensor,
     encoder: Encoder,
     decoder: Decoder,
 }
@@ -26,35 +38,42 @@ impl Codec {
     /// Fails if a weight is missing.
     pub fn new(config: &CodecConfig, weights: &Weights) -> Result<Self> {
         let scope = weights.scope("codec");
+        let mean = scope.get("mean")?.detach();
+        let weights = Tensor::from_vec(weights_of(config), mean.shape(), mean.device())?;
         Ok(Self {
+            mean,
+            inverse_weights: weights.recip()?,
+            weights,
             encoder: Encoder::new(config, &scope.push("encoder"))?,
             decoder: Decoder::new(config, &scope.push("decoder"))?,
         })
     }
 
-    /// Features `[B, T * stride, features]` to latents `[B, T, D]`.
+    /// Features `[B, T, X]` to latents `[B, T, D]`.
     ///
     /// # Errors
     ///
     /// Fails if the shapes do not fit.
     pub fn encode(&self, features: &Tensor) -> Result<Tensor> {
-        self.encoder.forward(features)
+        let centred = features.broadcast_sub(&self.mean)?.broadcast_mul(&self.weights)?;
+        self.encoder.forward(&centred)
     }
 
-    /// Latents `[B, T, D]` to sound `[B, C, T * hop]`, mid before side, delayed by
-    /// [`CodecConfig::delay`] samples.
+    /// Latents `[B, T, D]` to features `[B, T, X]`.
     ///
     /// # Errors
     ///
     /// Fails if the shapes do not fit.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        self.decoder.forward(latents)
+        let centred = self.decoder.forward(latents)?;
+        centred.broadcast_mul(&self.inverse_weights)?.broadcast_add(&self.mean)
     }
 }
 
 #[derive(Debug, Clone)]
 struct Encoder {
-    stride: usize,
+    /// `[D, X]`.
+    basis: Tensor,
     embed: Linear,
     embed_norm: LayerNorm,
     blocks: Vec<ConvNeXt>,
@@ -65,7 +84,7 @@ struct Encoder {
 impl Encoder {
     fn new(config: &CodecConfig, scope: &Scope) -> Result<Self> {
         Ok(Self {
-            stride: config.stride,
+            basis: scope.get("basis")?.detach(),
             embed: Linear::new(&scope.push("embed"))?,
             embed_norm: LayerNorm::new(&scope.push("embed_norm"))?,
             blocks: blocks(config.encoder_blocks, &scope.push("blocks"))?,
@@ -75,45 +94,41 @@ impl Encoder {
     }
 
     fn forward(&self, features: &Tensor) -> Result<Tensor> {
-        let mut x = self.embed_norm.forward(&self.embed.forward(features)?)?;
+        let mut x = self.embed_norm.forward(&self.embed.forward(features)?)?; // [B, T, W]
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        let x = self.norm.forward(&x)?; // [B, T * stride, W]
-        let (batch, frames, width) = x.dims3()?;
-        self.project.forward(&x.reshape((batch, frames / self.stride, self.stride * width))?)
+        project(features, &self.basis)? + self.project.forward(&self.norm.forward(&x)?)?
     }
 }
 
 #[derive(Debug, Clone)]
 struct Decoder {
-    stride: usize,
+    /// `[X, D]`.
+    basis: Tensor,
     project: Linear,
     blocks: Vec<ConvNeXt>,
     norm: LayerNorm,
     head: Linear,
-    synthesis: Synthesis,
 }
 
 impl Decoder {
     fn new(config: &CodecConfig, scope: &Scope) -> Result<Self> {
         Ok(Self {
-            stride: config.stride,
+            basis: scope.get("basis")?.detach(),
             project: Linear::new(&scope.push("project"))?,
             blocks: blocks(config.decoder_blocks, &scope.push("blocks"))?,
             norm: LayerNorm::new(&scope.push("norm"))?,
             head: Linear::new(&scope.push("head"))?,
-            synthesis: Synthesis::new(config),
         })
     }
 
     fn forward(&self, latents: &Tensor) -> Result<Tensor> {
-        let (batch, frames, _) = latents.dims3()?;
-        let mut x = self.project.forward(latents)?.reshape((batch, frames * self.stride, ()))?;
+        let mut x = self.project.forward(latents)?;
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        self.synthesis.forward(&self.head.forward(&self.norm.forward(&x)?)?)
+        project(latents, &self.basis)? + self.head.forward(&self.norm.forward(&x)?)?
     }
 }
 

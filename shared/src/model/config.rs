@@ -71,6 +71,9 @@ fn check_heads(heads: usize, channels: usize) -> Result<(), ConfigError> {
     }
 }
 
+/// The most bands in which the codec hears how side relates to mid.
+const MAX_BANDS: usize = 32;
+
 /// Sizes of the codec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +94,7 @@ pub struct CodecConfig {
     pub encoder_blocks: usize,
     /// Convolutional blocks of the decoder.
     pub decoder_blocks: usize,
-    /// Taps of the depthwise convolutions, in STFT frames.
+    /// Taps of the depthwise convolutions, in codec frames.
     pub kernel: usize,
     /// Inner channels of a block as a multiple of `W`.
     pub expansion: usize,
@@ -155,17 +158,23 @@ impl CodecConfig {
         self.fft_size / 2 + 1
     }
 
-    /// Bins whose phase the encoder sees, from the lowest: about a quarter of the spectrum. Above
-    /// it, phase turns too fast between frames to be worth codes.
+    /// Bands in which the codec hears how side relates to mid; none in mono.
     #[must_use]
-    pub fn phase_bins(&self) -> usize {
-        self.fft_size / 8
+    pub fn bands(&self) -> usize {
+        if self.channels == 2 { (self.bins() / 4).min(MAX_BANDS) } else { 0 }
     }
 
-    /// Features per STFT frame that the encoder reads.
+    /// Features of an STFT frame: the log-magnitudes of every channel, then the coherence of side
+    /// with mid in each band, real parts before imaginary ones; see [`crate::stft::Analysis`].
     #[must_use]
     pub fn features(&self) -> usize {
-        self.channels * (self.bins() + 2 * self.phase_bins())
+        self.channels * self.bins() + 2 * self.bands()
+    }
+
+    /// `X`: features of a codec frame, those of its `stride` STFT frames one after the other.
+    #[must_use]
+    pub fn frame_features(&self) -> usize {
+        self.stride * self.features()
     }
 
     /// Samples by which decoded sound lags behind its codes: the overlap of the STFT.
@@ -185,18 +194,21 @@ impl CodecConfig {
     /// Name and shape of every tensor of the codec, sorted by name.
     #[must_use]
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let (w, d) = (self.width, self.latent_dim);
+        let (w, d, x) = (self.width, self.latent_dim, self.frame_features());
         let mut list = TensorList::default();
-        list.linear("codec.encoder.embed", self.features(), w);
+        list.add("codec.mean", &[x]);
+        list.add("codec.encoder.basis", &[d, x]);
+        list.linear("codec.encoder.embed", x, w);
         list.norm("codec.encoder.embed_norm", w);
         list.blocks("codec.encoder.blocks", self.encoder_blocks, self);
         list.norm("codec.encoder.norm", w);
-        list.linear("codec.encoder.project", self.stride * w, d);
+        list.linear("codec.encoder.project", w, d);
         list.add("codec.quantizer.codebooks", &[self.quantizers, self.codebook_size, d]);
-        list.linear("codec.decoder.project", d, self.stride * w);
+        list.add("codec.decoder.basis", &[x, d]);
+        list.linear("codec.decoder.project", d, w);
         list.blocks("codec.decoder.blocks", self.decoder_blocks, self);
         list.norm("codec.decoder.norm", w);
-        list.linear("codec.decoder.head", w, self.channels * 2 * self.bins());
+        list.linear("codec.decoder.head", w, x);
         list.sorted()
     }
 }

@@ -20,8 +20,6 @@ pub mod ops;
 #[cfg(feature = "candle")]
 pub mod prior;
 #[cfg(feature = "candle")]
-pub mod synthesis;
-#[cfg(feature = "candle")]
 pub mod weights;
 
 #[cfg(all(test, feature = "candle"))]

@@ -9,35 +9,41 @@ use super::Model;
 use super::blocks::{Blocks, BlocksState};
 use super::elements::Norm;
 use super::kernel::Linear;
+use super::voicing::Voicing;
 use super::weights::Weights;
 use crate::codes::Codes;
-use crate::math;
 use crate::model::config::CodecConfig;
-use crate::stft::Overlap;
+use crate::stft::{Overlap, weights_of};
 
 /// Frames computed at once where there are many: enough to use each weight several times while
 /// it is at hand, few enough to stay in cache.
 const BATCH: usize = 8;
-/// The largest log-magnitude that a spectrum may have.
-const LOUDEST: f32 = 6.0;
 
 /// The packed layers of the decoder.
 #[derive(Debug)]
 pub(crate) struct DecoderWeights {
+    basis: Linear,
     project: Linear,
     blocks: Blocks,
     norm: Norm,
     head: Linear,
+    /// `[X]` each.
+    mean: Vec<f32>,
+    inverse_weights: Vec<f32>,
 }
 
 impl DecoderWeights {
     /// Packs the decoder.
     pub(crate) fn new(weights: &Weights, config: &CodecConfig) -> Self {
+        let basis = weights.values("codec.decoder.basis");
         Self {
+            basis: Linear::new(config.latent_dim, &basis, &[]),
             project: weights.linear("codec.decoder.project", config.latent_dim),
             blocks: Blocks::new(weights, "codec.decoder.blocks", config.decoder_blocks, config),
             norm: weights.norm("codec.decoder.norm"),
             head: weights.linear("codec.decoder.head", config.width),
+            mean: weights.values("codec.mean"),
+            inverse_weights: weights_of(config).iter().map(|weight| 1.0 / weight).collect(),
         }
     }
 }
@@ -47,17 +53,19 @@ impl DecoderWeights {
 pub struct Decoder {
     model: Arc<Model>,
     blocks: BlocksState,
+    voicing: Voicing,
     /// Per channel.
     overlaps: Vec<Overlap>,
+    /// Per channel, `[F]`.
+    spectra: Vec<Vec<Complex<f32>>>,
     /// `[BATCH, D]`.
     latents: Vec<f32>,
-    /// `[BATCH * stride, W]` each.
+    /// `[BATCH, W]` each.
     x: Vec<f32>,
     normed: Vec<f32>,
-    /// `[BATCH * stride, C * 2 * F]`.
-    head: Vec<f32>,
-    /// `[F]`.
-    spectrum: Vec<Complex<f32>>,
+    /// `[BATCH, X]` each.
+    features: Vec<f32>,
+    learned: Vec<f32>,
 }
 
 impl Decoder {
@@ -65,15 +73,16 @@ impl Decoder {
     #[must_use]
     pub fn new(model: Arc<Model>) -> Self {
         let codec = &model.config().codec;
-        let rows = BATCH * codec.stride;
         Self {
-            blocks: model.decoder.blocks.start(rows),
+            blocks: model.decoder.blocks.start(BATCH),
+            voicing: Voicing::new(codec),
             overlaps: (0..codec.channels).map(|_| model.synthesis.start()).collect(),
+            spectra: vec![vec![Complex::default(); codec.bins()]; codec.channels],
             latents: vec![0.0; BATCH * codec.latent_dim],
-            x: vec![0.0; rows * codec.width],
-            normed: vec![0.0; rows * codec.width],
-            head: vec![0.0; rows * model.decoder.head.outputs()],
-            spectrum: vec![Complex::default(); codec.bins()],
+            x: vec![0.0; BATCH * codec.width],
+            normed: vec![0.0; BATCH * codec.width],
+            features: vec![0.0; BATCH * codec.frame_features()],
+            learned: vec![0.0; BATCH * codec.frame_features()],
             model,
         }
     }
@@ -81,6 +90,7 @@ impl Decoder {
     /// Forgets all it has heard: back to the start of a stream. Real-time safe.
     pub fn reset(&mut self) {
         self.blocks.reset();
+        self.voicing.reset();
         self.overlaps.iter_mut().for_each(Overlap::reset);
     }
 
@@ -107,43 +117,61 @@ impl Decoder {
         assert_eq!(codes.len(), frames * codec.quantizers, "codes are [T, N]");
         assert_eq!(out.len(), codec.channels * frames * codec.hop(), "sound is [C, T * hop]");
         for (i, codes) in codes.chunks(BATCH * codec.quantizers).enumerate() {
-            let rows = codes.len() / codec.quantizers * codec.stride;
+            let rows = codes.len() / codec.quantizers;
             self.run(&model, codes, rows);
-            for row in 0..rows {
+            for row in 0..rows * codec.stride {
                 self.play(&model, row, i * BATCH * codec.stride + row, out);
             }
         }
     }
 
-    /// Computes the head of up to [`BATCH`] frames.
+    /// Decodes the next frames as far as the trained layers go: features, `[T, X]`, as
+    /// [`Analysis`](crate::stft::Analysis) gives them, without their sound.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::decode_frames`].
+    pub fn decode_features(&mut self, codes: &[u32]) -> Vec<f32> {
+        let model = Arc::clone(&self.model);
+        let codec = &model.config().codec;
+        let mut features = Vec::new();
+        for codes in codes.chunks(BATCH * codec.quantizers) {
+            let rows = codes.len() / codec.quantizers;
+            self.run(&model, codes, rows);
+            features.extend_from_slice(&self.features[..rows * codec.frame_features()]);
+        }
+        features
+    }
+
+    /// Computes the features of up to [`BATCH`] frames.
     fn run(&mut self, model: &Model, codes: &[u32], rows: usize) {
         let (codec, weights, arch) = (&model.config().codec, &model.decoder, model.arch);
-        let latents = &mut self.latents[..rows / codec.stride * codec.latent_dim];
+        let latents = &mut self.latents[..rows * codec.latent_dim];
         let frames = codes.chunks_exact(codec.quantizers);
         for (codes, latent) in frames.zip(latents.chunks_exact_mut(codec.latent_dim)) {
             model.codebooks.decode(codes, latent);
         }
         let x = &mut self.x[..rows * codec.width];
         let normed = &mut self.normed[..rows * codec.width];
-        let head = &mut self.head[..rows * weights.head.outputs()];
-        weights.project.apply(arch, latents, x); // [T, stride * W] is [rows, W]
+        let features = &mut self.features[..rows * codec.frame_features()];
+        let learned = &mut self.learned[..rows * codec.frame_features()];
+        weights.project.apply(arch, latents, x);
         weights.blocks.step(arch, &mut self.blocks, x);
         weights.norm.apply(arch, x, normed);
-        weights.head.apply(arch, normed, head);
+        weights.head.apply(arch, normed, learned);
+        weights.basis.apply(arch, latents, features);
+        arch.dispatch(Restore { weights, learned, features });
     }
 
-    /// Turns `row` of the head into sound, as STFT frame `at` of `out`.
+    /// Turns STFT frame `row` of the features into sound, as STFT frame `at` of `out`.
     fn play(&mut self, model: &Model, row: usize, at: usize, out: &mut [f32]) {
         let codec = &model.config().codec;
-        let (bins, hop) = (codec.bins(), codec.stft_hop);
-        let head = &self.head[row * codec.channels * 2 * bins..][..codec.channels * 2 * bins];
+        let hop = codec.stft_hop;
+        let features = &self.features[row * codec.features()..][..codec.features()];
+        self.voicing.frame(model.arch, features, &mut self.spectra);
         let samples = out.len() / codec.channels;
-        let spectra = head.chunks_exact(2 * bins);
-        for ((head, overlap), out) in
-            spectra.zip(&mut self.overlaps).zip(out.chunks_exact_mut(samples))
-        {
-            let spectrum = &mut self.spectrum;
-            model.arch.dispatch(Speak { head, spectrum });
+        let channels = self.spectra.iter_mut().zip(&mut self.overlaps);
+        for ((spectrum, overlap), out) in channels.zip(out.chunks_exact_mut(samples)) {
             model.synthesis.frame(spectrum, overlap, &mut out[at * hop..][..hop]);
         }
         let to_sound = 1.0 / codec.gain;
@@ -162,22 +190,26 @@ impl Decoder {
     }
 }
 
-/// Turns the head of one channel, `[2 * F]`, log-magnitudes before phases, into a spectrum, `[F]`.
-struct Speak<'a> {
-    head: &'a [f32],
-    spectrum: &'a mut [Complex<f32>],
+/// Turns weighted differences from the mean, the sum of `features` and `learned`, into features.
+struct Restore<'a> {
+    weights: &'a DecoderWeights,
+    learned: &'a [f32],
+    features: &'a mut [f32],
 }
 
-impl NullaryFnOnce for Speak<'_> {
+impl NullaryFnOnce for Restore<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let (magnitudes, phases) = self.head.split_at(self.spectrum.len());
-        for ((x, magnitude), phase) in self.spectrum.iter_mut().zip(magnitudes).zip(phases) {
-            let magnitude = math::exp(magnitude.min(LOUDEST));
-            let (sin, cos) = math::sin_cos(*phase);
-            *x = Complex::new(magnitude * cos, magnitude * sin);
+        let DecoderWeights { mean, inverse_weights, .. } = self.weights;
+        let rows = self.features.chunks_exact_mut(mean.len());
+        for (features, learned) in rows.zip(self.learned.chunks_exact(mean.len())) {
+            let scales = mean.iter().zip(inverse_weights);
+            for ((feature, learned), (mean, scale)) in features.iter_mut().zip(learned).zip(scales)
+            {
+                *feature = mean + (*feature + learned) * scale;
+            }
         }
     }
 }

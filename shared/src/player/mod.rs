@@ -18,6 +18,7 @@ mod random_weights;
 mod sampling;
 mod take;
 mod transformer;
+mod voicing;
 mod weights;
 
 pub use decoder::{Decoder, decode};

@@ -9,7 +9,6 @@ use crate::model::config::ModelConfig;
 /// No tensor is without effect, and the sound is of a moderate level.
 #[must_use]
 pub fn random_weights(config: &ModelConfig, seed: u64) -> Tensors {
-    let bins = config.codec.bins();
     let tensor = |(take, (name, shape)): (u64, (String, Vec<usize>))| {
         let inputs = shape.last().copied().unwrap_or(1).max(1);
         let (centre, spread) = match name.rsplit('.').next() {
@@ -17,14 +16,14 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Tensors {
             Some("weight") if name.contains(".conv.") => (0.0, 0.7),
             Some("weight") => (0.0, (3.0 / inputs as f32).sqrt()),
             Some("bias") => (0.0, 0.1),
+            Some("basis") => (0.0, (1.0 / inputs as f32).sqrt()),
             Some("scale") => (0.3, 0.1),
             _ => (0.0, 1.0), // entries, code embeddings, sinks
         };
         let values = (0_u32..).take(shape.iter().product()).map(|i| {
             let draw = centre + spread * (2.0 * uniform(TakeKey { seed, take }, i, 0) - 1.0);
-            let magnitude =
-                name == "codec.decoder.head.bias" && (i as usize / bins).is_multiple_of(2);
-            if magnitude { draw - 6.0 } else { draw }
+            // Coherences of such sizes are of no matter; log-magnitudes are of a moderate level.
+            if name == "codec.mean" { draw - 8.0 } else { draw }
         });
         let tensor = Tensor::f16(&shape, &values.collect::<Vec<f32>>());
         (name, tensor.expect("one value for each place in the shape"))

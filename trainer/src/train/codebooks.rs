@@ -12,7 +12,7 @@ use super::draw::Draw;
 use crate::events::LevelUse;
 
 /// Share of the running means that one update keeps.
-const DECAY: f32 = 0.98;
+const DECAY: f32 = 0.99;
 /// An entry used less than this share of an even one starts afresh.
 const DEAD_SHARE: f32 = 0.03;
 /// The share that it starts with: little, so that it moves fast to what chooses it, and starts

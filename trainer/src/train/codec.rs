@@ -4,18 +4,18 @@ use anyhow::{Context, Result, bail};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use distill_shared::bundle::{self, Tensors};
-use distill_shared::model::codec::Codec;
+use distill_shared::model::codec::{Codec, FIXED};
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 use distill_shared::quantizer::Codebooks;
-use distill_shared::stft::log_magnitude;
 
 use super::codebooks::{LearningCodebooks, Quantized};
 use super::crops::{Crop, Material};
 use super::draw::{Draw, Purpose};
 use super::init::initial_weights;
-use super::loss::{LossWeights, SpectralLoss};
+use super::loss::{FeatureLoss, LossWeights};
 use super::optimizer::AdamW;
+use super::principal::insert_principal;
 use super::schedule::{Length, Schedule};
 use super::workers::Workers;
 use super::{Diverged, Run};
@@ -24,19 +24,21 @@ use crate::events::{
     CodecEpochMetrics, CodecStepMetrics, CodecTrainingComplete, LevelUse, TrainingEvent,
 };
 
-/// Codec frames of a crop: about 0.7 s.
-pub(super) const CROP_FRAMES: usize = 32;
+/// Codec frames of a crop: about a second.
+pub(super) const CROP_FRAMES: usize = 48;
 /// Crops that one thread takes at a time.
-const PART: usize = 2;
+const PART: usize = 4;
 /// Weight of the commitment loss.
 const COMMITMENT: f64 = 0.25;
-/// Updates after which the codebooks are placed among the latents: early on the latents move faster
-/// than running means can follow. Until the first, latents pass through as they are.
-const PLACEMENTS: [u32; 4] = [20, 60, 150, 400];
+/// Crops that the linear path is fitted to and the codebooks are placed among.
+const SURVEYED: u32 = 128;
+/// Updates after which the codebooks are placed again: early on the latents move faster than running
+/// means can follow.
+const PLACEMENTS: [u32; 2] = [100, 400];
 /// Updates over which the learning rate rises.
-const WARM_UP_STEPS: u32 = 30;
+const WARM_UP_STEPS: u32 = 50;
 /// Share of crops that use all levels; the others use the first few.
-const ALL_LEVELS_SHARE: f64 = 0.6;
+const ALL_LEVELS_SHARE: f64 = 0.7;
 /// Measurements on held-out files in the course of training.
 const MEASUREMENTS: u32 = 12;
 /// Crops of held-out files to measure on, at most.
@@ -99,8 +101,8 @@ struct Training<'a> {
     held: Vec<Crop>,
     weights: Weights,
     codec: Codec,
-    books: Option<LearningCodebooks>,
-    loss: SpectralLoss,
+    books: LearningCodebooks,
+    loss: FeatureLoss,
     optimizer: AdamW,
     schedule: Schedule,
     best: Option<(f64, Tensors)>,
@@ -131,19 +133,21 @@ impl<'a> Training<'a> {
         if train.len() == 0 {
             bail!("there is no recording to train on");
         }
-        let learned = config.tensors().into_iter().filter(|(name, _)| name != CODEBOOKS);
-        let mut weights = initial_weights(&learned.collect::<Vec<_>>(), plan.seed, device)?;
-        weights.insert(HEAD_BIAS, mean_spectrum(&train, plan, device)?)?;
+        let mut weights = learned_weights(plan, device)?;
+        let surveyed = surveyed(&train, plan);
+        let mut draw = Draw::new(plan.seed, Purpose::Weights, u32::MAX);
+        insert_principal(&mut weights, config, &surveyed.concat(), &mut draw, device)?;
+        let (codec, workers) = (Codec::new(config, &weights)?, Workers::new(threads)?);
         Ok(Self {
             held: held_crops(&Material::new(corpus, corpus.held_out(), config, CROP_FRAMES)),
             train,
-            codec: Codec::new(config, &weights)?,
-            optimizer: AdamW::new(&weights)?,
+            books: placed(&codec, &surveyed, plan, &workers, device)?,
+            codec,
+            optimizer: AdamW::new(&weights, &FIXED)?,
             weights,
-            books: None,
-            loss: SpectralLoss::new(LossWeights::default(), config.sample_rate),
+            loss: FeatureLoss::new(LossWeights::default(), config),
             schedule: Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS),
-            workers: Workers::new(threads)?,
+            workers,
             best: None,
             recent: (0.0, 0),
             levels: Vec::new(),
@@ -157,7 +161,9 @@ impl<'a> Training<'a> {
     fn step(&mut self) -> Result<CodecStepMetrics> {
         let step = self.schedule.step();
         if PLACEMENTS.contains(&step) && self.schedule.share() < 0.5 {
-            self.place_codebooks()?;
+            let surveyed = surveyed(&self.train, self.plan);
+            let (codec, workers) = (&self.codec, &self.workers);
+            self.books = placed(codec, &surveyed, self.plan, workers, self.device)?;
         }
         let parts = self.plan.batch.div_ceil(PART);
         let results = self.workers.run(parts, |part| self.part(step, part))?;
@@ -211,10 +217,10 @@ impl<'a> Training<'a> {
             let all = self.plan.config.quantizers;
             if draw.uniform() < ALL_LEVELS_SHARE { all } else { 1 + draw.below(all) }
         });
-        let latents = self.codec.encode(&self.features(&crops)?)?;
+        let latents = self.codec.encode(&features(&crops, &self.plan.config, self.device)?)?;
         let quantized = self.quantize(&latents, levels.collect())?;
-        let sound = self.codec.decode(&quantized.passed)?;
-        let loss = self.distance(&sound, crops)?;
+        let decoded = self.codec.decode(&quantized.passed)?;
+        let loss = self.loss.forward(&decoded, crops.concat())?;
         let total = (&loss + (&quantized.commitment * COMMITMENT)?)?;
         Ok(Part {
             grads: total.backward()?,
@@ -224,29 +230,9 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// Features of crops of one length, `[B, T * stride, features]`.
-    fn features(&self, crops: &[Crop]) -> Result<Tensor> {
-        let width = self.plan.config.features();
-        let rows = crops.iter().flat_map(|crop| &crop.features).copied().collect::<Vec<f32>>();
-        let frames = rows.len() / width / crops.len();
-        Ok(Tensor::from_vec(rows, (crops.len(), frames, width), self.device)?)
-    }
-
-    /// Distance of decoded sound from what was cropped, past the decoder's delay.
-    fn distance(&self, sound: &Tensor, crops: Vec<Crop>) -> Result<Tensor> {
-        let delay = self.plan.config.delay();
-        let sound = sound.narrow(2, delay, sound.dim(2)? - delay)?;
-        let target = crops.into_iter().flat_map(|crop| crop.target).collect();
-        self.loss.forward(&sound.contiguous()?, target)
-    }
-
     /// Quantizes each item of `latents`, `[B, T, D]`, with its number of levels.
     fn quantize(&self, latents: &Tensor, levels: Vec<usize>) -> Result<Quantization> {
-        let Some(books) = &self.books else {
-            let commitment = latents.sqr()?.mean_all()?.affine(0.0, 0.0)?;
-            return Ok(Quantization { passed: latents.clone(), commitment, parts: Vec::new() });
-        };
-        let books = books.books();
+        let books = self.books.books();
         let host = latents.flatten_all()?.to_vec1::<f32>()?;
         let (mut entries, mut centres, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for (item, levels) in host.chunks_exact(host.len() / levels.len()).zip(levels) {
@@ -269,35 +255,17 @@ impl<'a> Training<'a> {
         Ok(Quantization { passed, commitment, parts })
     }
 
-    fn place_codebooks(&mut self) -> Result<()> {
-        let crops: Vec<Crop> = (0..64)
-            .map(|i| {
-                let mut draw = Draw::new(self.plan.seed, Purpose::Crops, u32::MAX - i);
-                self.train.random(CROP_FRAMES, &mut draw)
-            })
-            .collect();
-        let latents = self.workers.run(crops.len(), |i| {
-            let features = self.features(std::slice::from_ref(&crops[i]))?;
-            Ok(self.codec.encode(&features)?.detach().flatten_all()?.to_vec1::<f32>()?)
-        })?;
-        let mut draw = Draw::new(self.plan.seed, Purpose::Restarts, u32::MAX);
-        self.books =
-            Some(LearningCodebooks::among(&self.plan.config, &latents.concat(), &mut draw));
-        Ok(())
-    }
-
     fn update_codebooks(&mut self, step: u32, quantized: &[Quantized]) {
-        let Some(books) = &mut self.books else { return };
         // Entries settle towards the end.
         let restart = step.is_multiple_of(10) && self.schedule.share() < 0.8;
         let mut draw = Draw::new(self.plan.seed, Purpose::Restarts, step);
-        books.update(quantized, restart.then_some(&mut draw));
+        self.books.update(quantized, restart.then_some(&mut draw));
     }
 
     fn is_time_to_measure(&self) -> bool {
         let (step, steps) = (self.schedule.step(), self.schedule.steps());
         let every = (steps / MEASUREMENTS).max(1);
-        self.books.is_some() && steps > 0 && (steps.saturating_sub(step)).is_multiple_of(every)
+        steps > 0 && (steps.saturating_sub(step)).is_multiple_of(every)
     }
 
     /// Measures the codec, all levels in use, on held-out files, and keeps it if it is the best.
@@ -309,7 +277,7 @@ impl<'a> Training<'a> {
             self.best = Some((validation_loss, self.tensors()?));
         }
         let (sum, count) = std::mem::take(&mut self.recent);
-        self.levels = self.books.as_mut().map(LearningCodebooks::take_use).unwrap_or_default();
+        self.levels = self.books.take_use();
         Ok(CodecEpochMetrics {
             progress: self.schedule.progress(),
             train_loss: sum / f64::from(count.max(1)),
@@ -320,18 +288,18 @@ impl<'a> Training<'a> {
     }
 
     fn held_loss(&self, crop: &Crop) -> Result<f64> {
-        let crop = Crop { features: crop.features.clone(), target: crop.target.clone() };
-        let latents = self.codec.encode(&self.features(std::slice::from_ref(&crop))?)?.detach();
-        let quantized = self.quantize(&latents, vec![self.plan.config.quantizers])?;
-        let sound = self.codec.decode(&quantized.passed.detach())?;
-        Ok(f64::from(self.distance(&sound, vec![crop])?.to_scalar::<f32>()?))
+        let crop = std::slice::from_ref(crop);
+        let latents = self.codec.encode(&features(crop, &self.plan.config, self.device)?)?;
+        let quantized = self.quantize(&latents.detach(), vec![self.plan.config.quantizers])?;
+        let decoded = self.codec.decode(&quantized.passed.detach())?;
+        Ok(f64::from(self.loss.forward(&decoded, crop.concat())?.to_scalar::<f32>()?))
     }
 
     /// The weights as they are, codebooks included.
     fn tensors(&self) -> Result<Tensors> {
         let config = &self.plan.config;
         let mut tensors = self.weights.to_tensors()?;
-        let books = self.books.as_ref().context("the codebooks have not begun")?.books();
+        let books = self.books.books();
         let shape = [config.quantizers, config.codebook_size, config.latent_dim];
         let entries = bundle::Tensor::f32(&shape, books.entries().to_vec());
         tensors.insert(CODEBOOKS.to_owned(), entries.context("the codebooks are [N, K, D]")?);
@@ -339,9 +307,6 @@ impl<'a> Training<'a> {
     }
 
     fn finish(mut self, cancelled: bool) -> Result<TrainedCodec> {
-        if self.books.is_none() {
-            self.place_codebooks()?;
-        }
         if self.recent.1 > 0 || self.best.is_none() {
             self.measure()?;
         }
@@ -357,28 +322,41 @@ impl<'a> Training<'a> {
     }
 }
 
-/// Name of the bias of the decoder's head.
-const HEAD_BIAS: &str = "codec.decoder.head.bias";
+/// Initial weights of everything that is learned by gradients.
+fn learned_weights(plan: &CodecPlan, device: &Device) -> Result<Weights> {
+    let learned = plan.config.tensors().into_iter();
+    let learned = learned.filter(|(name, _)| name != CODEBOOKS && !FIXED.contains(&name.as_str()));
+    Ok(initial_weights(&learned.collect::<Vec<_>>(), plan.seed, device)?)
+}
 
-/// A bias of the decoder's head that gives the mean log-magnitude of the material in each bin, so
-/// that training begins at the colour of the corpus.
-fn mean_spectrum(train: &Material, plan: &CodecPlan, device: &Device) -> Result<Tensor> {
-    const CROPS: u32 = 48;
-    let config = &plan.config;
-    let (bins, per_channel) = (config.bins(), config.features() / config.channels);
-    let mut bias = vec![0.0; config.channels * 2 * bins];
-    let share = 1.0 / (CROPS as usize * CROP_FRAMES * config.stride) as f32;
-    for i in 0..CROPS {
-        let mut draw = Draw::new(plan.seed, Purpose::Crops, u32::MAX / 2 - i);
-        let features = train.random(CROP_FRAMES, &mut draw).features;
-        for (row, values) in features.chunks_exact(per_channel).enumerate() {
-            let channel = row % config.channels * 2 * bins;
-            for (b, &value) in bias[channel..channel + bins].iter_mut().zip(values) {
-                *b += share * log_magnitude(value);
-            }
-        }
-    }
-    Ok(Tensor::from_vec(bias, config.channels * 2 * bins, device)?)
+/// Crops from all over the material, always the same.
+fn surveyed(train: &Material, plan: &CodecPlan) -> Vec<Crop> {
+    let crop =
+        |i| train.random(CROP_FRAMES, &mut Draw::new(plan.seed, Purpose::Crops, u32::MAX - i));
+    (0..SURVEYED).map(crop).collect()
+}
+
+/// Codebooks placed among the latents of `crops`.
+fn placed(
+    codec: &Codec,
+    crops: &[Crop],
+    plan: &CodecPlan,
+    workers: &Workers,
+    device: &Device,
+) -> Result<LearningCodebooks> {
+    let latents = workers.run(crops.len(), |i| {
+        let features = features(&crops[i..=i], &plan.config, device)?;
+        Ok(codec.encode(&features)?.detach().flatten_all()?.to_vec1::<f32>()?)
+    })?;
+    let mut draw = Draw::new(plan.seed, Purpose::Restarts, u32::MAX);
+    Ok(LearningCodebooks::among(&plan.config, &latents.concat(), &mut draw))
+}
+
+/// Crops of one length as a tensor, `[B, T, X]`.
+fn features(crops: &[Crop], config: &CodecConfig, device: &Device) -> Result<Tensor> {
+    let (rows, width) = (crops.concat(), config.frame_features());
+    let frames = rows.len() / width / crops.len().max(1);
+    Ok(Tensor::from_vec(rows, (crops.len(), frames, width), device)?)
 }
 
 /// Name of the codebooks among the tensors of a codec.

@@ -6,14 +6,8 @@ use distill_shared::stft::Analysis;
 use super::draw::Draw;
 use crate::corpus::{Corpus, Recording};
 
-/// A piece of a recording, as encoder and loss see it.
-pub(super) struct Crop {
-    /// Features `[T * stride, features]`.
-    pub(super) features: Vec<f32>,
-    /// The sound that the decoder should give after its delay, `[C, T * hop - delay]`, mid before
-    /// side.
-    pub(super) target: Vec<f32>,
-}
+/// A piece of a recording as the codec hears it: features `[T, X]`.
+pub(super) type Crop = Vec<f32>;
 
 /// The recordings of one side of the hold-out, at the level of training.
 pub(super) struct Material {
@@ -71,22 +65,10 @@ impl Material {
 
     /// The crop of `frames` codec frames from frame `start` of a recording on.
     pub(super) fn crop(&self, recording: usize, start: usize, frames: usize) -> Crop {
-        let config = &self.config;
         let sound: Vec<&[f32]> = self.sounds[recording].iter().map(Vec::as_slice).collect();
-        let stft_frames = frames * config.stride;
-        let mut features = vec![0.0; stft_frames * config.features()];
-        self.analysis.features(&sound, start * config.stride, stft_frames, &mut features);
-        let len = (frames * config.hop()).saturating_sub(config.delay());
-        let first = start * config.hop();
-        let at = |channel: &[f32], i: usize| channel.get(first + i).copied().unwrap_or(0.0);
-        let mut target = Vec::with_capacity(config.channels * len);
-        match sound[..] {
-            [left, right] => {
-                target.extend((0..len).map(|i| 0.5 * (at(left, i) + at(right, i))));
-                target.extend((0..len).map(|i| 0.5 * (at(left, i) - at(right, i))));
-            }
-            _ => target.extend((0..len).map(|i| at(sound[0], i))),
-        }
-        Crop { features, target }
+        let (stride, mut features) = (self.config.stride, Vec::new());
+        features.resize(frames * self.config.frame_features(), 0.0);
+        self.analysis.features(&sound, start * stride, frames * stride, &mut features);
+        features
     }
 }

@@ -5,6 +5,9 @@ use distill_shared::model::weights::Weights;
 
 use super::draw::{Draw, Purpose};
 
+/// Weights that add to the linear path of the codec.
+const BESIDE: [&str; 2] = ["codec.encoder.project.weight", "codec.decoder.head.weight"];
+
 /// Creates variables for `tensors`, given as name and shape.
 pub(super) fn initial_weights(
     tensors: &[(String, Vec<usize>)],
@@ -37,7 +40,8 @@ fn values(name: &str, shape: &[usize], count: usize, draw: &mut Draw) -> Vec<f32
         (_, "scale") => vec![0.2; count],
         (field, "weight") if field.ends_with("norm") => vec![1.0; count],
         ("conv", "weight") => normal((1.0 / shape[0] as f64).sqrt()),
-        ("head", "weight") if name.starts_with("codec") => normal(0.5 / inputs.sqrt()),
+        // Beside the linear path the layers of the codec begin with nothing to say.
+        ("head" | "project", "weight") if BESIDE.contains(&name) => vec![0.0; count],
         (_, "codes" | "levels" | "start") => normal(0.1),
         // The two projections that write into the residual stream of a transformer.
         ("out" | "down", "weight") if name.starts_with("prior") => normal(0.5 / inputs.sqrt()),

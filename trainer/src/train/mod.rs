@@ -11,6 +11,7 @@ mod draw;
 mod init;
 pub mod loss;
 mod optimizer;
+mod principal;
 pub mod prior;
 mod reading;
 mod schedule;
@@ -47,7 +48,7 @@ impl Run<'_> {
 
 /// The loss stopped being finite, and going on would not have mended it.
 #[derive(Debug, thiserror::Error)]
-#[error("the loss became {loss} at step {step}; try a lower --lr")]
+#[error("the loss became {loss} at step {step}; try a lower --codec-lr or --prior-lr")]
 pub struct Diverged {
     /// The loss.
     pub loss: f64,

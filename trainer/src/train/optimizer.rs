@@ -35,10 +35,10 @@ struct Slot {
 }
 
 impl AdamW {
-    /// Optimizes all variables of `weights`.
-    pub(super) fn new(weights: &Weights) -> Result<Self> {
+    /// Optimizes all variables of `weights` but those called `fixed`.
+    pub(super) fn new(weights: &Weights, fixed: &[&str]) -> Result<Self> {
         let mut slots = Vec::new();
-        for (_, var) in weights.iter() {
+        for (_, var) in weights.iter().filter(|(name, _)| !fixed.contains(name)) {
             let values = var.flatten_all()?.to_vec1::<f32>()?;
             let zeros = vec![0.0; values.len()];
             let decay = if var.rank() > 1 { WEIGHT_DECAY } else { 0.0 };
@@ -141,7 +141,7 @@ mod tests {
     fn it_finds_the_bottom_of_a_bowl() -> Result<()> {
         let mut weights = Weights::default();
         weights.insert("x", Tensor::new(&[3.0_f32, -2.0], &Device::Cpu)?)?;
-        let mut optimizer = AdamW::new(&weights)?;
+        let mut optimizer = AdamW::new(&weights, &[])?;
         let workers = Workers::new(1)?;
         let goal = Tensor::new(&[1.0_f32, 0.5], &Device::Cpu)?;
         for _ in 0..400 {

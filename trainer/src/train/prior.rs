@@ -149,7 +149,7 @@ impl<'a> Training<'a> {
             held: held_pieces(held),
             train,
             prior: CodePrior::new(&plan.config, codec, &weights)?,
-            optimizer: AdamW::new(&weights)?,
+            optimizer: AdamW::new(&weights, &[])?,
             weights,
             schedule: Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS),
             workers: Workers::new(threads)?,

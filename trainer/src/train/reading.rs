@@ -54,7 +54,7 @@ fn encode_recording(
     device: &Device,
 ) -> Result<Codes> {
     const PIECE: usize = 512;
-    let history = (config.encoder_blocks * (config.kernel - 1)).div_ceil(config.stride);
+    let history = config.encoder_blocks * (config.kernel - 1);
     let frames = all.frames(recording);
     let mut codes = Codes::new(config.quantizers);
     let mut row = vec![0; config.quantizers];
@@ -62,8 +62,8 @@ fn encode_recording(
         let from = start.saturating_sub(history);
         let end = frames.min(start + PIECE);
         let crop = all.crop(recording, from, end - from);
-        let shape = (1, (end - from) * config.stride, config.features());
-        let features = Tensor::from_vec(crop.features, shape, device)?;
+        let shape = (1, end - from, config.frame_features());
+        let features = Tensor::from_vec(crop, shape, device)?;
         let latents = codec.encode(&features)?.detach().flatten_all()?.to_vec1::<f32>()?;
         for latent in latents.chunks_exact(config.latent_dim).skip(start - from) {
             books.encode(latent, &mut row);

@@ -1,0 +1,177 @@
+//! Principal components: the best that a linear codec can do, where training begins.
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use distill_shared::model::config::CodecConfig;
+use distill_shared::model::weights::Weights;
+use distill_shared::stft::weights_of;
+
+use super::draw::Draw;
+
+/// Rounds of the subspace iteration; each brings what is not wanted down by the ratio of variances.
+const ROUNDS: usize = 5;
+/// How much more frames count by their loudest bin, as a power of its magnitude.
+const LOUDNESS: f32 = 0.2;
+/// Log-magnitude below which frames are as good as silent.
+const SILENT: f32 = -9.0;
+
+/// The fixed weights of a codec for features like `rows`, `[R, X]`: their mean, and a basis of their
+/// `latent_dim` strongest components, scaled so that latents are about 1.
+///
+/// Differences from the mean are weighted by [`weights_of`], and loud frames count more. The basis
+/// comes from subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5,
+/// <https://arxiv.org/abs/0909.4061>).
+pub(super) fn insert_principal(
+    weights: &mut Weights,
+    config: &CodecConfig,
+    rows: &[f32],
+    draw: &mut Draw,
+    device: &Device,
+) -> Result<()> {
+    let (x, d) = (config.frame_features(), config.latent_dim);
+    let mean = mean(rows, x);
+    let feature_weights = weights_of(config);
+    let mut loud = Vec::with_capacity(rows.len());
+    let mut plain = Vec::with_capacity(rows.len());
+    for row in rows.chunks_exact(x) {
+        let top = row.iter().copied().fold(SILENT, f32::max).min(2.0);
+        let centred = row.iter().zip(&mean).zip(&feature_weights).map(|((v, m), w)| (v - m) * w);
+        plain.extend(centred);
+        let share = (LOUDNESS * top).exp();
+        loud.extend(plain[plain.len() - x..].iter().map(|value| value * share));
+    }
+    let count = rows.len() / x;
+    let cpu = Device::Cpu;
+    let loud = Tensor::from_vec(loud, (count, x), &cpu)?;
+    #[expect(clippy::cast_possible_truncation, reason = "any directions will do")]
+    let start: Vec<f32> = (0..d * x).map(|_| draw.normal() as f32).collect();
+    let mut basis = orthonormal(start, x); // [D, X]
+    for _ in 0..ROUNDS {
+        let scores = loud.matmul(&Tensor::from_vec(basis, (d, x), &cpu)?.t()?)?;
+        let moved = scores.t()?.matmul(&loud)?;
+        basis = orthonormal(moved.flatten_all()?.to_vec1()?, x);
+    }
+    let basis = Tensor::from_vec(basis, (d, x), &cpu)?;
+    let scores = Tensor::from_vec(plain, (count, x), &cpu)?.matmul(&basis.t()?)?;
+    let size = f64::from(scores.sqr()?.mean_all()?.to_scalar::<f32>()?).sqrt().max(1e-3);
+    weights.insert("codec.mean", Tensor::from_vec(mean, x, device)?)?;
+    weights.insert("codec.encoder.basis", (&basis / size)?.to_device(device)?)?;
+    weights.insert("codec.decoder.basis", (basis.t()? * size)?.contiguous()?.to_device(device)?)?;
+    Ok(())
+}
+
+/// Mean of the rows of `[R, X]`.
+#[expect(clippy::cast_possible_truncation, reason = "features are f32")]
+fn mean(rows: &[f32], x: usize) -> Vec<f32> {
+    let mut sum = vec![0.0_f64; x];
+    for row in rows.chunks_exact(x) {
+        sum.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
+    }
+    let count = (rows.len() / x).max(1) as f64;
+    sum.iter().map(|s| (s / count) as f32).collect()
+}
+
+/// Makes the rows of `[D, X]` orthonormal, one after the other (Gram and Schmidt, twice, which is
+/// enough: Giraud, Langou and Rozložník 2005). A row without a direction of its own becomes zero.
+fn orthonormal(mut rows: Vec<f32>, x: usize) -> Vec<f32> {
+    for at in (0..rows.len()).step_by(x) {
+        let (before, rest) = rows.split_at_mut(at);
+        let row = &mut rest[..x];
+        let before_size = norm(row);
+        for _ in 0..2 {
+            for other in before.chunks_exact(x) {
+                let dot: f32 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+                row.iter_mut().zip(other).for_each(|(a, b)| *a -= dot * b);
+            }
+        }
+        let size = norm(row);
+        let scale = if size > 1e-6 * before_size { 1.0 / size } else { 0.0 };
+        row.iter_mut().for_each(|a| *a *= scale);
+    }
+    rows
+}
+
+fn norm(row: &[f32]) -> f32 {
+    row.iter().map(|a| a * a).sum::<f32>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draw::Purpose;
+    use super::*;
+
+    fn config() -> CodecConfig {
+        CodecConfig {
+            sample_rate: 48_000,
+            channels: 1,
+            fft_size: 16,
+            stft_hop: 4,
+            stride: 2,
+            width: 8,
+            encoder_blocks: 1,
+            decoder_blocks: 1,
+            kernel: 7,
+            expansion: 2,
+            latent_dim: 3,
+            quantizers: 2,
+            codebook_size: 4,
+            gain: 1.0,
+        }
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "test values need no precision")]
+    fn features_of_few_dimensions_come_back_whole() -> Result<()> {
+        let (config, device) = (config(), Device::Cpu);
+        let x = config.frame_features();
+        let mut draw = Draw::new(1, Purpose::Weights, 0);
+        let directions: Vec<f32> = (0..3 * x).map(|_| draw.normal() as f32).collect();
+        let mut rows = Vec::new();
+        for _ in 0..50 {
+            let scores = [draw.normal() as f32, draw.normal() as f32, draw.normal() as f32];
+            rows.extend((0..x).map(|i| {
+                -5.0 + scores
+                    .iter()
+                    .enumerate()
+                    .map(|(k, s)| s * directions[k * x + i])
+                    .sum::<f32>()
+            }));
+        }
+        let mut weights = Weights::default();
+        insert_principal(&mut weights, &config, &rows, &mut draw, &device)?;
+        let tensors = weights.to_tensors()?;
+        let get = |name: &str| tensors[name].to_f32();
+        let (mean, encode, decode) =
+            (get("codec.mean"), get("codec.encoder.basis"), get("codec.decoder.basis"));
+        let scale = weights_of(&config);
+        for row in rows.chunks_exact(x) {
+            let centred: Vec<f32> = (0..x).map(|i| (row[i] - mean[i]) * scale[i]).collect();
+            let latent: Vec<f32> = encode
+                .chunks_exact(x)
+                .map(|basis| basis.iter().zip(&centred).map(|(b, c)| b * c).sum())
+                .collect();
+            for i in 0..x {
+                let back: f32 = (0..3).map(|k| decode[i * 3 + k] * latent[k]).sum();
+                assert!(
+                    (back - centred[i]).abs() < 1e-2,
+                    "feature {i}: {back}, not {}",
+                    centred[i]
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn rows_without_variety_give_a_basis_all_the_same() -> Result<()> {
+        let (config, mut weights) = (config(), Weights::default());
+        let rows = vec![-11.0; 20 * config.frame_features()];
+        let mut draw = Draw::new(1, Purpose::Weights, 0);
+        insert_principal(&mut weights, &config, &rows, &mut draw, &Device::Cpu)?;
+        for (name, var) in weights.iter() {
+            let values = var.flatten_all()?.to_vec1::<f32>()?;
+            assert!(values.iter().all(|value| value.is_finite()), "{name}");
+        }
+        Ok(())
+    }
+}
