@@ -12,7 +12,7 @@ use crate::program::{built, cargo, run as run_program, target_dir};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Steps of the codec
-    #[arg(long, value_name = "N", default_value_t = 1_200)]
+    #[arg(long, value_name = "N", default_value_t = 400)]
     codec_steps: u32,
 
     /// Steps of the prior

@@ -13,6 +13,7 @@ use super::codebooks::{LearningCodebooks, Quantized};
 use super::crops::{Crop, Material};
 use super::draw::{Draw, Purpose};
 use super::init::initial_weights;
+use super::level::match_level;
 use super::loss::{FeatureLoss, LossWeights};
 use super::optimizer::AdamW;
 use super::principal::insert_principal;
@@ -87,7 +88,8 @@ pub fn train_codec(corpus: &Corpus, plan: &CodecPlan, run: &mut Run) -> Result<T
             (run.events)(TrainingEvent::CodecEpoch(metrics));
         }
     }
-    let trained = training.finish(run.cancelled())?;
+    let mut trained = training.finish(run.cancelled())?;
+    match_level(corpus, &plan.config, &mut trained.tensors, run)?;
     (run.events)(TrainingEvent::CodecComplete(trained.complete.clone()));
     Ok(trained)
 }

@@ -9,6 +9,7 @@ pub mod codec;
 mod crops;
 mod draw;
 mod init;
+mod level;
 pub mod loss;
 mod optimizer;
 mod principal;
