@@ -4,6 +4,7 @@ use distill_shared::model::config::CodecConfig;
 use distill_shared::stft::Analysis;
 
 use super::draw::Draw;
+use super::vary::{Variation, Varispeed};
 use crate::corpus::{Corpus, Recording};
 
 /// A piece of a recording as the codec hears it: features `[T, X]`.
@@ -13,6 +14,7 @@ pub(super) type Crop = Vec<f32>;
 pub(super) struct Material {
     config: CodecConfig,
     analysis: Analysis,
+    varispeed: Varispeed,
     /// Per recording, samples `[C][S]` times the gain.
     sounds: Vec<Vec<Vec<f32>>>,
     /// Running sum of the share of crops that begin in each recording.
@@ -38,7 +40,13 @@ impl Material {
             sum
         };
         let shares = sounds.iter().map(weigh).collect();
-        Self { config: config.clone(), analysis: Analysis::new(config), sounds, shares }
+        Self {
+            config: config.clone(),
+            analysis: Analysis::new(config),
+            varispeed: Varispeed::new(),
+            sounds,
+            shares,
+        }
     }
 
     /// Number of recordings.
@@ -60,15 +68,32 @@ impl Material {
         // A quarter of a crop may lie past the end.
         let last = self.frames(recording).saturating_sub(frames * 3 / 4);
         let start = draw.below(last + frames / 4).saturating_sub(frames / 4);
-        self.crop(recording, start, frames)
+        self.varied(recording, start, frames, Variation::random(draw))
     }
 
     /// The crop of `frames` codec frames from frame `start` of a recording on.
     pub(super) fn crop(&self, recording: usize, start: usize, frames: usize) -> Crop {
-        let sound: Vec<&[f32]> = self.sounds[recording].iter().map(Vec::as_slice).collect();
-        let (stride, mut features) = (self.config.stride, Vec::new());
-        features.resize(frames * self.config.frame_features(), 0.0);
-        self.analysis.features(&sound, start * stride, frames * stride, &mut features);
+        self.varied(recording, start, frames, Variation::NONE)
+    }
+
+    fn varied(&self, recording: usize, start: usize, frames: usize, how: Variation) -> Crop {
+        let config = &self.config;
+        // The first frame looks back on `delay` samples: that many frames into the excerpt.
+        let (lead, samples) = (config.delay(), frames * config.hop() + config.delay());
+        let from = (start * config.hop()) as f64 - how.speed * lead as f64;
+        let read = |channel: &Vec<f32>| {
+            let mut samples = self.varispeed.read(channel, from, how.speed, samples);
+            samples.iter_mut().for_each(|sample| *sample *= how.gain);
+            samples
+        };
+        let mut sound: Vec<Vec<f32>> = self.sounds[recording].iter().map(read).collect();
+        if how.swap {
+            sound.reverse();
+        }
+        let sound: Vec<&[f32]> = sound.iter().map(Vec::as_slice).collect();
+        let mut features = vec![0.0; frames * config.frame_features()];
+        let first = lead / config.stft_hop;
+        self.analysis.features(&sound, first, frames * config.stride, &mut features);
         features
     }
 }

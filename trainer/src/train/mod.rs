@@ -16,6 +16,7 @@ mod principal;
 pub mod prior;
 mod reading;
 mod schedule;
+mod vary;
 mod workers;
 
 use std::sync::atomic::{AtomicBool, Ordering};
