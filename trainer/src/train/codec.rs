@@ -1,5 +1,7 @@
 //! Training the codec.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, bail};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
@@ -130,7 +132,7 @@ impl<'a> Training<'a> {
         device: &'a Device,
         threads: usize,
     ) -> Result<Self> {
-        let config = &plan.config;
+        let (config, began) = (&plan.config, Instant::now());
         let train = Material::new(corpus, corpus.train(), config, CROP_FRAMES);
         if train.len() == 0 {
             bail!("there is no recording to train on");
@@ -140,15 +142,17 @@ impl<'a> Training<'a> {
         let mut draw = Draw::new(plan.seed, Purpose::Weights, u32::MAX);
         insert_principal(&mut weights, config, &surveyed.concat(), &mut draw, device)?;
         let (codec, workers) = (Codec::new(config, &weights)?, Workers::new(threads)?);
+        let books = placed(&codec, &surveyed, plan, &workers, device)?;
+        let length = plan.length.after(began.elapsed().as_secs_f64());
         Ok(Self {
             held: held_crops(&Material::new(corpus, corpus.held_out(), config, CROP_FRAMES)),
             train,
-            books: placed(&codec, &surveyed, plan, &workers, device)?,
+            books,
             codec,
             optimizer: AdamW::new(&weights, &FIXED)?,
             weights,
             loss: FeatureLoss::new(LossWeights::default(), config),
-            schedule: Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS),
+            schedule: Schedule::new(length, plan.learning_rate, WARM_UP_STEPS),
             workers,
             best: None,
             recent: (0.0, 0),

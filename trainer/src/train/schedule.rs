@@ -16,11 +16,24 @@ pub enum Length {
 
 /// Updates before the pace is measured: the first ones find cold caches.
 const COLD_STEPS: u32 = 3;
-/// Updates that the pace is measured on.
+/// Updates that the pace is measured on, at least.
 const MEASURED_STEPS: u32 = 12;
+/// Share of the time that the pace is measured for, at least: what else a machine does comes and
+/// goes.
+const MEASURED_SHARE: f64 = 0.02;
 /// Share of the time that is planned with; the rest is for measuring on held-out files, and for a
 /// machine that slows down.
 const PLANNED_SHARE: f64 = 0.93;
+
+impl Length {
+    /// What is left of it after so many seconds of preparation.
+    pub(super) fn after(self, seconds: f64) -> Self {
+        match self {
+            Self::Seconds(limit) => Self::Seconds((limit - seconds).max(0.0)),
+            steps => steps,
+        }
+    }
+}
 
 /// The course of one stage of training.
 pub(super) struct Schedule {
@@ -80,10 +93,11 @@ impl Schedule {
         if self.step == COLD_STEPS {
             self.warm = Some(Instant::now());
         }
-        if self.step == COLD_STEPS + MEASURED_STEPS
-            && let Some(warm) = self.warm
-        {
-            let pace = warm.elapsed().as_secs_f64() / f64::from(MEASURED_STEPS);
+        let Some(warm) = self.warm else { return };
+        let (measured, seconds) = (self.step - COLD_STEPS, warm.elapsed().as_secs_f64());
+        let enough = measured >= MEASURED_STEPS && seconds >= MEASURED_SHARE * limit;
+        if self.steps == 0 && enough {
+            let pace = seconds / f64::from(measured);
             self.steps = self.step + steps_within(limit * PLANNED_SHARE - self.elapsed_s(), pace);
         }
     }
@@ -126,11 +140,21 @@ mod tests {
 
     #[test]
     fn a_budget_of_time_becomes_a_number_of_steps() {
-        let mut schedule = Schedule::new(Length::Seconds(100.0), 1.0, 10);
+        let mut schedule = Schedule::new(Length::Seconds(0.1), 1.0, 10);
         for _ in 0..COLD_STEPS + MEASURED_STEPS {
             assert_eq!(schedule.steps(), 0);
             schedule.advance();
         }
+        while schedule.steps() == 0 && !schedule.is_over() {
+            schedule.advance();
+        }
         assert!(schedule.steps() > 1000, "steps that take no time: {}", schedule.steps());
+    }
+
+    #[test]
+    fn preparation_is_paid_from_the_time_but_not_from_the_steps() {
+        assert_eq!(Length::Seconds(10.0).after(4.0), Length::Seconds(6.0));
+        assert_eq!(Length::Seconds(10.0).after(40.0), Length::Seconds(0.0));
+        assert_eq!(Length::Steps(10).after(40.0), Length::Steps(10));
     }
 }
