@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use distill_shared::math::soft_clip;
 use distill_shared::player::Sampling;
 
 use crate::envelope::{Rates, Shape};
@@ -406,8 +407,8 @@ impl Engine {
         let slope = 1.0 / (VOLUME_SECONDS * self.rate);
         for (left, right) in left.iter_mut().zip(right) {
             self.gain += (self.settings.gain - self.gain).clamp(-slope, slope);
-            *left = ceiling(*left * self.gain);
-            *right = ceiling(*right * self.gain);
+            *left = soft_clip(*left * self.gain);
+            *right = soft_clip(*right * self.gain);
             self.peaks = [self.peaks[0].max(left.abs()), self.peaks[1].max(right.abs())];
         }
     }
@@ -447,15 +448,4 @@ impl Engine {
             self.end.retire(stream);
         }
     }
-}
-
-/// Keeps a sample below full scale: untouched up to -2 dB, bent from there on.
-fn ceiling(sample: f32) -> f32 {
-    const KNEE: f32 = 0.8;
-    let over = sample.abs() - KNEE;
-    if over <= 0.0 {
-        return sample;
-    }
-    let room = 1.0 - KNEE;
-    (KNEE + room * over / (over + room)).copysign(sample)
 }

@@ -40,9 +40,10 @@ fn config(channels: usize) -> ModelConfig {
         decoder_blocks: 8,
         kernel: 7,
         expansion: 4,
-        latent_dim: 32,
+        latent_dim: 128,
         quantizers: 8,
         codebook_size: 512,
+        memory: 0.8,
         gain: 1.0,
     };
     let prior = PriorConfig {

@@ -49,6 +49,19 @@ pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// Keeps a sample below full scale: untouched up to -2 dB, bent from there on.
+#[inline(always)]
+#[must_use]
+pub fn soft_clip(sample: f32) -> f32 {
+    const KNEE: f32 = 0.8;
+    let over = sample.abs() - KNEE;
+    if over <= 0.0 {
+        return sample;
+    }
+    let room = 1.0 - KNEE;
+    (KNEE + room * (1.0 - room / (over + room))).copysign(sample)
+}
+
 /// Twice the square root of 2/π: the slope inside [`gelu`].
 const GELU_SLOPE: f32 = 1.595_769;
 /// The cubic coefficient inside [`gelu`].
@@ -126,6 +139,21 @@ mod tests {
             let (exact_s, exact_c) = f64::from(x).sin_cos();
             assert!((f64::from(s) - exact_s).abs() < 1e-6, "sin({x}) = {s}, not {exact_s}");
             assert!((f64::from(c) - exact_c).abs() < 1e-6, "cos({x}) = {c}, not {exact_c}");
+        }
+    }
+
+    #[test]
+    fn a_soft_clip_leaves_what_is_quiet_and_bends_the_rest_without_an_edge() {
+        for x in sweep(-0.8, 0.8) {
+            assert_eq!(soft_clip(x), x);
+        }
+        assert_eq!((soft_clip(f32::INFINITY), soft_clip(f32::NEG_INFINITY)), (1.0, -1.0));
+        let mut last = soft_clip(-10.0);
+        assert!((-1.0..-0.9).contains(&last));
+        for x in sweep(-10.0, 10.0).skip(1) {
+            let y = soft_clip(x);
+            assert!(y >= last && y - last <= 1.001e-3 && y < 1.0, "at {x}");
+            last = y;
         }
     }
 

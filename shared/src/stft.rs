@@ -15,7 +15,7 @@ use crate::math;
 use crate::model::config::CodecConfig;
 
 /// Sum of the squared window over all frames that cover a sample, at a hop of a quarter window.
-const OVERLAP: f64 = 1.5;
+const OVERLAP: f32 = 1.5;
 /// Added to a magnitude before its logarithm: the level below which nothing is worth telling apart.
 pub const FLOOR: f32 = 1e-5;
 /// Products of magnitudes below it count as silence, which has no coherence.
@@ -202,7 +202,7 @@ impl Synthesis {
     #[must_use]
     pub fn new(config: &CodecConfig) -> Self {
         let window = hann(config.fft_size);
-        let scale = window.iter().sum::<f64>() / 2.0 / config.fft_size as f64 / OVERLAP;
+        let scale = window.iter().sum::<f64>() / 2.0 / config.fft_size as f64 / f64::from(OVERLAP);
         Self {
             inverse: RealFftPlanner::new().plan_fft_inverse(config.fft_size),
             window: scaled(&window, scale),
@@ -220,7 +220,8 @@ impl Synthesis {
         }
     }
 
-    /// Adds a frame and plays the `stft_hop` samples that it completes. Real-time safe.
+    /// Adds a frame and plays the `stft_hop` samples that it completes. A frame with samples above
+    /// `peak` is lowered as a whole; since frames overlap, no edge is heard. Real-time safe.
     ///
     /// `spectrum` is `[F]` on the scale of [`Analysis`], where a full-scale sine has magnitude 1.
     /// It serves as scratch and holds nothing of use afterwards. The imaginary parts of the first
@@ -229,7 +230,13 @@ impl Synthesis {
     /// # Panics
     ///
     /// Panics if `spectrum` or `out` has the wrong length.
-    pub fn frame(&self, spectrum: &mut [Complex<f32>], overlap: &mut Overlap, out: &mut [f32]) {
+    pub fn frame(
+        &self,
+        spectrum: &mut [Complex<f32>],
+        peak: f32,
+        overlap: &mut Overlap,
+        out: &mut [f32],
+    ) {
         let Overlap { sum, samples, scratch } = overlap;
         if let [first, .., last] = spectrum {
             (first.im, last.im) = (0.0, 0.0);
@@ -237,8 +244,15 @@ impl Synthesis {
         self.inverse
             .process_with_scratch(spectrum, samples, scratch)
             .expect("the spectrum has one value per bin, and real ends");
-        for ((sum, sample), window) in sum.iter_mut().zip(samples).zip(&self.window) {
-            *sum += *sample * window;
+        let windowed = samples.iter_mut().zip(&self.window);
+        let highest = windowed.fold(0.0_f32, |highest, (sample, window)| {
+            *sample *= window;
+            highest.max(sample.abs())
+        });
+        // Of a sound with a peak of 1, a frame holds the share that its window has in the overlap.
+        let gain = (peak / OVERLAP / highest.max(f32::MIN_POSITIVE)).min(1.0);
+        for (sum, sample) in sum.iter_mut().zip(samples) {
+            *sum += gain * *sample;
         }
         out.copy_from_slice(&sum[..self.hop]);
         sum.copy_within(self.hop.., 0);
@@ -285,6 +299,7 @@ mod tests {
             latent_dim: 4,
             quantizers: 2,
             codebook_size: 4,
+            memory: 0.8,
             gain: 1.0,
         }
     }
@@ -319,12 +334,39 @@ mod tests {
             analysis.forward.process(&mut windowed, &mut spectrum).unwrap();
             spectrum[0].im = 7.0; // to be ignored
             let mut out = vec![f32::NAN; config.stft_hop];
-            synthesis.frame(&mut spectrum, &mut overlap, &mut out);
+            synthesis.frame(&mut spectrum, f32::INFINITY, &mut overlap, &mut out);
             played.extend(out);
         }
         for (i, (played, sample)) in played[config.delay()..].iter().zip(&sound).enumerate() {
             assert!((played - sample).abs() < 1e-5, "sample {i}: {played}, not {sample}");
         }
+    }
+
+    #[test]
+    fn a_frame_above_the_peak_is_lowered_as_a_whole_and_no_other() {
+        let synthesis = Synthesis::new(&config(1));
+        let played = |size: f32, peak: f32| {
+            let (mut overlap, mut all) = (synthesis.start(), Vec::new());
+            for frame in 0..4 {
+                let mut spectrum = vec![Complex::default(); 33];
+                spectrum[8].re = if frame == 0 { size } else { 0.0 };
+                let mut out = vec![f32::NAN; 16];
+                synthesis.frame(&mut spectrum, peak, &mut overlap, &mut out);
+                all.extend(out);
+            }
+            all
+        };
+        let highest = |sound: &[f32]| sound.iter().fold(0.0_f32, |top, s| top.max(s.abs()));
+        // In the middle of its window a tone of size 1 has its share of the overlap.
+        let whole = played(1.0, f32::INFINITY);
+        assert!((highest(&whole) - 1.0 / OVERLAP).abs() < 1e-3);
+        assert_eq!(played(1.0, 1.01), whole);
+        let lowered = played(4.0, 1.0);
+        assert!((highest(&lowered) - 1.0 / OVERLAP).abs() < 1e-5);
+        for (lowered, whole) in lowered.iter().zip(&whole) {
+            assert!((lowered - whole).abs() < 2e-3, "the frame keeps its shape");
+        }
+        assert!(played(0.0, 0.0).iter().all(|&sample| sample == 0.0), "silence stays silence");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
 use distill_shared::player::{Decoder, Model, PriorPlayer, philox, random_weights};
-use distill_shared::quantizer::Codebooks;
+use distill_shared::quantizer::Quantizer;
 
 const FRAMES: usize = 21;
 
@@ -30,6 +30,7 @@ fn config(channels: usize) -> ModelConfig {
         latent_dim: 8,
         quantizers: 3,
         codebook_size: 16,
+        memory: 0.8,
         gain: 0.5,
     };
     let prior = PriorConfig {
@@ -61,23 +62,32 @@ fn assert_agree(a: &[f32], b: &[f32], what: &str) {
     assert!(error < 1e-4, "{what}: off by {error} of the largest value");
 }
 
+/// The latents that `codes` stand for, `[T, D]`: of each what is left of the one before it, and the
+/// entries of its codes.
+fn latents(config: &ModelConfig, tensors: &Tensors, codes: &Codes) -> Result<Tensor> {
+    let codec = &config.codec;
+    let quantizer = Quantizer::new(codec, tensors["codec.quantizer.codebooks"].to_f32());
+    let mut latents = vec![vec![0.0; codec.latent_dim]];
+    for t in 0..FRAMES {
+        let mut latent: Vec<f32> = latents[t].iter().map(|last| codec.memory * last).collect();
+        for (level, &code) in codes.frame(t).iter().enumerate() {
+            let entry = quantizer.books().entry(level, code);
+            latent.iter_mut().zip(entry).for_each(|(l, e)| *l += e);
+        }
+        latents.push(latent);
+    }
+    Tensor::from_vec(latents[1..].concat(), (FRAMES, codec.latent_dim), &Device::Cpu)
+}
+
 fn decoded_by_the_model(
     config: &ModelConfig,
     tensors: &Tensors,
     codes: &Codes,
 ) -> Result<Vec<f32>> {
     let codec = &config.codec;
-    let entries = tensors["codec.quantizer.codebooks"].to_f32();
-    let books = Codebooks::new(codec.quantizers, codec.codebook_size, codec.latent_dim, entries);
-    let mut latents = vec![0.0; FRAMES * codec.latent_dim];
-    for (t, latent) in latents.chunks_exact_mut(codec.latent_dim).enumerate() {
-        for (level, &code) in codes.frame(t).iter().enumerate() {
-            latent.iter_mut().zip(books.entry(level, code)).for_each(|(l, e)| *l += e);
-        }
-    }
+    let latents = latents(config, tensors, codes)?;
     let weights = Weights::from_tensors(tensors, "codec.", &Device::Cpu)?;
-    let latents = Tensor::from_vec(latents, (1, FRAMES, codec.latent_dim), &Device::Cpu)?;
-    Codec::new(codec, &weights)?.decode(&latents)?.flatten_all()?.to_vec1()
+    Codec::new(codec, &weights)?.decode(&latents.unsqueeze(0)?)?.flatten_all()?.to_vec1()
 }
 
 #[test]
@@ -103,7 +113,8 @@ fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
     let sizes = config.prior.clone().expect("there is a prior");
     let prior = CodePrior::new(&sizes, &config.codec, &weights)?;
     let read = &codes.as_slice()[..(FRAMES - 1) * config.codec.quantizers];
-    let inputs = Tensor::cat(&[prior.start()?, prior.embed(read)?], 0)?.unsqueeze(0)?;
+    let latents = latents(&config, &tensors, &codes)?.narrow(0, 0, FRAMES - 1)?;
+    let inputs = Tensor::cat(&[prior.start()?, prior.embed(read, &latents)?], 0)?.unsqueeze(0)?;
     let logits = prior.logits(&prior.hidden(&inputs)?.squeeze(0)?, codes.as_slice())?;
     let expected = logits.transpose(0, 1)?.to_vec3::<f32>()?; // [T, N, K]
 

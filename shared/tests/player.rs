@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use distill_shared::bundle::Tensor;
 use distill_shared::codes::Codes;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{
@@ -29,6 +30,7 @@ fn config(channels: usize) -> ModelConfig {
         latent_dim: 5,
         quantizers: LEVELS,
         codebook_size: 9,
+        memory: 0.8,
         gain: 0.5,
     };
     let prior = PriorConfig {
@@ -147,6 +149,37 @@ fn a_decoder_that_was_reset_knows_nothing_of_the_past() {
     assert_eq!(decoded(&mut decoder, &codes, 2, 6), first);
 }
 
+/// What is decoded, left and right, with `name` replaced in the weights.
+fn decoded_with(name: &str, values: &[f32]) -> Vec<Vec<f32>> {
+    let config = config(2);
+    let mut weights = random_weights(&config, 1);
+    let shape = weights[name].shape().to_vec();
+    let tensor = Tensor::f32(&shape, values.to_vec()).expect("as many values as before");
+    weights.insert(name.to_owned(), tensor);
+    let model = Arc::new(Model::new(&config, &weights, "").expect("the weights fit"));
+    decoded(&mut Decoder::new(model), &random_codes(9), 2, 9)
+}
+
+#[test]
+fn no_bin_is_louder_than_its_ceiling() {
+    let silent = decoded_with("codec.ceiling", &[-40.0; 2 * 33]);
+    assert!(silent.iter().flatten().all(|sample| *sample == 0.0));
+    // Of mid, which comes first, nothing is left: what the sides have is of opposite signs.
+    let ceiling = [[-40.0; 33], [6.0; 33]].concat();
+    let sides = decoded_with("codec.ceiling", &ceiling);
+    assert!(sides[0].iter().any(|sample| sample.abs() > 1e-4));
+    assert!(sides[0].iter().zip(&sides[1]).all(|(left, right)| (left + right).abs() < 1e-6));
+}
+
+#[test]
+fn a_channel_whose_peak_is_nothing_is_silent_and_the_other_is_not() {
+    let middle = decoded_with("codec.peaks", &[1.0, 0.0]);
+    assert!(middle[0].iter().any(|sample| sample.abs() > 1e-4));
+    assert_eq!(middle[0], middle[1]);
+    let negative = decoded_with("codec.peaks", &[-1.0, -1e4]);
+    assert!(negative.iter().flatten().all(|sample| *sample == 0.0), "no peak is below nothing");
+}
+
 #[test]
 fn decoding_a_recording_removes_the_delay_and_keeps_its_length() {
     let (model, codes) = (model(2), random_codes(9));
@@ -256,7 +289,11 @@ fn the_prior_forgets_what_is_beyond_its_window() {
         one.push(then.frame(t));
         other.push(then.frame(t));
     }
-    let model = model(1);
+    // What the latents remember of it fades, and is not what this is about.
+    let mut config = config(1);
+    config.codec.memory = 0.0;
+    let model = Model::new(&config, &random_weights(&config, 1), "").unwrap();
+    let model = Arc::new(model);
     let one = told(&mut PriorPlayer::new(Arc::clone(&model)).unwrap(), &one);
     let other = told(&mut PriorPlayer::new(model).unwrap(), &other);
     // Frame 0 is first heard as the input of frame 1.

@@ -60,6 +60,7 @@ fn take() -> Take {
         latent_dim: 8,
         quantizers: 4,
         codebook_size: 256,
+        memory: 0.8,
         gain: 1.0,
     };
     let prior = PriorConfig {

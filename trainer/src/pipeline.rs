@@ -19,7 +19,7 @@ use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, Trai
 use crate::listeners::Listeners;
 use crate::render::render;
 use crate::settings::Settings;
-use crate::train::{self, CodecPlan, Length, PriorPlan, Run};
+use crate::train::{self, CodecPlan, KnownCodec, Length, PriorPlan, Run};
 
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
 /// nothing.
@@ -141,7 +141,7 @@ impl Session<'_> {
         self.with_run(self.cancel, |run| train::extract_code_sequences(corpus, codec, weights, run))
     }
 
-    /// Trains a prior on `codes`, written by `codec`. `length` is told the steps of an epoch. If the
+    /// Trains a prior on `codes`, written by the codec of `bundle`. `length` is told the steps of an epoch. If the
     /// run has been stopped already, the prior is trained for a few seconds only.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Session<'_> {
     /// Fails as [`train::train_prior`] does.
     pub fn train_prior(
         &mut self,
-        codec: &CodecConfig,
+        bundle: &Bundle,
         codes: &[CorpusCodes],
         settings: &Settings<PriorConfig>,
         length: &dyn Fn(u32) -> Length,
@@ -168,6 +168,9 @@ impl Session<'_> {
         if !hasty {
             plan.length = length(plan.steps_per_epoch(codes));
         }
+        let config = &bundle.config().codec;
+        let quantizer = &train::quantizer(config, bundle.tensors())?;
+        let codec = KnownCodec { config, quantizer };
         let prior = self.with_run(cancel, |run| train::train_prior(codec, codes, &plan, run))?;
         let PriorTrainingComplete { steps, elapsed_s, best_validation_loss, cancelled } =
             prior.complete;

@@ -29,9 +29,10 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
         decoder_blocks,
         kernel: 7,
         expansion: 3,
-        latent_dim: 64,
+        latent_dim: 128,
         quantizers: 8,
         codebook_size,
+        memory: 0.8,
         gain: corpus.gain,
     }
 }

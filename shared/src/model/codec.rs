@@ -2,10 +2,10 @@
 //!
 //! The encoder reads the features that [`crate::stft`] measures and ends in latents; the decoder
 //! starts from quantized latents and ends in features again. Phases are not coded: they follow from
-//! the magnitudes ([`crate::phases`]). The quantizer in between, [`crate::quantizer::Codebooks`],
+//! the magnitudes ([`crate::phases`]). The quantizer in between, [`crate::quantizer::Quantizer`],
 //! learns without gradients and lives in host memory.
 //!
-//! Both work on features as differences from their mean, weighted by [`weights_of`]. A fixed linear
+//! Both work on features as differences from silence, weighted by [`weights_of`]. A fixed linear
 //! path, the principal components of the corpus, runs beside the layers: what is learned is what a
 //! linear codec misses.
 
@@ -17,13 +17,14 @@ use super::weights::{Scope, Weights};
 use crate::stft::weights_of;
 
 /// Weights that training leaves as they are.
-pub const FIXED: [&str; 3] = ["codec.mean", "codec.encoder.basis", "codec.decoder.basis"];
+pub const FIXED: [&str; 5] =
+    ["codec.ceiling", "codec.origin", "codec.peaks", "codec.encoder.basis", "codec.decoder.basis"];
 
-/// Encoder and decoder. Weights: those of `codec.mean`, `codec.encoder` and `codec.decoder`.
+/// Encoder and decoder. Weights: those of `codec.origin`, `codec.encoder` and `codec.decoder`.
 #[derive(Debug, Clone)]
 pub struct Codec {
     /// `[X]` each.
-    mean: Tensor,
+    origin: Tensor,
     weights: Tensor,
     inverse_weights: Tensor,
     encoder: Encoder,
@@ -38,10 +39,10 @@ impl Codec {
     /// Fails if a weight is missing.
     pub fn new(config: &CodecConfig, weights: &Weights) -> Result<Self> {
         let scope = weights.scope("codec");
-        let mean = scope.get("mean")?.detach();
-        let weights = Tensor::from_vec(weights_of(config), mean.shape(), mean.device())?;
+        let origin = scope.get("origin")?.detach();
+        let weights = Tensor::from_vec(weights_of(config), origin.shape(), origin.device())?;
         Ok(Self {
-            mean,
+            origin,
             inverse_weights: weights.recip()?,
             weights,
             encoder: Encoder::new(config, &scope.push("encoder"))?,
@@ -55,7 +56,7 @@ impl Codec {
     ///
     /// Fails if the shapes do not fit.
     pub fn encode(&self, features: &Tensor) -> Result<Tensor> {
-        let centred = features.broadcast_sub(&self.mean)?.broadcast_mul(&self.weights)?;
+        let centred = features.broadcast_sub(&self.origin)?.broadcast_mul(&self.weights)?;
         self.encoder.forward(&centred)
     }
 
@@ -66,7 +67,7 @@ impl Codec {
     /// Fails if the shapes do not fit.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         let centred = self.decoder.forward(latents)?;
-        centred.broadcast_mul(&self.inverse_weights)?.broadcast_add(&self.mean)
+        centred.broadcast_mul(&self.inverse_weights)?.broadcast_add(&self.origin)
     }
 }
 

@@ -51,6 +51,9 @@ pub enum ConfigError {
     /// `gain` is not a positive factor of a sensible size.
     #[error("gain is {0}, outside 1e-6 to 1e6")]
     Gain(f32),
+    /// `memory` is not a share of something that fades.
+    #[error("memory is {0}, outside 0 to {MAX_MEMORY}")]
+    Memory(f32),
 }
 
 /// Checks one size.
@@ -70,6 +73,9 @@ fn check_heads(heads: usize, channels: usize) -> Result<(), ConfigError> {
         Err(ConfigError::Heads { heads, channels })
     }
 }
+
+/// The largest [`CodecConfig::memory`]: what was heard fades within seconds.
+pub const MAX_MEMORY: f32 = 0.98;
 
 /// The most bands in which the codec hears how side relates to mid.
 const MAX_BANDS: usize = 32;
@@ -104,6 +110,9 @@ pub struct CodecConfig {
     pub quantizers: usize,
     /// `K`: entries of each codebook.
     pub codebook_size: usize,
+    /// Share of a latent that is expected of the next one, 0 to [`MAX_MEMORY`]: codes tell only what
+    /// is new; see [`crate::quantizer`].
+    pub memory: f32,
     /// Factor that brought the corpus as a whole to the level the codec was trained at. Input is
     /// multiplied by it, output divided, so that playing has the level of the recordings.
     pub gain: f32,
@@ -134,6 +143,9 @@ impl CodecConfig {
         in_range("latent_dim", self.latent_dim, 1, 1024)?;
         in_range("quantizers", self.quantizers, 1, 16)?;
         in_range("codebook_size", self.codebook_size, 2, 4096)?;
+        if !(0.0..=MAX_MEMORY).contains(&self.memory) {
+            return Err(ConfigError::Memory(self.memory));
+        }
         if !(1e-6..=1e6).contains(&self.gain) {
             return Err(ConfigError::Gain(self.gain));
         }
@@ -196,7 +208,9 @@ impl CodecConfig {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (w, d, x) = (self.width, self.latent_dim, self.frame_features());
         let mut list = TensorList::default();
-        list.add("codec.mean", &[x]);
+        list.add("codec.ceiling", &[self.channels * self.bins()]);
+        list.add("codec.origin", &[x]);
+        list.add("codec.peaks", &[self.channels]);
         list.add("codec.encoder.basis", &[d, x]);
         list.linear("codec.encoder.embed", x, w);
         list.norm("codec.encoder.embed_norm", w);
@@ -262,6 +276,7 @@ impl PriorConfig {
         let mut list = TensorList::default();
         list.add("prior.start", &[h]);
         list.add("prior.codes", &[n * k, h]);
+        list.add("prior.latent", &[h, codec.latent_dim]);
         list.layers("prior.layers", self.layers, h, self.heads);
         list.norm("prior.norm", h);
         list.linear("prior.depth.project", h, e);
@@ -374,6 +389,7 @@ mod tests {
             latent_dim: 32,
             quantizers: 8,
             codebook_size: 256,
+            memory: 0.8,
             gain: 1.0,
         };
         let prior = PriorConfig {
@@ -403,6 +419,9 @@ mod tests {
         };
         refused(|c| c.codec.channels = 3, "channels is 3");
         refused(|c| c.codec.sample_rate = 0, "sample_rate is 0");
+        refused(|c| c.codec.memory = -0.1, "memory is -0.1");
+        refused(|c| c.codec.memory = 0.99, "memory is 0.99, outside 0 to 0.98");
+        refused(|c| c.codec.memory = f32::NAN, "memory is NaN");
         refused(|c| c.codec.fft_size = 1536, "1536, not a power of two");
         refused(|c| c.codec.stft_hop = 256, "not a quarter");
         refused(|c| c.codec.quantizers = 0, "quantizers is 0");

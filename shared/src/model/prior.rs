@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor};
 
 use super::attention::{Span, TransformerLayer};
 use super::config::{CodecConfig, PriorConfig};
-use super::layers::{LayerNorm, Linear};
+use super::layers::{LayerNorm, Linear, project};
 use super::ops;
 use super::weights::Weights;
 
@@ -18,6 +18,7 @@ pub struct CodePrior {
     codebook_size: usize,
     start: Tensor,
     codes: Tensor,
+    latent: Tensor,
     layers: Vec<TransformerLayer>,
     norm: LayerNorm,
     depth: DepthTransformer,
@@ -39,24 +40,26 @@ impl CodePrior {
             codebook_size: codec.codebook_size,
             start: scope.get("start")?,
             codes: scope.get("codes")?,
+            latent: scope.get("latent")?,
             layers: layers.collect::<Result<_>>()?,
             norm: LayerNorm::new(&scope.push("norm"))?,
             depth: DepthTransformer::new(config, codec, weights)?,
         })
     }
 
-    /// Embeds frames of codes, `[.., N]` flattened time-major, as inputs of [`Self::hidden`]:
-    /// `[M, H]` for `M` frames.
+    /// Embeds frames as inputs of [`Self::hidden`], `[M, H]` for `M` frames: their codes, `[M, N]`
+    /// flattened, and the latents that the quantizer has after them, `[M, D]`. Codes tell what is
+    /// new, latents what is there.
     ///
     /// # Errors
     ///
-    /// Fails if a code is not below `K`.
-    pub fn embed(&self, codes: &[u32]) -> Result<Tensor> {
+    /// Fails if a code is not below `K` or the shapes do not fit.
+    pub fn embed(&self, codes: &[u32], latents: &Tensor) -> Result<Tensor> {
         let rows = rows(codes, self.quantizers, self.codebook_size);
         let frames = codes.len() / self.quantizers;
         let rows = Tensor::from_vec(rows, codes.len(), self.codes.device())?;
         let embedded = self.codes.index_select(&rows, 0)?;
-        embedded.reshape((frames, self.quantizers, ()))?.sum(1)
+        embedded.reshape((frames, self.quantizers, ()))?.sum(1)? + project(latents, &self.latent)?
     }
 
     /// The input that begins a take: `[1, H]`.

@@ -7,6 +7,7 @@ use realfft::num_complex::Complex;
 
 use super::Model;
 use super::blocks::{Blocks, BlocksState};
+use super::bounds::Bounds;
 use super::elements::Norm;
 use super::kernel::Linear;
 use super::voicing::Voicing;
@@ -28,8 +29,9 @@ pub(crate) struct DecoderWeights {
     norm: Norm,
     head: Linear,
     /// `[X]` each.
-    mean: Vec<f32>,
+    origin: Vec<f32>,
     inverse_weights: Vec<f32>,
+    bounds: Bounds,
 }
 
 impl DecoderWeights {
@@ -42,8 +44,9 @@ impl DecoderWeights {
             blocks: Blocks::new(weights, "codec.decoder.blocks", config.decoder_blocks, config),
             norm: weights.norm("codec.decoder.norm"),
             head: weights.linear("codec.decoder.head", config.width),
-            mean: weights.values("codec.mean"),
+            origin: weights.values("codec.origin"),
             inverse_weights: weights_of(config).iter().map(|weight| 1.0 / weight).collect(),
+            bounds: Bounds::new(weights),
         }
     }
 }
@@ -58,6 +61,8 @@ pub struct Decoder {
     overlaps: Vec<Overlap>,
     /// Per channel, `[F]`.
     spectra: Vec<Vec<Complex<f32>>>,
+    /// The newest latent, `[D]`.
+    latent: Vec<f32>,
     /// `[BATCH, D]`.
     latents: Vec<f32>,
     /// `[BATCH, W]` each.
@@ -78,6 +83,7 @@ impl Decoder {
             voicing: Voicing::new(codec),
             overlaps: (0..codec.channels).map(|_| model.synthesis.start()).collect(),
             spectra: vec![vec![Complex::default(); codec.bins()]; codec.channels],
+            latent: vec![0.0; codec.latent_dim],
             latents: vec![0.0; BATCH * codec.latent_dim],
             x: vec![0.0; BATCH * codec.width],
             normed: vec![0.0; BATCH * codec.width],
@@ -89,6 +95,7 @@ impl Decoder {
 
     /// Forgets all it has heard: back to the start of a stream. Real-time safe.
     pub fn reset(&mut self) {
+        self.latent.fill(0.0);
         self.blocks.reset();
         self.voicing.reset();
         self.overlaps.iter_mut().for_each(Overlap::reset);
@@ -149,7 +156,8 @@ impl Decoder {
         let latents = &mut self.latents[..rows * codec.latent_dim];
         let frames = codes.chunks_exact(codec.quantizers);
         for (codes, latent) in frames.zip(latents.chunks_exact_mut(codec.latent_dim)) {
-            model.codebooks.decode(codes, latent);
+            model.quantizer.decode(codes, &mut self.latent);
+            latent.copy_from_slice(&self.latent);
         }
         let x = &mut self.x[..rows * codec.width];
         let normed = &mut self.normed[..rows * codec.width];
@@ -167,12 +175,14 @@ impl Decoder {
     fn play(&mut self, model: &Model, row: usize, at: usize, out: &mut [f32]) {
         let codec = &model.config().codec;
         let hop = codec.stft_hop;
-        let features = &self.features[row * codec.features()..][..codec.features()];
+        let features = &mut self.features[row * codec.features()..][..codec.features()];
+        model.decoder.bounds.apply(features);
         self.voicing.frame(model.arch, features, &mut self.spectra);
         let samples = out.len() / codec.channels;
         let channels = self.spectra.iter_mut().zip(&mut self.overlaps);
-        for ((spectrum, overlap), out) in channels.zip(out.chunks_exact_mut(samples)) {
-            model.synthesis.frame(spectrum, overlap, &mut out[at * hop..][..hop]);
+        let channels = channels.zip(model.decoder.bounds.peaks());
+        for (((spectrum, overlap), &peak), out) in channels.zip(out.chunks_exact_mut(samples)) {
+            model.synthesis.frame(spectrum, peak, overlap, &mut out[at * hop..][..hop]);
         }
         let to_sound = 1.0 / codec.gain;
         let (first, second) = out.split_at_mut(samples);
@@ -190,7 +200,7 @@ impl Decoder {
     }
 }
 
-/// Turns weighted differences from the mean, the sum of `features` and `learned`, into features.
+/// Turns weighted differences from silence, the sum of `features` and `learned`, into features.
 struct Restore<'a> {
     weights: &'a DecoderWeights,
     learned: &'a [f32],
@@ -202,13 +212,13 @@ impl NullaryFnOnce for Restore<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let DecoderWeights { mean, inverse_weights, .. } = self.weights;
-        let rows = self.features.chunks_exact_mut(mean.len());
-        for (features, learned) in rows.zip(self.learned.chunks_exact(mean.len())) {
-            let scales = mean.iter().zip(inverse_weights);
-            for ((feature, learned), (mean, scale)) in features.iter_mut().zip(learned).zip(scales)
-            {
-                *feature = mean + (*feature + learned) * scale;
+        let DecoderWeights { origin, inverse_weights, .. } = self.weights;
+        let rows = self.features.chunks_exact_mut(origin.len());
+        for (features, learned) in rows.zip(self.learned.chunks_exact(origin.len())) {
+            let scales = origin.iter().zip(inverse_weights);
+            let values = features.iter_mut().zip(learned).zip(scales);
+            for ((feature, learned), (origin, scale)) in values {
+                *feature = origin + (*feature + learned) * scale;
             }
         }
     }

@@ -7,7 +7,7 @@ use super::prior::PriorWeights;
 use super::weights::Weights;
 use crate::bundle::{Bundle, Tensors};
 use crate::model::config::{ConfigError, ModelConfig};
-use crate::quantizer::Codebooks;
+use crate::quantizer::Quantizer;
 use crate::stft::Synthesis;
 
 /// Why weights do not make a model, or a model cannot do what it is asked.
@@ -39,7 +39,7 @@ pub struct Model {
     config: ModelConfig,
     digest: String,
     pub(crate) arch: Arch,
-    pub(crate) codebooks: Codebooks,
+    pub(crate) quantizer: Quantizer,
     pub(crate) decoder: DecoderWeights,
     pub(crate) synthesis: Synthesis,
     pub(crate) prior: Option<PriorWeights>,
@@ -60,12 +60,7 @@ impl Model {
             config: config.clone(),
             digest: digest.to_owned(),
             arch: Arch::new(),
-            codebooks: Codebooks::new(
-                codec.quantizers,
-                codec.codebook_size,
-                codec.latent_dim,
-                weights.values("codec.quantizer.codebooks"),
-            ),
+            quantizer: Quantizer::new(codec, weights.values("codec.quantizer.codebooks")),
             decoder: DecoderWeights::new(&weights, codec),
             synthesis: Synthesis::new(codec),
             prior: config.prior.as_ref().map(|prior| PriorWeights::new(&weights, prior, codec)),

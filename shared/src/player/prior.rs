@@ -17,6 +17,8 @@ pub(crate) struct PriorWeights {
     start: Vec<f32>,
     /// `[N * K, H]`.
     codes: Vec<f32>,
+    /// From `[D]` to `[H]`.
+    latent: Linear,
     temporal: Transformer,
     project: Linear,
     /// `[N, E]`.
@@ -55,6 +57,7 @@ impl PriorWeights {
         Self {
             start: weights.values("prior.start"),
             codes: weights.values("prior.codes"),
+            latent: Linear::new(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
             project: weights.linear("prior.depth.project", config.hidden_size),
             levels: weights.values("prior.depth.levels"),
@@ -71,6 +74,8 @@ pub struct PriorPlayer {
     temporal: TransformerState,
     depth: TransformerState,
     sampler: Sampler,
+    /// The latent of the last frame: `[D]`.
+    latent: Vec<f32>,
     /// Temporal input and output: `[H]`.
     x: Vec<f32>,
     heard: Vec<f32>,
@@ -96,6 +101,7 @@ impl PriorPlayer {
             temporal: prior.temporal.start(),
             depth: prior.depth.start(),
             sampler: Sampler::new(size),
+            latent: vec![0.0; model.config().codec.latent_dim],
             x: vec![0.0; hidden],
             heard: vec![0.0; hidden],
             projected: vec![0.0; depth],
@@ -109,6 +115,7 @@ impl PriorPlayer {
     /// Forgets all it has heard: back before the first frame. Real-time safe.
     pub fn reset(&mut self) {
         self.temporal.reset();
+        self.latent.fill(0.0);
     }
 
     /// Frames heard or made so far.
@@ -155,7 +162,8 @@ impl PriorPlayer {
         if self.frames() == 0 {
             self.x.copy_from_slice(&prior.start);
         } else {
-            self.x.fill(0.0);
+            model.quantizer.decode(codes, &mut self.latent);
+            prior.latent.apply(model.arch, &self.latent, &mut self.x);
             for (level, &code) in codes.iter().enumerate() {
                 add_row(&prior.codes, row(level, code, size), &mut self.x);
             }

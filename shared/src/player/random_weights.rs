@@ -16,14 +16,18 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Tensors {
             Some("weight") if name.contains(".conv.") => (0.0, 0.7),
             Some("weight") => (0.0, (3.0 / inputs as f32).sqrt()),
             Some("bias") => (0.0, 0.1),
-            Some("basis") => (0.0, (1.0 / inputs as f32).sqrt()),
+            Some("basis" | "latent") => (0.0, (1.0 / inputs as f32).sqrt()),
             Some("scale") => (0.3, 0.1),
             _ => (0.0, 1.0), // entries, code embeddings, sinks
         };
         let values = (0_u32..).take(shape.iter().product()).map(|i| {
             let draw = centre + spread * (2.0 * uniform(TakeKey { seed, take }, i, 0) - 1.0);
             // Coherences of such sizes are of no matter; log-magnitudes are of a moderate level.
-            if name == "codec.mean" { draw - 8.0 } else { draw }
+            match name.as_str() {
+                "codec.origin" => draw - 8.0,
+                "codec.peaks" => draw.abs(),
+                _ => draw,
+            }
         });
         let tensor = Tensor::f16(&shape, &values.collect::<Vec<f32>>());
         (name, tensor.expect("one value for each place in the shape"))

@@ -8,9 +8,6 @@ use crate::model::config::CodecConfig;
 use crate::phases::PhaseIntegration;
 use crate::stft::{FLOOR, bands_of};
 
-/// The largest log-magnitude that a spectrum may have.
-const LOUDEST: f32 = 6.0;
-
 /// Gives each frame of a stream its phases.
 ///
 /// Those of mono and of mid follow from their magnitudes. Side turns with mid as far as the two are
@@ -93,7 +90,7 @@ impl NullaryFnOnce for Speak<'_> {
     fn call(self) {
         let polar = self.log_magnitudes.iter().zip(self.phases);
         for (x, (log_magnitude, phase)) in self.spectrum.iter_mut().zip(polar) {
-            let magnitude = (math::exp(log_magnitude.min(LOUDEST)) - FLOOR).max(0.0);
+            let magnitude = (math::exp(*log_magnitude) - FLOOR).max(0.0);
             let (sin, cos) = math::sin_cos(*phase);
             *x = Complex::new(magnitude * cos, magnitude * sin);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use distill_shared::bundle::Bundle;
+use distill_shared::math::soft_clip;
 use distill_shared::player::{Model, Sampling, TakeKey};
 use serde::Serialize;
 use serde_json::json;
@@ -113,8 +114,13 @@ impl GenerateArgs {
         let samples = usize::try_from(
             (self.duration.as_nanos() * u128::from(self.rate) + 500_000_000) / 1_000_000_000,
         )?;
-        let audio = render_at(self.rate, model, key, sampling, samples)
+        let mut audio = render_at(self.rate, model, key, sampling, samples)
             .with_context(|| format!("cannot generate from {}", self.bundle.display()))?;
+        if format.bit_depth != BitDepth::Float32 {
+            // Integers end at full scale: peaks are bent as the instrument bends them.
+            let samples = audio.iter_mut().flatten();
+            samples.for_each(|sample| *sample = soft_clip(*sample));
+        }
         let path = self.path(key.take, format.format);
         write_audio(&path, &audio, format)?;
         let TakeKey { seed, take } = key;

@@ -136,9 +136,8 @@ impl TrainArgs {
         codes: &[CorpusCodes],
         output: &Path,
     ) -> Result<Bundle> {
-        let codec = &bundle.config().codec;
-        let settings = self.prior.settings(codec, codes)?;
-        let prior = match session.train_prior(codec, codes, &settings, &|_| lengths.prior()) {
+        let settings = self.prior.settings(&bundle.config().codec, codes)?;
+        let prior = match session.train_prior(&bundle, codes, &settings, &|_| lengths.prior()) {
             Err(error) if error.is::<Diverged>() => {
                 bundle.write(output)?;
                 let kept = format!("the codec is kept in {} without a prior", output.display());

@@ -101,7 +101,7 @@ pub(super) fn replace_prior(
         );
     }
     let settings = source.overrides.settings(codec, &codes)?;
-    let prior = session.train_prior(codec, &codes, &settings, length)?;
+    let prior = session.train_prior(&bundle, &codes, &settings, length)?;
     let bundle = save_prior_to_model(path, &prior.config, prior.weights, prior.metadata)?;
 
     // The preview is the old prior's, and the codes may be those of other recordings.

@@ -209,6 +209,7 @@ mod tests {
             latent_dim: 4,
             quantizers: 8,
             codebook_size: 512,
+            memory: 0.8,
             gain: 1.0,
         }
     }

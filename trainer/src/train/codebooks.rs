@@ -6,7 +6,7 @@
 //! "Jukebox", section 3, <https://arxiv.org/abs/2005.00341>).
 
 use distill_shared::model::config::CodecConfig;
-use distill_shared::quantizer::Codebooks;
+use distill_shared::quantizer::{Codebooks, Quantizer};
 
 use super::draw::Draw;
 use crate::events::LevelUse;
@@ -25,7 +25,8 @@ const ROUNDS: usize = 8;
 
 /// The codebooks while they learn.
 pub struct LearningCodebooks {
-    books: Codebooks,
+    config: CodecConfig,
+    quantizer: Quantizer,
     /// Running mean of how often each entry is chosen per update, `[N * K]`.
     counts: Vec<f32>,
     /// Running sum of what it was chosen for, `[N * K * D]`.
@@ -36,8 +37,8 @@ pub struct LearningCodebooks {
 
 /// What one part of a batch tells the codebooks.
 pub struct Quantized {
-    /// Latents, `[T, D]`.
-    pub latents: Vec<f32>,
+    /// What is new in each latent, `[T, D]`.
+    pub news: Vec<f32>,
     /// Codes of the first `levels` levels, `[T, levels]`.
     pub codes: Vec<u32>,
     /// Levels in use.
@@ -45,11 +46,11 @@ pub struct Quantized {
 }
 
 impl LearningCodebooks {
-    /// Places the entries by k-means among `latents`, `[T, D]`, level after level.
+    /// Places the entries by k-means among `news`, `[T, D]`, level after level.
     #[must_use]
-    pub(super) fn among(config: &CodecConfig, latents: &[f32], draw: &mut Draw) -> Self {
+    pub(super) fn among(config: &CodecConfig, news: &[f32], draw: &mut Draw) -> Self {
         let (n, k, d) = (config.quantizers, config.codebook_size, config.latent_dim);
-        let mut rest = latents.to_vec();
+        let mut rest = news.to_vec();
         let mut entries = Vec::with_capacity(n * k * d);
         for _ in 0..n {
             let centres = k_means(&rest, k, d, draw);
@@ -62,34 +63,38 @@ impl LearningCodebooks {
             entries.extend(centres);
         }
         let sums = entries.clone();
-        let books = Codebooks::new(n, k, d, entries);
-        Self { books, counts: vec![1.0; n * k], sums, chosen: vec![0; n * k] }
+        let quantizer = Quantizer::new(config, entries);
+        let (counts, chosen) = (vec![1.0; n * k], vec![0; n * k]);
+        Self { config: config.clone(), quantizer, counts, sums, chosen }
     }
 
-    /// The codebooks as they are.
+    /// The quantizer as it is.
     #[must_use]
-    pub fn books(&self) -> &Codebooks {
-        &self.books
+    pub fn quantizer(&self) -> &Quantizer {
+        &self.quantizer
+    }
+
+    fn books(&self) -> &Codebooks {
+        self.quantizer.books()
     }
 
     /// Moves the entries towards what they were chosen for in a batch. With `restart`, unused
-    /// entries move to what is left of a random latent of the batch.
+    /// entries move to what is left of something of the batch.
     pub(super) fn update(&mut self, batch: &[Quantized], restart: Option<&mut Draw>) {
-        let (n, k, d) = (self.books.quantizers(), self.books.size(), self.books.dim());
+        let (n, k, d) = (self.books().quantizers(), self.books().size(), self.books().dim());
         let (mut counts, mut sums) = (vec![0.0; n * k], vec![0.0; n * k * d]);
         let mut leftovers: Vec<Vec<f32>> = vec![Vec::new(); n];
         for part in batch {
-            let frames =
-                part.latents.chunks_exact(d).zip(part.codes.chunks_exact(part.levels.max(1)));
-            for (latent, codes) in frames {
-                let mut rest = latent.to_vec();
+            let frames = part.news.chunks_exact(d).zip(part.codes.chunks_exact(part.levels.max(1)));
+            for (news, codes) in frames {
+                let mut rest = news.to_vec();
                 for (level, &code) in codes.iter().enumerate() {
                     let at = level * k + code as usize;
                     counts[at] += 1.0;
                     self.chosen[at] += 1;
                     sums[at * d..][..d].iter_mut().zip(&rest).for_each(|(s, r)| *s += r);
                     leftovers[level].extend_from_slice(&rest);
-                    let entry = self.books.entry(level, code);
+                    let entry = self.books().entry(level, code);
                     rest.iter_mut().zip(entry).for_each(|(r, e)| *r -= e);
                 }
             }
@@ -112,7 +117,7 @@ impl LearningCodebooks {
     }
 
     fn restart_unused(&mut self, leftovers: &[Vec<f32>], draw: &mut Draw) {
-        let (k, d) = (self.books.size(), self.books.dim());
+        let (k, d) = (self.books().size(), self.books().dim());
         for (level, rest) in leftovers.iter().enumerate().filter(|(_, rest)| !rest.is_empty()) {
             let even = self.counts[level * k..(level + 1) * k].iter().sum::<f32>() / k as f32;
             for at in level * k..(level + 1) * k {
@@ -129,10 +134,10 @@ impl LearningCodebooks {
     /// Of a few random rows of `rest`, `[T, D]`, the one that the level serves worst, so that what
     /// is common already, such as silence, does not take every free entry.
     fn least_served<'r>(&self, level: usize, rest: &'r [f32], draw: &mut Draw) -> &'r [f32] {
-        let d = self.books.dim();
+        let d = self.books().dim();
         let distance = |row: &[f32]| {
             let entries =
-                (0_u32..).take(self.books.size()).map(|code| self.books.entry(level, code));
+                (0_u32..).take(self.books().size()).map(|code| self.books().entry(level, code));
             let squared = entries.map(|e| e.iter().zip(row).map(|(e, r)| (e - r) * (e - r)).sum());
             squared.fold(f32::INFINITY, f32::min)
         };
@@ -146,8 +151,8 @@ impl LearningCodebooks {
     }
 
     fn rebuild(&mut self) {
-        let (n, k, d) = (self.books.quantizers(), self.books.size(), self.books.dim());
-        let mut entries = self.books.entries().to_vec();
+        let d = self.books().dim();
+        let mut entries = self.books().entries().to_vec();
         for (at, entry) in entries.chunks_exact_mut(d).enumerate() {
             // An entry without weight has nothing to be the mean of: it stays.
             if self.counts[at] > 1e-6 {
@@ -155,12 +160,12 @@ impl LearningCodebooks {
                 entry.iter_mut().zip(sum).for_each(|(e, s)| *e = s / self.counts[at]);
             }
         }
-        self.books = Codebooks::new(n, k, d, entries);
+        self.quantizer = Quantizer::new(&self.config, entries);
     }
 
     /// Use of each level since the last call.
     pub fn take_use(&mut self) -> Vec<LevelUse> {
-        let levels = self.chosen.chunks_exact(self.books.size()).map(level_use).collect();
+        let levels = self.chosen.chunks_exact(self.books().size()).map(level_use).collect();
         self.chosen.fill(0);
         levels
     }
@@ -216,7 +221,9 @@ fn k_means(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
     let mut centres = spread(points, k, d, draw);
     let mut codes = vec![0; rows];
     for _ in 0..ROUNDS {
-        Codebooks::new(1, k, d, centres.clone()).encode_all(points, 1, &mut codes);
+        let book = Codebooks::new(1, k, d, centres.clone());
+        let places = points.chunks_exact(d).zip(codes.chunks_exact_mut(1));
+        places.for_each(|(point, code)| book.encode(point, code));
         let (mut counts, mut sums) = (vec![0_u32; k], vec![0.0; k * d]);
         for (point, &code) in points.chunks_exact(d).zip(&codes) {
             counts[code as usize] += 1;
@@ -254,6 +261,7 @@ mod tests {
             latent_dim: 2,
             quantizers: 2,
             codebook_size: 4,
+            memory: 0.8,
             gain: 1.0,
         }
     }
@@ -271,6 +279,14 @@ mod tests {
                 ]
             })
             .collect()
+    }
+
+    /// `points` with their codes.
+    fn quantized(books: &LearningCodebooks, points: &[f32]) -> Quantized {
+        let mut codes = vec![0; points.len()];
+        let places = points.chunks_exact(2).zip(codes.chunks_exact_mut(2));
+        places.for_each(|(point, codes)| books.books().encode(point, codes));
+        Quantized { news: points.to_vec(), codes, levels: 2 }
     }
 
     #[test]
@@ -297,15 +313,12 @@ mod tests {
         // Everything moves far away, so that at most a few of the old entries are chosen.
         let moved: Vec<f32> = points.iter().map(|p| p + 10.0).collect();
         for step in 0..400 {
-            let mut codes = vec![0; moved.len()];
-            books.books().encode_all(&moved, 2, &mut codes);
-            let part = Quantized { latents: moved.clone(), codes, levels: 2 };
+            let part = quantized(&books, &moved);
             books.update(&[part], Some(&mut Draw::new(4, Purpose::Restarts, step)));
         }
         books.take_use();
-        let mut codes = vec![0; moved.len()];
-        books.books().encode_all(&moved, 2, &mut codes);
-        books.update(&[Quantized { latents: moved, codes, levels: 2 }], None);
+        let part = quantized(&books, &moved);
+        books.update(&[part], None);
         assert!(books.take_use()[0].used > 0.9, "all entries of the first level are in use again");
     }
 }

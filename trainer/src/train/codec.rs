@@ -9,8 +9,9 @@ use distill_shared::bundle::{self, Tensors};
 use distill_shared::model::codec::{Codec, FIXED};
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
-use distill_shared::quantizer::Codebooks;
+use distill_shared::quantizer::{Quantizer, news};
 
+use super::bounds::insert_bounds;
 use super::codebooks::{LearningCodebooks, Quantized};
 use super::crops::{Crop, Material};
 use super::draw::{Draw, Purpose};
@@ -19,6 +20,7 @@ use super::level::match_level;
 use super::loss::{FeatureLoss, LossWeights};
 use super::optimizer::AdamW;
 use super::principal::insert_principal;
+use super::quantize::{before, quantize};
 use super::schedule::{Length, Schedule};
 use super::workers::Workers;
 use super::{Diverged, Run};
@@ -137,12 +139,13 @@ impl<'a> Training<'a> {
         if train.len() == 0 {
             bail!("there is no recording to train on");
         }
-        let mut weights = learned_weights(plan, device)?;
+        let (mut weights, workers) = (learned_weights(plan, device)?, Workers::new(threads)?);
         let surveyed = surveyed(&train, plan);
         let mut draw = Draw::new(plan.seed, Purpose::Weights, u32::MAX);
-        insert_principal(&mut weights, config, &surveyed.concat(), &mut draw, device)?;
-        let (codec, workers) = (Codec::new(config, &weights)?, Workers::new(threads)?);
-        let books = placed(&codec, &surveyed, plan, &workers, device)?;
+        insert_principal(&mut weights, config, &rows(&surveyed), &mut draw, device)?;
+        insert_bounds(&mut weights, config, &train, (&workers, device))?;
+        let codec = Codec::new(config, &weights)?;
+        let books = placed(&codec, &surveyed, plan, None, (&workers, device))?;
         let length = plan.length.after(began.elapsed().as_secs_f64());
         Ok(Self {
             held: held_crops(&Material::new(corpus, corpus.held_out(), config, CROP_FRAMES)),
@@ -169,7 +172,8 @@ impl<'a> Training<'a> {
         if PLACEMENTS.contains(&step) && self.schedule.share() < 0.5 {
             let surveyed = surveyed(&self.train, self.plan);
             let (codec, workers) = (&self.codec, &self.workers);
-            self.books = placed(codec, &surveyed, self.plan, workers, self.device)?;
+            let current = Some(self.books.quantizer());
+            self.books = placed(codec, &surveyed, self.plan, current, (workers, self.device))?;
         }
         let parts = self.plan.batch.div_ceil(PART);
         let results = self.workers.run(parts, |part| self.part(step, part))?;
@@ -224,9 +228,10 @@ impl<'a> Training<'a> {
             if draw.uniform() < ALL_LEVELS_SHARE { all } else { 1 + draw.below(all) }
         });
         let latents = self.codec.encode(&features(&crops, &self.plan.config, self.device)?)?;
-        let quantized = self.quantize(&latents, levels.collect())?;
+        let quantized =
+            quantize(self.books.quantizer(), &latents, &crops, &levels.collect::<Vec<_>>())?;
         let decoded = self.codec.decode(&quantized.passed)?;
-        let loss = self.loss.forward(&decoded, crops.concat())?;
+        let loss = self.loss.forward(&decoded, rows(&crops))?;
         let total = (&loss + (&quantized.commitment * COMMITMENT)?)?;
         Ok(Part {
             grads: total.backward()?,
@@ -234,31 +239,6 @@ impl<'a> Training<'a> {
             loss: f64::from(loss.to_scalar::<f32>()?),
             commitment: f64::from(quantized.commitment.to_scalar::<f32>()?),
         })
-    }
-
-    /// Quantizes each item of `latents`, `[B, T, D]`, with its number of levels.
-    fn quantize(&self, latents: &Tensor, levels: Vec<usize>) -> Result<Quantization> {
-        let books = self.books.books();
-        let host = latents.flatten_all()?.to_vec1::<f32>()?;
-        let (mut entries, mut centres, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-        for (item, levels) in host.chunks_exact(host.len() / levels.len()).zip(levels) {
-            let mut codes = vec![0; item.len() / books.dim() * levels];
-            books.encode_all(item, levels, &mut codes);
-            for frame in codes.chunks_exact(levels) {
-                let (entry, centre) = sums(books, frame);
-                entries.extend(entry);
-                centres.extend(centre);
-            }
-            parts.push(Quantized { latents: item.to_vec(), codes, levels });
-        }
-        let entries = Tensor::from_vec(entries, latents.shape(), self.device)?;
-        let centres = Tensor::from_vec(centres, latents.shape(), self.device)?;
-        // Straight-through (Bengio et al. 2013): the entries forwards, the identity backwards.
-        let passed = (latents + (&entries - latents)?.detach())?;
-        // The sum over levels of the squared distances from the partial sums of entries has the
-        // gradient of the squared distance from their mean.
-        let commitment = (latents - centres)?.sqr()?.mean_all()?;
-        Ok(Quantization { passed, commitment, parts })
     }
 
     fn update_codebooks(&mut self, step: u32, quantized: &[Quantized]) {
@@ -296,16 +276,17 @@ impl<'a> Training<'a> {
     fn held_loss(&self, crop: &Crop) -> Result<f64> {
         let crop = std::slice::from_ref(crop);
         let latents = self.codec.encode(&features(crop, &self.plan.config, self.device)?)?;
-        let quantized = self.quantize(&latents.detach(), vec![self.plan.config.quantizers])?;
+        let levels = [self.plan.config.quantizers];
+        let quantized = quantize(self.books.quantizer(), &latents.detach(), crop, &levels)?;
         let decoded = self.codec.decode(&quantized.passed.detach())?;
-        Ok(f64::from(self.loss.forward(&decoded, crop.concat())?.to_scalar::<f32>()?))
+        Ok(f64::from(self.loss.forward(&decoded, rows(crop))?.to_scalar::<f32>()?))
     }
 
     /// The weights as they are, codebooks included.
     fn tensors(&self) -> Result<Tensors> {
         let config = &self.plan.config;
         let mut tensors = self.weights.to_tensors()?;
-        let books = self.books.books();
+        let books = self.books.quantizer().books();
         let shape = [config.quantizers, config.codebook_size, config.latent_dim];
         let entries = bundle::Tensor::f32(&shape, books.entries().to_vec());
         tensors.insert(CODEBOOKS.to_owned(), entries.context("the codebooks are [N, K, D]")?);
@@ -342,51 +323,46 @@ fn surveyed(train: &Material, plan: &CodecPlan) -> Vec<Crop> {
     (0..SURVEYED).map(crop).collect()
 }
 
-/// Codebooks placed among the latents of `crops`.
+/// Codebooks placed among what is new in the latents of `crops` to the `current` quantizer; to none,
+/// as if it had quantized what came before without an error.
 fn placed(
     codec: &Codec,
     crops: &[Crop],
     plan: &CodecPlan,
-    workers: &Workers,
-    device: &Device,
+    current: Option<&Quantizer>,
+    (workers, device): (&Workers, &Device),
 ) -> Result<LearningCodebooks> {
-    let latents = workers.run(crops.len(), |i| {
-        let features = features(&crops[i..=i], &plan.config, device)?;
-        Ok(codec.encode(&features)?.detach().flatten_all()?.to_vec1::<f32>()?)
+    let (config, d) = (&plan.config, plan.config.latent_dim);
+    let news = workers.run(crops.len(), |i| {
+        let crop = &crops[i..=i];
+        let latents = codec.encode(&features(crop, config, device)?)?.detach();
+        if let Some(quantizer) = current {
+            let quantized = quantize(quantizer, &latents, crop, &[config.quantizers])?;
+            return Ok(quantized.parts.into_iter().flat_map(|part| part.news).collect());
+        }
+        let latents = latents.flatten_all()?.to_vec1::<f32>()?;
+        let last = [before(&crops[i], &latents, d), latents.clone()].concat();
+        let pairs = latents.chunks_exact(d).zip(last.chunks_exact(d));
+        Ok(pairs.flat_map(|(latent, last)| news(config.memory, latent, last)).collect::<Vec<_>>())
     })?;
     let mut draw = Draw::new(plan.seed, Purpose::Restarts, u32::MAX);
-    Ok(LearningCodebooks::among(&plan.config, &latents.concat(), &mut draw))
+    Ok(LearningCodebooks::among(config, &news.concat(), &mut draw))
+}
+
+/// The features of all crops, one after the other.
+fn rows(crops: &[Crop]) -> Vec<f32> {
+    crops.iter().flat_map(|crop| &crop.features).copied().collect()
 }
 
 /// Crops of one length as a tensor, `[B, T, X]`.
 fn features(crops: &[Crop], config: &CodecConfig, device: &Device) -> Result<Tensor> {
-    let (rows, width) = (crops.concat(), config.frame_features());
+    let (rows, width) = (rows(crops), config.frame_features());
     let frames = rows.len() / width / crops.len().max(1);
     Ok(Tensor::from_vec(rows, (crops.len(), frames, width), device)?)
 }
 
 /// Name of the codebooks among the tensors of a codec.
 pub(super) const CODEBOOKS: &str = "codec.quantizer.codebooks";
-
-/// Latents after quantization.
-struct Quantization {
-    /// What the decoder gets, `[B, T, D]`.
-    passed: Tensor,
-    /// Draws the encoder towards the entries: a scalar.
-    commitment: Tensor,
-    /// For the codebooks.
-    parts: Vec<Quantized>,
-}
-
-/// The sum of a frame's entries, and the mean of its partial sums.
-fn sums(books: &Codebooks, codes: &[u32]) -> (Vec<f32>, Vec<f32>) {
-    let (mut sum, mut mean) = (vec![0.0; books.dim()], vec![0.0; books.dim()]);
-    for (level, &code) in codes.iter().enumerate() {
-        sum.iter_mut().zip(books.entry(level, code)).for_each(|(s, e)| *s += e);
-        mean.iter_mut().zip(&sum).for_each(|(m, s)| *m += s / codes.len() as f32);
-    }
-    (sum, mean)
-}
 
 /// Crops spread evenly over the held-out recordings.
 fn held_crops(held: &Material) -> Vec<Crop> {

@@ -7,8 +7,16 @@ use super::draw::Draw;
 use super::vary::{Variation, Varispeed};
 use crate::corpus::{Corpus, Recording};
 
-/// A piece of a recording as the codec hears it: features `[T, X]`.
-pub(super) type Crop = Vec<f32>;
+/// Share of crops for which the louder of two places is taken: what is loud is what is heard.
+const LOUDER_SHARE: f64 = 0.7;
+
+/// A piece of a recording as the codec hears it.
+pub(super) struct Crop {
+    /// `[T, X]`.
+    pub(super) features: Vec<f32>,
+    /// Whether the recording begins with it.
+    pub(super) begins: bool,
+}
 
 /// The recordings of one side of the hold-out, at the level of training.
 pub(super) struct Material {
@@ -35,8 +43,9 @@ impl Material {
         let sounds: Vec<_> = recordings.map(scaled).collect();
         let mut sum = 0.0;
         let weigh = |sound: &Vec<Vec<f32>>| {
-            // A short file still fills part of a crop.
-            sum += (config.frames_for(sound[0].len()) + crop_frames / 4) as f64;
+            // A short file still fills part of a crop, and a long one is not worth as many sounds
+            // as fit into it.
+            sum += ((config.frames_for(sound[0].len()) + crop_frames / 4) as f64).sqrt();
             sum
         };
         let shares = sounds.iter().map(weigh).collect();
@@ -54,21 +63,52 @@ impl Material {
         self.sounds.len()
     }
 
+    /// The largest sample of each channel as it is coded: of mono, or of mid and side.
+    pub(super) fn peaks(&self) -> Vec<f32> {
+        let mut peaks = vec![0.0_f32; self.config.channels];
+        for sound in &self.sounds {
+            match &sound[..] {
+                [left, right] => {
+                    for (left, right) in left.iter().zip(right) {
+                        peaks[0] = peaks[0].max((0.5 * (left + right)).abs());
+                        peaks[1] = peaks[1].max((0.5 * (left - right)).abs());
+                    }
+                }
+                _ => peaks[0] = sound[0].iter().fold(peaks[0], |peak, s| peak.max(s.abs())),
+            }
+        }
+        peaks
+    }
+
     /// Codec frames of a recording.
     pub(super) fn frames(&self, recording: usize) -> usize {
         self.config.frames_for(self.sounds[recording][0].len())
     }
 
-    /// A random crop of `frames` codec frames. Beginnings are drawn more often than their share:
-    /// they are what a note is recognized by.
+    /// A random crop of `frames` codec frames. Beginnings and loud places are drawn more often than
+    /// their share: they are what a sound is recognized by.
     pub(super) fn random(&self, frames: usize, draw: &mut Draw) -> Crop {
         let total = self.shares.last().copied().unwrap_or(0.0);
         let at = draw.uniform() * total;
         let recording = self.shares.partition_point(|&share| share <= at).min(self.len() - 1);
         // A quarter of a crop may lie past the end.
         let last = self.frames(recording).saturating_sub(frames * 3 / 4);
-        let start = draw.below(last + frames / 4).saturating_sub(frames / 4);
+        let [one, other] =
+            [(); 2].map(|()| draw.below(last + frames / 4).saturating_sub(frames / 4));
+        let louder = draw.uniform() < LOUDER_SHARE
+            && self.energy(recording, other, frames) > self.energy(recording, one, frames);
+        let start = if louder { other } else { one };
         self.varied(recording, start, frames, Variation::random(draw))
+    }
+
+    /// Energy of the first quarter of a crop, which decides how much of it is heard: sounds decay.
+    fn energy(&self, recording: usize, start: usize, frames: usize) -> f32 {
+        let of_channel = |channel: &Vec<f32>| {
+            let at = |frame: usize| channel.len().min(frame * self.config.hop());
+            let heard = &channel[at(start)..at(start + frames / 4)];
+            heard.iter().map(|sample| sample * sample).sum::<f32>()
+        };
+        self.sounds[recording].iter().map(of_channel).sum()
     }
 
     /// The crop of `frames` codec frames from frame `start` of a recording on.
@@ -94,6 +134,56 @@ impl Material {
         let mut features = vec![0.0; frames * config.frame_features()];
         let first = lead / config.stft_hop;
         self.analysis.features(&sound, first, frames * config.stride, &mut features);
-        features
+        Crop { features, begins: start == 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draw::Purpose;
+    use super::*;
+
+    #[test]
+    fn loud_places_and_short_recordings_are_drawn_more_often_than_by_their_length() {
+        let config = CodecConfig {
+            sample_rate: 48_000,
+            channels: 2,
+            fft_size: 64,
+            stft_hop: 16,
+            stride: 2,
+            width: 8,
+            encoder_blocks: 1,
+            decoder_blocks: 1,
+            kernel: 3,
+            expansion: 2,
+            latent_dim: 4,
+            quantizers: 2,
+            codebook_size: 16,
+            memory: 0.8,
+            gain: 1.0,
+        };
+        let recording = |right: Vec<f32>| Recording {
+            name: String::new(),
+            class: String::new(),
+            audio: vec![vec![0.0; right.len()], right],
+            held_out: false,
+        };
+        // A third of the long one is loud, on the right; the short one is all quiet.
+        let mut right = vec![0.001; 96_000];
+        right[32_000..64_000].fill(0.5);
+        let recordings = vec![recording(right), recording(vec![0.001; 6000])];
+        let mut corpus = Corpus::new(recordings, 0);
+        corpus.gain = 1.0;
+        let material = Material::new(&corpus, corpus.recordings.iter(), &config, 16);
+        let (mut loud, mut short) = (0, 0);
+        for step in 0..400 {
+            let draw = || Draw::new(1, Purpose::Crops, step);
+            let crop = material.random(16, &mut draw());
+            let top = crop.features.iter().copied().fold(f32::MIN, f32::max);
+            loud += u32::from(top > -3.0);
+            short += u32::from(draw().uniform() * material.shares[1] > material.shares[0]);
+        }
+        assert!((150..300).contains(&loud), "{loud} of 400 are loud; evenly drawn, 130 would be");
+        assert!((60..120).contains(&short), "{short} of 400 are of the short recording, not 24");
     }
 }

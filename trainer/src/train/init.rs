@@ -45,7 +45,7 @@ fn values(name: &str, shape: &[usize], count: usize, draw: &mut Draw) -> Vec<f32
         (_, "codes" | "levels" | "start") => normal(0.1),
         // The two projections that write into the residual stream of a transformer.
         ("out" | "down", "weight") if name.starts_with("prior") => normal(0.5 / inputs.sqrt()),
-        (_, "weight") => normal(1.0 / inputs.sqrt()),
+        (_, "weight" | "latent") => normal(1.0 / inputs.sqrt()),
         _ => vec![0.0; count],
     }
 }

@@ -20,6 +20,8 @@ use crate::corpus::{Corpus, Recording};
 const EXCERPTS: usize = 32;
 /// Length of an excerpt in seconds.
 const EXCERPT_S: f64 = 2.0;
+/// What is heard before an excerpt from inside a recording, in seconds.
+const LEAD_S: f64 = 0.7;
 /// The largest correction, in nepers.
 const LARGEST: f64 = 0.7;
 /// Mean power below which a channel is silent and stays as it is.
@@ -38,16 +40,17 @@ pub(super) fn match_level(
     run: &Run,
 ) -> Result<()> {
     const BIAS: &str = "codec.decoder.head.bias";
-    let excerpts = excerpts(corpus);
+    let (excerpts, leads) = excerpts(corpus);
     let codes = extract_code_sequences(&excerpts, config, tensors, run)?;
     let whole = ModelConfig { codec: config.clone(), prior: None };
     let model = Arc::new(Model::new(&whole, tensors, "").context("cannot play the codec")?);
     let (mut meant, mut played) = (vec![0.0; config.channels], vec![0.0; config.channels]);
-    for (recording, codes) in excerpts.recordings.iter().zip(&codes) {
+    for ((recording, codes), &lead) in excerpts.recordings.iter().zip(&codes).zip(&leads) {
         let samples = recording.samples();
         let sound = decode(&model, &codes.codes, samples);
-        let sound: Vec<Vec<f32>> = sound.chunks(samples.max(1)).map(<[f32]>::to_vec).collect();
-        add_powers(&recording.audio, &mut meant);
+        let own: Vec<&[f32]> = recording.audio.iter().map(|channel| &channel[lead..]).collect();
+        let sound: Vec<&[f32]> = sound.chunks(samples.max(1)).map(|c| &c[lead..]).collect();
+        add_powers(&own, &mut meant);
         add_powers(&sound, &mut played);
     }
     let corrections: Vec<f32> =
@@ -66,12 +69,14 @@ pub(super) fn match_level(
     Ok(())
 }
 
-/// Excerpts spread evenly over the recordings to train on.
-fn excerpts(corpus: &Corpus) -> Corpus {
+/// Excerpts spread evenly over the recordings to train on, and how many samples at the start of each
+/// are only there to lead into it: inside a sound, no recording begins.
+fn excerpts(corpus: &Corpus) -> (Corpus, Vec<usize>) {
     let train: Vec<&Recording> = corpus.train().collect();
     let total: usize = train.iter().map(|recording| recording.samples()).sum();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    let length = (EXCERPT_S * f64::from(corpus.sample_rate)) as usize;
+    let [length, lead] =
+        [EXCERPT_S, LEAD_S].map(|seconds| (seconds * f64::from(corpus.sample_rate)) as usize);
     let excerpt = |i: usize| {
         let mut at = total * i / EXCERPTS;
         let recording = train.iter().find(|recording| {
@@ -81,29 +86,26 @@ fn excerpts(corpus: &Corpus) -> Corpus {
         })?;
         // The last excerpt of a recording ends where it ends.
         let start = at.min(recording.samples().saturating_sub(length));
-        let end = recording.samples().min(start + length);
-        let audio = recording.audio.iter().map(|channel| channel[start..end].to_vec()).collect();
+        let (from, end) = (start.saturating_sub(lead), recording.samples().min(start + length));
+        let audio = recording.audio.iter().map(|channel| channel[from..end].to_vec()).collect();
         let name = format!("{} from {start}", recording.name);
-        Some(Recording { name, class: String::new(), audio, held_out: false })
+        let class = String::new();
+        Some((Recording { name, class, audio, held_out: false }, start - from))
     };
-    let recordings = (0..EXCERPTS).filter_map(excerpt).collect();
-    Corpus {
-        recordings,
-        channels: corpus.channels,
-        sample_rate: corpus.sample_rate,
-        gain: corpus.gain,
-    }
+    let (recordings, leads) = (0..EXCERPTS).filter_map(excerpt).unzip();
+    let &Corpus { channels, sample_rate, gain, .. } = corpus;
+    (Corpus { recordings, channels, sample_rate, gain }, leads)
 }
 
 /// Adds the mean powers of a sound: of mono itself, or of mid and side.
-fn add_powers(audio: &[Vec<f32>], powers: &mut [f64]) {
+fn add_powers(audio: &[&[f32]], powers: &mut [f64]) {
     let mean = |values: &mut dyn Iterator<Item = f32>| {
         let squares = values.map(|value| f64::from(value) * f64::from(value));
         squares.sum::<f64>() / audio[0].len().max(1) as f64
     };
     match audio {
         [left, right] => {
-            let pairs = || left.iter().zip(right);
+            let pairs = || left.iter().zip(*right);
             powers[0] += mean(&mut pairs().map(|(left, right)| 0.5 * (left + right)));
             powers[1] += mean(&mut pairs().map(|(left, right)| 0.5 * (left - right)));
         }
@@ -129,7 +131,7 @@ mod tests {
     fn what_is_too_quiet_is_corrected_by_as_much() {
         let of = |left: f32, right: f32| {
             let mut powers = [0.0; 2];
-            add_powers(&[vec![left; 100], vec![right; 100]], &mut powers);
+            add_powers(&[&[left; 100], &[right; 100]], &mut powers);
             powers
         };
         let (meant, played) = (of(0.5, 0.1), of(0.4, 0.2)); // mid 0.3 both, side 0.2 and 0.1
@@ -150,11 +152,15 @@ mod tests {
         let mut corpus = Corpus::new(vec![recording("a", 60, false), recording("b", 1, false)], 0);
         corpus.recordings[0].held_out = false;
         corpus.recordings[1].held_out = false;
-        let excerpts = excerpts(&corpus);
-        assert_eq!(excerpts.recordings.len(), EXCERPTS);
+        let (excerpts, leads) = excerpts(&corpus);
+        assert_eq!((excerpts.recordings.len(), leads.len()), (EXCERPTS, EXCERPTS));
         let starts: std::collections::BTreeSet<_> =
             excerpts.recordings.iter().map(|excerpt| &excerpt.name).collect();
         assert!(starts.len() > EXCERPTS / 2, "{starts:?}");
-        assert!(excerpts.recordings.iter().all(|e| e.samples() <= 96_000 && e.samples() > 0));
+        for (excerpt, lead) in excerpts.recordings.iter().zip(leads) {
+            let heard = excerpt.samples() - lead;
+            assert!(heard <= 96_000 && heard > 0);
+            assert_eq!(lead > 0, !excerpt.name.ends_with(" from 0"), "{}", excerpt.name);
+        }
     }
 }

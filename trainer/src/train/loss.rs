@@ -3,7 +3,7 @@
 //! For each crop it adds, with the weights of [`LossWeights`],
 //!
 //! * the difference of log-magnitudes `d`, as `|d| / 2 + d² / 8`, where one of the two can be heard,
-//!   low frequencies counting more ([`weights_of`]);
+//!   low frequencies counting more, and faint bins less ([`weights_of`]);
 //! * the spectral convergence, `‖|X| - |Y|‖ / ‖Y‖`, which the loudest bins decide;
 //! * the squared difference of coherences, where mid and side are loud.
 //!
@@ -19,8 +19,12 @@ use distill_shared::math;
 use distill_shared::model::config::CodecConfig;
 use distill_shared::stft::{bands_of, weights_of};
 
-/// Log-magnitudes below cannot be heard: 78 dB under full scale.
+/// Log-magnitudes below can hardly be heard: 78 dB under full scale.
 const AUDIBLE: f32 = -9.0;
+/// Below, nobody would hear them whatever the volume: 94 dB under full scale.
+const SILENT: f32 = -10.8;
+/// What counts a bin between the two: the tails of quiet recordings lie there.
+const FAINT_SHARE: f32 = 0.3;
 /// The largest log-magnitude that counts, so that a bad step of training stays finite.
 const LOUDEST: f32 = 5.0;
 /// Level of a crop, as the root of a frame's energy, below which convergence counts less.
@@ -182,7 +186,9 @@ fn log_frame(x: &[f32], y: &[f32], weights: &[f32], grad: &mut [f32]) -> [f32; 2
         let rows = x.chunks(16).zip(y.chunks(16)).zip(weights.chunks(16)).zip(grad.chunks_mut(16));
         for (((x, y), w), g) in rows {
             for i in 0..x.len() {
-                let counted = if x[i].max(y[i]) > AUDIBLE { w[i] } else { 0.0 };
+                let top = x[i].max(y[i]);
+                let faint = if top > SILENT { FAINT_SHARE } else { 0.0 };
+                let counted = if top > AUDIBLE { w[i] } else { faint * w[i] };
                 let d = x[i] - y[i];
                 sums[i] += counted * (0.5 * d.abs() + 0.125 * d * d);
                 counts[i] += counted;

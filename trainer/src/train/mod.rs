@@ -4,6 +4,7 @@
 //! fixed size, whatever the number of threads, and what the parts find is added up in their order:
 //! one thread or eight, the weights end the same.
 
+mod bounds;
 pub mod codebooks;
 pub mod codec;
 mod crops;
@@ -12,8 +13,10 @@ mod init;
 mod level;
 pub mod loss;
 mod optimizer;
+mod pieces;
 mod principal;
 pub mod prior;
+mod quantize;
 mod reading;
 mod schedule;
 mod vary;
@@ -24,8 +27,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 
 pub use codec::{CodecPlan, TrainedCodec, train_codec};
-pub use prior::{PriorPlan, TrainedPrior, train_prior};
-pub use reading::{corpus_use, extract_code_sequences};
+pub use prior::{KnownCodec, PriorPlan, TrainedPrior, train_prior};
+pub use reading::{corpus_use, extract_code_sequences, quantizer};
 pub use schedule::Length;
 
 use crate::events::TrainingEvent;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
-use distill_shared::stft::weights_of;
+use distill_shared::stft::{FLOOR, weights_of};
 
 use super::draw::Draw;
 
@@ -15,10 +15,11 @@ const LOUDNESS: f32 = 0.2;
 /// Log-magnitude below which frames are as good as silent.
 const SILENT: f32 = -9.0;
 
-/// The fixed weights of a codec for features like `rows`, `[R, X]`: their mean, and a basis of their
-/// `latent_dim` strongest components, scaled so that latents are about 1.
+/// The fixed weights of a codec for features like `rows`, `[R, X]`: their origin, which is silence, so
+/// that what is remembered fades to it; and a basis of their `latent_dim` strongest components, scaled
+/// so that latents vary by about 1.
 ///
-/// Differences from the mean are weighted by [`weights_of`], and loud frames count more. The basis
+/// Differences from silence are weighted by [`weights_of`], and loud frames count more. The basis
 /// comes from subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5,
 /// <https://arxiv.org/abs/0909.4061>).
 pub(super) fn insert_principal(
@@ -29,13 +30,13 @@ pub(super) fn insert_principal(
     device: &Device,
 ) -> Result<()> {
     let (x, d) = (config.frame_features(), config.latent_dim);
-    let mean = mean(rows, x);
+    let origin = silence(config);
     let feature_weights = weights_of(config);
     let mut loud = Vec::with_capacity(rows.len());
     let mut plain = Vec::with_capacity(rows.len());
     for row in rows.chunks_exact(x) {
         let top = row.iter().copied().fold(SILENT, f32::max).min(2.0);
-        let centred = row.iter().zip(&mean).zip(&feature_weights).map(|((v, m), w)| (v - m) * w);
+        let centred = row.iter().zip(&origin).zip(&feature_weights).map(|((v, o), w)| (v - o) * w);
         plain.extend(centred);
         let share = (LOUDNESS * top).exp();
         loud.extend(plain[plain.len() - x..].iter().map(|value| value * share));
@@ -53,22 +54,19 @@ pub(super) fn insert_principal(
     }
     let basis = Tensor::from_vec(basis, (d, x), &cpu)?;
     let scores = Tensor::from_vec(plain, (count, x), &cpu)?.matmul(&basis.t()?)?;
+    let scores = scores.broadcast_sub(&scores.mean_keepdim(0)?)?;
     let size = f64::from(scores.sqr()?.mean_all()?.to_scalar::<f32>()?).sqrt().max(1e-3);
-    weights.insert("codec.mean", Tensor::from_vec(mean, x, device)?)?;
+    weights.insert("codec.origin", Tensor::from_vec(origin, x, device)?)?;
     weights.insert("codec.encoder.basis", (&basis / size)?.to_device(device)?)?;
     weights.insert("codec.decoder.basis", (basis.t()? * size)?.contiguous()?.to_device(device)?)?;
     Ok(())
 }
 
-/// Mean of the rows of `[R, X]`.
-#[expect(clippy::cast_possible_truncation, reason = "features are f32")]
-fn mean(rows: &[f32], x: usize) -> Vec<f32> {
-    let mut sum = vec![0.0_f64; x];
-    for row in rows.chunks_exact(x) {
-        sum.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
-    }
-    let count = (rows.len() / x).max(1) as f64;
-    sum.iter().map(|s| (s / count) as f32).collect()
+/// The features of silence, `[X]`.
+fn silence(config: &CodecConfig) -> Vec<f32> {
+    let mut frame = vec![FLOOR.ln(); config.channels * config.bins()];
+    frame.resize(config.features(), 0.0);
+    frame.repeat(config.stride)
 }
 
 /// Makes the rows of `[D, X]` orthonormal, one after the other (Gram and Schmidt, twice, which is
@@ -115,6 +113,7 @@ mod tests {
             latent_dim: 3,
             quantizers: 2,
             codebook_size: 4,
+            memory: 0.8,
             gain: 1.0,
         }
     }
@@ -130,11 +129,8 @@ mod tests {
         for _ in 0..50 {
             let scores = [draw.normal() as f32, draw.normal() as f32, draw.normal() as f32];
             rows.extend((0..x).map(|i| {
-                -5.0 + scores
-                    .iter()
-                    .enumerate()
-                    .map(|(k, s)| s * directions[k * x + i])
-                    .sum::<f32>()
+                FLOOR.ln()
+                    + scores.iter().enumerate().map(|(k, s)| s * directions[k * x + i]).sum::<f32>()
             }));
         }
         let mut weights = Weights::default();
@@ -142,7 +138,7 @@ mod tests {
         let tensors = weights.to_tensors()?;
         let get = |name: &str| tensors[name].to_f32();
         let (mean, encode, decode) =
-            (get("codec.mean"), get("codec.encoder.basis"), get("codec.decoder.basis"));
+            (get("codec.origin"), get("codec.encoder.basis"), get("codec.decoder.basis"));
         let scale = weights_of(&config);
         for row in rows.chunks_exact(x) {
             let centred: Vec<f32> = (0..x).map(|i| (row[i] - mean[i]) * scale[i]).collect();

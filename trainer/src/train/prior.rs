@@ -13,24 +13,24 @@ use distill_shared::codes::Codes;
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
+use distill_shared::quantizer::Quantizer;
 
 use super::draw::{Draw, Purpose};
 use super::init::initial_weights;
 use super::optimizer::AdamW;
+use super::pieces::{PIECE_FRAMES, Piece, frames, held_pieces, random_piece};
 use super::schedule::{Length, Schedule};
 use super::workers::Workers;
 use super::{Diverged, Run};
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
 
-/// Frames of a piece of stream.
-const PIECE_FRAMES: usize = 128;
 /// Pieces that one thread takes at a time.
 const PART: usize = 2;
-/// Share of pieces that begin where a recording begins.
-const START_SHARE: f64 = 0.3;
 /// Share of the input codes that are replaced at random: what is learned must not hang on every
 /// single code, since sampling will not repeat the corpus exactly.
 const CORRUPTION: f64 = 0.06;
+/// Deviation of the noise on the latents that are read; theirs is about 1.
+const LATENT_NOISE: f32 = 0.1;
 /// One in so many frames trains the depth transformer; it costs as much as the temporal one.
 const DEPTH_STRIDE: usize = 2;
 /// Updates over which the learning rate rises.
@@ -39,8 +39,6 @@ const WARM_UP_STEPS: u32 = 30;
 const MEASUREMENTS: u32 = 16;
 /// Measurements without a new best after which training ends early.
 const PATIENCE: u32 = 5;
-/// Pieces of held-out recordings to measure on, at most.
-const HELD_PIECES: usize = 24;
 
 /// How to train a prior.
 #[derive(Debug, Clone)]
@@ -78,13 +76,22 @@ pub struct TrainedPrior {
     pub complete: PriorTrainingComplete,
 }
 
+/// The codec whose codes a prior is trained on.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownCodec<'a> {
+    /// Its sizes.
+    pub config: &'a CodecConfig,
+    /// Its quantizer.
+    pub quantizer: &'a Quantizer,
+}
+
 /// Trains a prior on those of `codes` that are not held out.
 ///
 /// # Errors
 ///
 /// Fails with [`Diverged`] if the loss stops being finite, or if there is nothing to train on.
 pub fn train_prior(
-    codec: &CodecConfig,
+    codec: KnownCodec,
     codes: &[CorpusCodes],
     plan: &PriorPlan,
     run: &mut Run,
@@ -103,18 +110,11 @@ pub fn train_prior(
     Ok(trained)
 }
 
-/// A piece of stream.
-struct Piece {
-    /// What the prior reads before each frame; `None` for the start of a take.
-    before: Option<Vec<u32>>,
-    /// The frames to predict, `[T, N]`.
-    codes: Codes,
-}
-
 /// Everything that changes while a prior trains.
 struct Training<'a> {
     plan: &'a PriorPlan,
     codec: &'a CodecConfig,
+    quantizer: &'a Quantizer,
     device: &'a Device,
     workers: Workers,
     train: Vec<&'a Codes>,
@@ -131,12 +131,13 @@ struct Training<'a> {
 
 impl<'a> Training<'a> {
     fn new(
-        codec: &'a CodecConfig,
+        codec: KnownCodec<'a>,
         codes: &'a [CorpusCodes],
         plan: &'a PriorPlan,
         device: &'a Device,
         threads: usize,
     ) -> Result<Self> {
+        let KnownCodec { config: codec, quantizer } = codec;
         let train: Vec<_> = codes
             .iter()
             .filter(|c| !c.held_out && c.codes.frames() > 0)
@@ -146,7 +147,7 @@ impl<'a> Training<'a> {
         let held = codes.iter().filter(|c| c.held_out && c.codes.frames() > 0).map(|c| &c.codes);
         let weights = initial_weights(&plan.config.tensors(codec), plan.seed, device)?;
         Ok(Self {
-            held: held_pieces(held),
+            held: held_pieces(held, quantizer.recall()),
             train,
             prior: CodePrior::new(&plan.config, codec, &weights)?,
             optimizer: AdamW::new(&weights, &[])?,
@@ -158,6 +159,7 @@ impl<'a> Training<'a> {
             recent: (0.0, 0),
             plan,
             codec,
+            quantizer,
             device,
         })
     }
@@ -183,9 +185,16 @@ impl<'a> Training<'a> {
         let items = first..self.plan.batch.min(first + PART);
         let key =
             |i: usize| step.wrapping_mul(0x1_0001).wrapping_add(u32::try_from(i).unwrap_or(0));
+        let recall = self.quantizer.recall();
         let pieces: Vec<Piece> = items
             .clone()
-            .map(|i| self.piece(&mut Draw::new(self.plan.seed, Purpose::Crops, key(i))))
+            .map(|i| {
+                random_piece(
+                    &self.train,
+                    recall,
+                    &mut Draw::new(self.plan.seed, Purpose::Crops, key(i)),
+                )
+            })
             .collect();
         let mut draw = Draw::new(self.plan.seed, Purpose::Corruption, key(first));
         let inputs = self.inputs(&pieces, Some(&mut draw))?;
@@ -206,62 +215,36 @@ impl<'a> Training<'a> {
         Ok((loss.backward()?, value))
     }
 
-    /// A random piece of stream.
-    fn piece(&self, draw: &mut Draw) -> Piece {
-        let total: usize = self.train.iter().map(|codes| codes.frames()).sum();
-        let pick = |draw: &mut Draw| {
-            // Half by length, half by number, so that neither long nor many files drown the rest.
-            if draw.uniform() < 0.5 {
-                return draw.below(self.train.len());
-            }
-            let mut at = draw.below(total);
-            let found = self.train.iter().position(|codes| {
-                let inside = at < codes.frames();
-                at = at.wrapping_sub(codes.frames());
-                inside
-            });
-            found.unwrap_or(0)
-        };
-        let mut recording = self.train[pick(draw)];
-        let start = draw.uniform() < START_SHARE;
-        let mut at = if start { 0 } else { draw.below(recording.frames()) };
-        let before = (at > 0).then(|| recording.frame(at - 1).to_vec());
-        let mut codes = Codes::new(self.codec.quantizers);
-        while codes.frames() < PIECE_FRAMES {
-            if at == recording.frames() {
-                recording = self.train[pick(draw)];
-                at = 0;
-            }
-            codes.push(recording.frame(at));
-            at += 1;
-        }
-        Piece { before, codes }
-    }
-
     /// What the prior reads before each frame of `pieces` of one length: `[B, T, H]`.
     fn inputs(&self, pieces: &[Piece], mut corrupt: Option<&mut Draw>) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(pieces.len());
         for piece in pieces {
-            let mut codes = piece.before.clone().unwrap_or_default();
-            let read = piece.codes.frames() - 1;
-            codes.extend(frames(&piece.codes).take(read).flatten());
+            let (mut codes, mut latents) = piece.read(self.quantizer);
             if let Some(draw) = &mut corrupt {
-                for code in &mut codes {
-                    if draw.uniform() < CORRUPTION {
-                        *code = u32::try_from(draw.below(self.codec.codebook_size))?;
-                    }
-                }
+                self.corrupt(&mut codes, &mut latents, draw)?;
             }
-            let row = match (codes.is_empty(), piece.before.is_some()) {
-                (true, _) => self.prior.start()?,
-                (false, true) => self.prior.embed(&codes)?,
-                (false, false) => {
-                    Tensor::cat(&[self.prior.start()?, self.prior.embed(&codes)?], 0)?
-                }
-            };
-            rows.push(row);
+            let starts = piece.before.frames() == 0;
+            let mut row = if starts { vec![self.prior.start()?] } else { Vec::new() };
+            if !codes.is_empty() {
+                let shape = (codes.len() / self.codec.quantizers, self.codec.latent_dim);
+                let latents = Tensor::from_vec(latents, shape, self.device)?;
+                row.push(self.prior.embed(&codes, &latents)?);
+            }
+            rows.push(Tensor::cat(&row, 0)?);
         }
         Ok(Tensor::stack(&rows, 0)?)
+    }
+
+    /// Replaces some codes, and moves the latents a little.
+    #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
+    fn corrupt(&self, codes: &mut [u32], latents: &mut [f32], draw: &mut Draw) -> Result<()> {
+        for code in codes {
+            if draw.uniform() < CORRUPTION {
+                *code = u32::try_from(draw.below(self.codec.codebook_size))?;
+            }
+        }
+        latents.iter_mut().for_each(|value| *value += LATENT_NOISE * draw.normal() as f32);
+        Ok(())
     }
 
     /// Mean cross-entropy of each level, `[N]`, over `M` frames: what is known of them, `[M, H]`,
@@ -331,25 +314,4 @@ impl<'a> Training<'a> {
         };
         Ok(TrainedPrior { config: self.plan.config.clone(), tensors, complete })
     }
-}
-
-/// The frames of a recording.
-fn frames(codes: &Codes) -> impl Iterator<Item = &[u32]> {
-    codes.as_slice().chunks_exact(codes.quantizers())
-}
-
-/// Held-out recordings from their beginnings, cut into pieces, spread evenly if there are many.
-fn held_pieces<'a>(held: impl Iterator<Item = &'a Codes>) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for recording in held {
-        for start in (0..recording.frames()).step_by(PIECE_FRAMES) {
-            let end = recording.frames().min(start + PIECE_FRAMES);
-            let mut codes = Codes::new(recording.quantizers());
-            (start..end).for_each(|t| codes.push(recording.frame(t)));
-            let before = (start > 0).then(|| recording.frame(start - 1).to_vec());
-            pieces.push(Piece { before, codes });
-        }
-    }
-    let stride = pieces.len().div_ceil(HELD_PIECES).max(1);
-    pieces.into_iter().step_by(stride).collect()
 }

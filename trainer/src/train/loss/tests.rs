@@ -25,6 +25,7 @@ fn config() -> CodecConfig {
         latent_dim: 4,
         quantizers: 2,
         codebook_size: 4,
+        memory: 0.8,
         gain: 1.0,
     }
 }
@@ -87,10 +88,10 @@ fn defined_crop(weights: &LossWeights, x: &[f64], heard: &[f64], y: &[f64]) -> f
             let (w, i) = (f64::from(*weight), t * width + k);
             let d = x[i] - y[i];
             all += w;
-            if heard[i].max(y[i]) > -9.0 {
-                log += w * (d.abs() / 2.0 + d * d / 8.0);
-                count += w;
-            }
+            let top = heard[i].max(y[i]);
+            let share = if top > -9.0 { 1.0 } else { f64::from(u8::from(top > -10.8)) * 0.3 };
+            log += share * w * (d.abs() / 2.0 + d * d / 8.0);
+            count += share * w;
             off += (x[i].exp() - y[i].exp()).powi(2);
             energy += y[i].exp().powi(2);
         }

@@ -1,0 +1,177 @@
+//! Pieces of stream: what a prior reads.
+//!
+//! A stream is a recording from its start token or from somewhere inside, then another recording,
+//! and so on.
+
+use distill_shared::codes::Codes;
+use distill_shared::quantizer::Quantizer;
+
+use super::draw::Draw;
+
+/// Frames of a piece of stream.
+pub(super) const PIECE_FRAMES: usize = 128;
+/// Share of pieces that begin where a recording begins.
+const START_SHARE: f64 = 0.3;
+/// Pieces of held-out recordings to measure on, at most.
+const HELD_PIECES: usize = 24;
+
+/// A piece of stream.
+pub(super) struct Piece {
+    /// The frames before it, as far back as the quantizer remembers; none at the start of a take.
+    pub(super) before: Codes,
+    /// The frames to predict, `[T, N]`.
+    pub(super) codes: Codes,
+}
+
+impl Piece {
+    /// The frames that are read to predict those of the piece, `[M, N]`, and the latents that
+    /// `quantizer` has after them, `[M, D]`. A piece that starts a take reads one frame less than it
+    /// has: the start token comes first.
+    pub(super) fn read(&self, quantizer: &Quantizer) -> (Vec<u32>, Vec<f32>) {
+        let (mut codes, mut latents) = (Vec::new(), Vec::new());
+        let mut state = vec![0.0; quantizer.books().dim()];
+        let known = self.before.frames();
+        let all = frames(&self.before).chain(frames(&self.codes));
+        for (i, frame) in all.take(known + self.codes.frames() - 1).enumerate() {
+            quantizer.decode(frame, &mut state);
+            if i + 1 >= known {
+                codes.extend_from_slice(frame);
+                latents.extend_from_slice(&state);
+            }
+        }
+        (codes, latents)
+    }
+}
+
+/// A random piece of stream from `recordings`, with up to `recall` frames before it.
+pub(super) fn random_piece(recordings: &[&Codes], recall: usize, draw: &mut Draw) -> Piece {
+    let total: usize = recordings.iter().map(|codes| codes.frames()).sum();
+    let pick = |draw: &mut Draw| {
+        // Half by length, half by number, so that neither long nor many files drown the rest.
+        if draw.uniform() < 0.5 {
+            return draw.below(recordings.len());
+        }
+        let mut at = draw.below(total);
+        let found = recordings.iter().position(|codes| {
+            let inside = at < codes.frames();
+            at = at.wrapping_sub(codes.frames());
+            inside
+        });
+        found.unwrap_or(0)
+    };
+    let mut recording = recordings[pick(draw)];
+    let start = draw.uniform() < START_SHARE;
+    let mut at = if start { 0 } else { draw.below(recording.frames()) };
+    let before = before(recording, at, recall);
+    let mut codes = Codes::new(recording.quantizers());
+    while codes.frames() < PIECE_FRAMES {
+        if at == recording.frames() {
+            recording = recordings[pick(draw)];
+            at = 0;
+        }
+        codes.push(recording.frame(at));
+        at += 1;
+    }
+    Piece { before, codes }
+}
+
+/// Held-out recordings from their beginnings, cut into pieces, spread evenly if there are many.
+pub(super) fn held_pieces<'a>(held: impl Iterator<Item = &'a Codes>, recall: usize) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for recording in held {
+        for start in (0..recording.frames()).step_by(PIECE_FRAMES) {
+            let end = recording.frames().min(start + PIECE_FRAMES);
+            let mut codes = Codes::new(recording.quantizers());
+            (start..end).for_each(|t| codes.push(recording.frame(t)));
+            pieces.push(Piece { before: before(recording, start, recall), codes });
+        }
+    }
+    let stride = pieces.len().div_ceil(HELD_PIECES).max(1);
+    pieces.into_iter().step_by(stride).collect()
+}
+
+/// The frames of a recording.
+pub(super) fn frames(codes: &Codes) -> impl Iterator<Item = &[u32]> {
+    codes.as_slice().chunks_exact(codes.quantizers())
+}
+
+/// The `recall` frames of a recording before frame `at`, at least one if there is one.
+fn before(recording: &Codes, at: usize, recall: usize) -> Codes {
+    let mut codes = Codes::new(recording.quantizers());
+    (at.saturating_sub(recall.max(1))..at).for_each(|t| codes.push(recording.frame(t)));
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use distill_shared::model::config::CodecConfig;
+
+    use super::super::draw::Purpose;
+    use super::*;
+
+    /// One level whose entries are 0, 1, 2 …, of which half stays.
+    fn quantizer() -> Quantizer {
+        let config = CodecConfig {
+            sample_rate: 48_000,
+            channels: 1,
+            fft_size: 16,
+            stft_hop: 4,
+            stride: 2,
+            width: 8,
+            encoder_blocks: 1,
+            decoder_blocks: 1,
+            kernel: 7,
+            expansion: 2,
+            latent_dim: 1,
+            quantizers: 1,
+            codebook_size: 200,
+            memory: 0.5,
+            gain: 1.0,
+        };
+        Quantizer::new(&config, (0..200_u8).map(f32::from).collect())
+    }
+
+    fn recording(codes: std::ops::Range<u32>) -> Codes {
+        let mut recording = Codes::new(1);
+        codes.for_each(|code| recording.push(&[code]));
+        recording
+    }
+
+    #[test]
+    fn a_piece_from_a_start_reads_all_but_its_last_frame() {
+        let piece = Piece { before: Codes::new(1), codes: recording(1..4) };
+        assert_eq!(piece.read(&quantizer()), (vec![1, 2], vec![1.0, 2.5]));
+    }
+
+    #[test]
+    fn a_piece_from_inside_reads_the_frame_before_it_too_and_remembers_what_came_earlier() {
+        let piece = Piece { before: recording(4..6), codes: recording(6..8) };
+        assert_eq!(piece.read(&quantizer()), (vec![5, 6], vec![7.0, 9.5]));
+    }
+
+    #[test]
+    fn held_out_pieces_follow_each_other_and_know_what_came_before() {
+        let recording = recording(0..200);
+        let pieces = held_pieces(std::iter::once(&recording), 10);
+        assert_eq!(pieces.len(), 2);
+        assert_eq!((pieces[0].before.frames(), pieces[0].codes.frames()), (0, PIECE_FRAMES));
+        assert_eq!(pieces[1].before.as_slice(), (118..128).collect::<Vec<u32>>());
+        assert_eq!(pieces[1].codes.as_slice(), (128..200).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn random_pieces_are_whole_and_go_on_with_another_recording() {
+        let (short, long) = (recording(0..30), recording(40..200));
+        let mut starts = 0;
+        for step in 0..50 {
+            let mut draw = Draw::new(1, Purpose::Crops, step);
+            let piece = random_piece(&[&short, &long], 10, &mut draw);
+            assert_eq!(piece.codes.frames(), PIECE_FRAMES);
+            starts += u32::from(piece.before.frames() == 0);
+            let codes = [piece.before.as_slice(), piece.codes.as_slice()].concat();
+            let goes_on = |pair: &[u32]| pair[1] == pair[0] + 1 || [0, 40].contains(&pair[1]);
+            assert!(codes.windows(2).all(goes_on), "{codes:?}");
+        }
+        assert!((8..40).contains(&starts), "{starts} of 50 start a take");
+    }
+}
