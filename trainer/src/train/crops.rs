@@ -179,7 +179,9 @@ mod tests {
         for step in 0..400 {
             let draw = || Draw::new(1, Purpose::Crops, step);
             let crop = material.random(16, &mut draw());
-            let top = crop.features.iter().copied().fold(f32::MIN, f32::max);
+            let frames = crop.features.chunks_exact(config.features());
+            let logs = frames.flat_map(|frame| &frame[..2 * config.bins()]);
+            let top = logs.copied().fold(f32::MIN, f32::max);
             loud += u32::from(top > -3.0);
             short += u32::from(draw().uniform() * material.shares[1] > material.shares[0]);
         }
