@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut play = built("distill-play");
     play.arg(&packages.clap).arg("--bundle").arg(&bundle).args(["--seed", &seed]);
     // Room for notes that sound together, below the level where the instrument bends peaks.
-    play.args(["--volume", "-12"]);
+    play.args(["--volume", "-6"]);
     play.args(["--midi", "assets/demo/phrase.mid", "--corpus", "assets/demo"]);
     play.arg("--picture").arg(home.join("demo.png"));
     run_program(play.arg("--output").arg(home.join("demo.wav")))?;

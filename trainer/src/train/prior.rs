@@ -33,6 +33,9 @@ const CORRUPTION: f64 = 0.06;
 const LATENT_NOISE: f32 = 0.1;
 /// One in so many frames trains the depth transformer; it costs as much as the temporal one.
 const DEPTH_STRIDE: usize = 2;
+/// Times that the first frame of a take counts: one frame in hundreds, it decides how a take begins.
+/// Others that begin a recording count once, or sounds would begin too often.
+const START_WEIGHT: usize = 48;
 /// Updates over which the learning rate rises.
 const WARM_UP_STEPS: u32 = 30;
 /// Measurements on held-out recordings in the course of training.
@@ -201,10 +204,7 @@ impl<'a> Training<'a> {
         let hidden = self.prior.hidden(&inputs)?;
 
         let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
-        let rows: Vec<u32> = (0..u32::try_from(pieces.len() * PIECE_FRAMES)?)
-            .step_by(DEPTH_STRIDE)
-            .map(|row| row + u32::try_from(draw.below(DEPTH_STRIDE)).unwrap_or(0))
-            .collect();
+        let rows = depth_rows(&pieces, &mut draw)?;
         let hidden = hidden.reshape((pieces.len() * PIECE_FRAMES, ()))?;
         let hidden = hidden.index_select(&Tensor::new(rows.as_slice(), self.device)?, 0)?;
         let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
@@ -313,5 +313,40 @@ impl<'a> Training<'a> {
             cancelled,
         };
         Ok(TrainedPrior { config: self.plan.config.clone(), tensors, complete })
+    }
+}
+
+/// The frames of `pieces`, as rows of `[B * T]`, on which to train the depth transformer.
+fn depth_rows(pieces: &[Piece], draw: &mut Draw) -> Result<Vec<u32>> {
+    let some = (0..pieces.len() * PIECE_FRAMES)
+        .step_by(DEPTH_STRIDE)
+        .map(|row| row + draw.below(DEPTH_STRIDE));
+    let starts = (0..pieces.len())
+        .filter(|&piece| pieces[piece].before.frames() == 0)
+        .flat_map(|piece| std::iter::repeat_n(piece * PIECE_FRAMES, START_WEIGHT));
+    Ok(some.chain(starts).map(u32::try_from).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_frame_of_a_take_counts_many_times_and_no_other_does() {
+        let stream = |frames| {
+            let mut codes = Codes::new(1);
+            (0..frames).for_each(|_| codes.push(&[0]));
+            codes
+        };
+        let inside = Piece { before: stream(1), codes: stream(PIECE_FRAMES) };
+        let start = Piece { before: stream(0), codes: stream(PIECE_FRAMES) };
+        let rows =
+            depth_rows(&[inside, start], &mut Draw::new(1, Purpose::Frames, 0)).expect("few rows");
+        let first = u32::try_from(PIECE_FRAMES).expect("few frames");
+        let counts = |row: u32| rows.iter().filter(|&&r| r == row).count();
+        assert!((START_WEIGHT..=START_WEIGHT + 1).contains(&counts(first)));
+        let others = (0..2 * first).filter(|&row| row != first);
+        let once: usize = others.map(counts).inspect(|&n| assert!(n <= 1)).sum();
+        assert!((PIECE_FRAMES - 1..=PIECE_FRAMES).contains(&once), "{once} of the rest");
     }
 }
