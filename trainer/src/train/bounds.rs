@@ -75,6 +75,7 @@ fn around(channel: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::toy_codec;
     use super::*;
     use crate::corpus::{Corpus, Recording};
 
@@ -89,23 +90,7 @@ mod tests {
         let clicks = recording(vec![left, vec![0.0; 240_000]]);
         let mut corpus = Corpus::new(vec![silent, clicks], 0);
         corpus.gain = 1.0;
-        let config = CodecConfig {
-            sample_rate: 48_000,
-            channels: 2,
-            fft_size: 64,
-            stft_hop: 16,
-            stride: 2,
-            width: 8,
-            encoder_blocks: 1,
-            decoder_blocks: 1,
-            kernel: 7,
-            expansion: 2,
-            latent_dim: 2,
-            quantizers: 2,
-            codebook_size: 4,
-            memory: 0.8,
-            gain: 1.0,
-        };
+        let config = CodecConfig { channels: 2, fft_size: 64, stft_hop: 16, ..toy_codec() };
         let train = Material::new(&corpus, corpus.recordings.iter(), &config, 48);
         let (mut weights, workers) = (Weights::default(), Workers::new(2)?);
         insert_bounds(&mut weights, &config, &train, (&workers, &Device::Cpu))?;

@@ -244,27 +244,8 @@ fn k_means(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::super::draw::Purpose;
+    use super::super::toy_codec;
     use super::*;
-
-    fn config() -> CodecConfig {
-        CodecConfig {
-            sample_rate: 48_000,
-            channels: 1,
-            fft_size: 16,
-            stft_hop: 4,
-            stride: 2,
-            width: 8,
-            encoder_blocks: 1,
-            decoder_blocks: 1,
-            kernel: 7,
-            expansion: 2,
-            latent_dim: 2,
-            quantizers: 2,
-            codebook_size: 4,
-            memory: 0.8,
-            gain: 1.0,
-        }
-    }
 
     /// Points in four heaps, around (±1, ±1).
     #[expect(clippy::cast_possible_truncation, reason = "test points need no precision")]
@@ -292,8 +273,11 @@ mod tests {
     #[test]
     fn k_means_finds_the_heaps() {
         let points = heaps();
-        let books =
-            LearningCodebooks::among(&config(), &points, &mut Draw::new(3, Purpose::Restarts, 0));
+        let books = LearningCodebooks::among(
+            &toy_codec(),
+            &points,
+            &mut Draw::new(3, Purpose::Restarts, 0),
+        );
         let mut codes = vec![0; 2];
         for point in points.chunks_exact(2) {
             books.books().encode(point, &mut codes);
@@ -308,8 +292,11 @@ mod tests {
     #[test]
     fn an_unused_entry_starts_afresh() {
         let points = heaps();
-        let mut books =
-            LearningCodebooks::among(&config(), &points, &mut Draw::new(3, Purpose::Restarts, 0));
+        let mut books = LearningCodebooks::among(
+            &toy_codec(),
+            &points,
+            &mut Draw::new(3, Purpose::Restarts, 0),
+        );
         // Everything moves far away, so that at most a few of the old entries are chosen.
         let moved: Vec<f32> = points.iter().map(|p| p + 10.0).collect();
         for step in 0..400 {

@@ -141,26 +141,19 @@ impl Material {
 #[cfg(test)]
 mod tests {
     use super::super::draw::Purpose;
+    use super::super::toy_codec;
     use super::*;
 
     #[test]
     fn loud_places_and_short_recordings_are_drawn_more_often_than_by_their_length() {
         let config = CodecConfig {
-            sample_rate: 48_000,
             channels: 2,
             fft_size: 64,
             stft_hop: 16,
-            stride: 2,
-            width: 8,
-            encoder_blocks: 1,
-            decoder_blocks: 1,
             kernel: 3,
-            expansion: 2,
             latent_dim: 4,
-            quantizers: 2,
             codebook_size: 16,
-            memory: 0.8,
-            gain: 1.0,
+            ..toy_codec()
         };
         let recording = |right: Vec<f32>| Recording {
             name: String::new(),

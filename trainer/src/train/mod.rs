@@ -60,3 +60,25 @@ pub struct Diverged {
     /// The update at which it happened.
     pub step: u32,
 }
+
+/// A codec small enough to see through: what the tests of this folder begin from.
+#[cfg(test)]
+fn toy_codec() -> distill_shared::model::config::CodecConfig {
+    distill_shared::model::config::CodecConfig {
+        sample_rate: 48_000,
+        channels: 1,
+        fft_size: 16,
+        stft_hop: 4,
+        stride: 2,
+        width: 8,
+        encoder_blocks: 1,
+        decoder_blocks: 1,
+        kernel: 7,
+        expansion: 2,
+        latent_dim: 2,
+        quantizers: 2,
+        codebook_size: 4,
+        memory: 0.8,
+        gain: 1.0,
+    }
+}

@@ -107,26 +107,17 @@ mod tests {
     use distill_shared::model::config::CodecConfig;
 
     use super::super::draw::Purpose;
+    use super::super::toy_codec;
     use super::*;
 
     /// One level whose entries are 0, 1, 2 …, of which half stays.
     fn quantizer() -> Quantizer {
         let config = CodecConfig {
-            sample_rate: 48_000,
-            channels: 1,
-            fft_size: 16,
-            stft_hop: 4,
-            stride: 2,
-            width: 8,
-            encoder_blocks: 1,
-            decoder_blocks: 1,
-            kernel: 7,
-            expansion: 2,
             latent_dim: 1,
             quantizers: 1,
             codebook_size: 200,
             memory: 0.5,
-            gain: 1.0,
+            ..toy_codec()
         };
         Quantizer::new(&config, (0..200_u8).map(f32::from).collect())
     }

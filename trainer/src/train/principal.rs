@@ -96,26 +96,11 @@ fn norm(row: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::super::draw::Purpose;
+    use super::super::toy_codec;
     use super::*;
 
     fn config() -> CodecConfig {
-        CodecConfig {
-            sample_rate: 48_000,
-            channels: 1,
-            fft_size: 16,
-            stft_hop: 4,
-            stride: 2,
-            width: 8,
-            encoder_blocks: 1,
-            decoder_blocks: 1,
-            kernel: 7,
-            expansion: 2,
-            latent_dim: 3,
-            quantizers: 2,
-            codebook_size: 4,
-            memory: 0.8,
-            gain: 1.0,
-        }
+        CodecConfig { latent_dim: 3, ..toy_codec() }
     }
 
     #[test]

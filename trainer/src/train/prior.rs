@@ -35,7 +35,7 @@ const LATENT_NOISE: f32 = 0.1;
 const DEPTH_STRIDE: usize = 2;
 /// Times that the first frame of a take counts: one frame in hundreds, it decides how a take begins.
 /// Others that begin a recording count once, or sounds would begin too often.
-const START_WEIGHT: usize = 48;
+const START_WEIGHT: f32 = 48.0;
 /// Updates over which the learning rate rises.
 const WARM_UP_STEPS: u32 = 30;
 /// Measurements on held-out recordings in the course of training.
@@ -182,7 +182,7 @@ impl<'a> Training<'a> {
         Ok(PriorStepMetrics { progress: self.schedule.progress(), loss })
     }
 
-    /// Gradients and mean cross-entropy per code of one part of the batch of `step`.
+    /// Gradients, and mean cross-entropy per code, every frame counted once, of one part of the batch of `step`.
     fn part(&self, step: u32, part: usize) -> Result<(GradStore, f64)> {
         let first = part * PART;
         let items = first..self.plan.batch.min(first + PART);
@@ -204,14 +204,15 @@ impl<'a> Training<'a> {
         let hidden = self.prior.hidden(&inputs)?;
 
         let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
-        let rows = depth_rows(&pieces, &mut draw)?;
+        let (rows, weights) = depth_rows(&pieces, &mut draw)?;
         let hidden = hidden.reshape((pieces.len() * PIECE_FRAMES, ()))?;
         let hidden = hidden.index_select(&Tensor::new(rows.as_slice(), self.device)?, 0)?;
         let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
         let codes: Vec<u32> = rows.iter().flat_map(|&row| all[row as usize]).copied().collect();
-        let losses = self.cross_entropy(&hidden, &codes)?;
-        let loss = losses.mean_all()?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
+        let losses = self.cross_entropy(&hidden, &codes)?.mean(0)?;
+        let value = f64::from(losses.mean_all()?.to_scalar::<f32>()?);
+        let weights = Tensor::new(weights.as_slice(), self.device)?;
+        let loss = ((losses * &weights)?.sum_all()? / weights.sum_all()?)?;
         Ok((loss.backward()?, value))
     }
 
@@ -247,8 +248,8 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Mean cross-entropy of each level, `[N]`, over `M` frames: what is known of them, `[M, H]`,
-    /// and their codes, `[M, N]`.
+    /// Cross-entropy of the codes of `M` frames, `[N, M]`, from what is known of them, `[M, H]`, and
+    /// the codes, `[M, N]`.
     fn cross_entropy(&self, hidden: &Tensor, codes: &[u32]) -> Result<Tensor> {
         let n = self.codec.quantizers;
         let logits = self.prior.logits(hidden, codes)?; // [N, M, K]
@@ -256,7 +257,7 @@ impl<'a> Training<'a> {
             (0..n).flat_map(|level| codes.iter().skip(level).step_by(n)).copied().collect();
         let targets = Tensor::from_vec(by_level, (n, codes.len() / n, 1), self.device)?;
         let likelihoods = log_softmax(&logits, D::Minus1)?.gather(&targets, D::Minus1)?;
-        Ok(likelihoods.squeeze(2)?.mean(1)?.neg()?)
+        Ok(likelihoods.squeeze(2)?.neg()?)
     }
 
     fn is_time_to_measure(&self) -> bool {
@@ -276,7 +277,7 @@ impl<'a> Training<'a> {
             let hidden = self.prior.hidden(&self.inputs(std::slice::from_ref(piece), None)?)?;
             let losses =
                 self.cross_entropy(&hidden.squeeze(0)?.detach(), piece.codes.as_slice())?;
-            let losses = losses.to_vec1::<f32>()?;
+            let losses = losses.mean(1)?.to_vec1::<f32>()?;
             Ok((losses, piece.codes.frames()))
         })?;
         let total: usize = measured.iter().map(|(_, frames)| frames).sum();
@@ -316,15 +317,18 @@ impl<'a> Training<'a> {
     }
 }
 
-/// The frames of `pieces`, as rows of `[B * T]`, on which to train the depth transformer.
-fn depth_rows(pieces: &[Piece], draw: &mut Draw) -> Result<Vec<u32>> {
-    let some = (0..pieces.len() * PIECE_FRAMES)
-        .step_by(DEPTH_STRIDE)
-        .map(|row| row + draw.below(DEPTH_STRIDE));
-    let starts = (0..pieces.len())
-        .filter(|&piece| pieces[piece].before.frames() == 0)
-        .flat_map(|piece| std::iter::repeat_n(piece * PIECE_FRAMES, START_WEIGHT));
-    Ok(some.chain(starts).map(u32::try_from).collect::<Result<_, _>>()?)
+/// The frames of `pieces` on which to train the depth transformer: rows of `[B * T]`, none twice, and
+/// how much each counts.
+fn depth_rows(pieces: &[Piece], draw: &mut Draw) -> Result<(Vec<u32>, Vec<f32>)> {
+    let (mut rows, mut weights) = (Vec::new(), Vec::new());
+    for stretch in (0..pieces.len() * PIECE_FRAMES).step_by(DEPTH_STRIDE) {
+        let (piece, frame) = (stretch / PIECE_FRAMES, stretch % PIECE_FRAMES);
+        let starts = frame == 0 && pieces[piece].before.frames() == 0;
+        let row = if starts { stretch } else { stretch + draw.below(DEPTH_STRIDE) };
+        rows.push(u32::try_from(row)?);
+        weights.push(if starts { START_WEIGHT } else { 1.0 });
+    }
+    Ok((rows, weights))
 }
 
 #[cfg(test)]
@@ -340,13 +344,24 @@ mod tests {
         };
         let inside = Piece { before: stream(1), codes: stream(PIECE_FRAMES) };
         let start = Piece { before: stream(0), codes: stream(PIECE_FRAMES) };
-        let rows =
-            depth_rows(&[inside, start], &mut Draw::new(1, Purpose::Frames, 0)).expect("few rows");
-        let first = u32::try_from(PIECE_FRAMES).expect("few frames");
-        let counts = |row: u32| rows.iter().filter(|&&r| r == row).count();
-        assert!((START_WEIGHT..=START_WEIGHT + 1).contains(&counts(first)));
-        let others = (0..2 * first).filter(|&row| row != first);
-        let once: usize = others.map(counts).inspect(|&n| assert!(n <= 1)).sum();
-        assert!((PIECE_FRAMES - 1..=PIECE_FRAMES).contains(&once), "{once} of the rest");
+        let mut draw = Draw::new(1, Purpose::Frames, 0);
+        let (rows, weights) = depth_rows(&[inside, start], &mut draw).expect("few rows");
+        assert_eq!(rows.len(), 2 * PIECE_FRAMES / DEPTH_STRIDE);
+        assert!(rows.is_sorted_by(|a, b| a < b), "{rows:?}");
+        for (row, weight) in rows.into_iter().zip(weights) {
+            let expected = if row as usize == PIECE_FRAMES { START_WEIGHT } else { 1.0 };
+            assert!((weight - expected).abs() < f32::EPSILON, "row {row} counts {weight}");
+        }
+    }
+
+    #[test]
+    fn the_first_frame_of_a_take_is_always_among_those_that_train() {
+        let mut codes = Codes::new(1);
+        (0..PIECE_FRAMES).for_each(|_| codes.push(&[0]));
+        let start = [Piece { before: Codes::new(1), codes }];
+        for key in 0..20 {
+            let mut draw = Draw::new(1, Purpose::Frames, key);
+            assert_eq!(depth_rows(&start, &mut draw).expect("few rows").0[0], 0);
+        }
     }
 }

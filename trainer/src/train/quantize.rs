@@ -73,29 +73,14 @@ mod tests {
     use candle_core::{Device, Var};
     use distill_shared::model::config::CodecConfig;
 
+    use super::super::toy_codec;
     use super::*;
 
     const MEMORY: f32 = 0.5;
 
     /// Two levels of four entries: (±1, ±1), then a tenth of them.
     fn quantizer() -> Quantizer {
-        let config = CodecConfig {
-            sample_rate: 48_000,
-            channels: 1,
-            fft_size: 16,
-            stft_hop: 4,
-            stride: 2,
-            width: 8,
-            encoder_blocks: 1,
-            decoder_blocks: 1,
-            kernel: 7,
-            expansion: 2,
-            latent_dim: 2,
-            quantizers: 2,
-            codebook_size: 4,
-            memory: MEMORY,
-            gain: 1.0,
-        };
+        let config = CodecConfig { memory: MEMORY, ..toy_codec() };
         let corners = [1.0, 1.0, 1.0, -1.0, -1.0, 1.0, -1.0, -1.0];
         Quantizer::new(&config, corners.iter().chain(&corners.map(|c| 0.1 * c)).copied().collect())
     }

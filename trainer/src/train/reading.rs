@@ -101,6 +101,7 @@ mod tests {
     use distill_shared::model::config::ModelConfig;
     use distill_shared::player::random_weights;
 
+    use super::super::toy_codec;
     use super::*;
     use crate::corpus::Recording;
     use crate::train::draw::{Draw, Purpose};
@@ -109,21 +110,13 @@ mod tests {
     #[expect(clippy::cast_possible_truncation, reason = "samples are f32")]
     fn a_long_recording_is_read_as_if_in_one_go() -> Result<()> {
         let config = CodecConfig {
-            sample_rate: 48_000,
-            channels: 1,
             fft_size: 64,
             stft_hop: 16,
-            stride: 2,
-            width: 8,
-            encoder_blocks: 1,
-            decoder_blocks: 1,
             kernel: 3,
-            expansion: 2,
             latent_dim: 4,
-            quantizers: 2,
             codebook_size: 16,
             memory: 0.9,
-            gain: 1.0,
+            ..toy_codec()
         };
         let mut draw = Draw::new(1, Purpose::Weights, 0);
         let noise: Vec<f32> = (0..700 * 32).map(|_| 0.2 * draw.normal() as f32).collect();
