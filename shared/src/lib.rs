@@ -11,6 +11,7 @@
 
 pub mod bundle;
 pub mod codes;
+pub mod companding;
 pub mod math;
 pub mod model;
 pub mod phases;

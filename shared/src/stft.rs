@@ -23,7 +23,7 @@ const SILENT: f32 = 1e-12;
 /// Frequency in Hz from which on bins count less.
 const CORNER_HZ: f64 = 700.0;
 /// Weight of a coherence beside that of a log-magnitude.
-const COHERENCE_WEIGHT: f32 = 3.0;
+const COHERENCE_WEIGHT: f32 = 1.0;
 
 /// How much each feature of a codec frame counts when codec frames are compared, `[X]`.
 ///
@@ -43,14 +43,20 @@ pub fn weights_of(config: &CodecConfig) -> Vec<f32> {
     frame.repeat(config.stride)
 }
 
-/// The bins of each band in which the coherence of side with mid is measured: even steps on the mel
-/// scale (O'Shaughnessy 1987), at least one bin each.
+/// The bins of each band in which the coherence of side with mid is measured.
 #[must_use]
 pub fn bands_of(config: &CodecConfig) -> Vec<Range<usize>> {
+    mel_bands(config, config.bands())
+}
+
+/// The bins of each of `count` bands: even steps on the mel scale (O'Shaughnessy 1987), at least one
+/// bin each.
+#[must_use]
+pub fn mel_bands(config: &CodecConfig, count: usize) -> Vec<Range<usize>> {
     let nyquist = f64::from(config.sample_rate) / 2.0;
     let top = (1.0 + nyquist / CORNER_HZ).ln();
     let edge = |i: usize| {
-        let hz = CORNER_HZ * ((top * i as f64 / config.bands() as f64).exp() - 1.0);
+        let hz = CORNER_HZ * ((top * i as f64 / count as f64).exp() - 1.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
         let bin = (hz / nyquist * (config.bins() - 1) as f64).round() as usize;
         bin
@@ -59,9 +65,9 @@ pub fn bands_of(config: &CodecConfig) -> Vec<Range<usize>> {
     let band = |i: usize| {
         let start = first;
         first = edge(i + 1).max(start + 1);
-        start..if i + 1 == config.bands() { config.bins() } else { first }
+        start..if i + 1 == count { config.bins() } else { first }
     };
-    (0..config.bands()).map(band).collect()
+    (0..count).map(band).collect()
 }
 
 /// Turns sound into the features that the encoder reads. Shared freely between threads.

@@ -13,6 +13,7 @@ use distill_plugin::state::BundleRef;
 use distill_plugin::stream::connect;
 use distill_plugin::voice::Note;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
+use distill_shared::companding::stretch;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey, uniform};
 
@@ -66,8 +67,13 @@ pub fn bundle(seed: u64) -> Bundle {
         .map(|(n, (name, shape))| {
             let len = shape.iter().product();
             // Nothing is bounded but by what any bundle is.
-            let bound = name == "codec.ceiling" || name == "codec.peaks";
-            let values = (0..len).map(|i| if bound { 1e4 } else { weight(n, i) }).collect();
+            let value = |i| match name.as_str() {
+                "codec.ceiling" | "codec.peaks" => 1e4,
+                // Log-magnitudes about 0, stretched.
+                "codec.origin" => stretch(weight(n, i)),
+                _ => weight(n, i),
+            };
+            let values = (0..len).map(value).collect();
             (name, Tensor::f32(&shape, values).unwrap())
         })
         .collect();

@@ -5,7 +5,8 @@
 //! the magnitudes ([`crate::phases`]). The quantizer in between, [`crate::quantizer::Quantizer`],
 //! learns without gradients and lives in host memory.
 //!
-//! Both work on features as differences from silence, weighted by [`weights_of`]. A fixed linear
+//! Both work on features stretched where they are loud ([`crate::companding`]), as differences from
+//! silence, weighted by [`weights_of`]. A fixed linear
 //! path, the principal components of the corpus, runs beside the layers: what is learned is what a
 //! linear codec misses.
 
@@ -13,12 +14,19 @@ use candle_core::{Result, Tensor};
 
 use super::config::CodecConfig;
 use super::layers::{ConvNeXt, LayerNorm, Linear, project};
+use super::ops;
 use super::weights::{Scope, Weights};
 use crate::stft::weights_of;
 
 /// Weights that training leaves as they are.
-pub const FIXED: [&str; 5] =
-    ["codec.ceiling", "codec.origin", "codec.peaks", "codec.encoder.basis", "codec.decoder.basis"];
+pub const FIXED: [&str; 6] = [
+    "codec.ceiling",
+    "codec.level",
+    "codec.origin",
+    "codec.peaks",
+    "codec.encoder.basis",
+    "codec.decoder.basis",
+];
 
 /// Encoder and decoder. Weights: those of `codec.origin`, `codec.encoder` and `codec.decoder`.
 #[derive(Debug, Clone)]
@@ -56,7 +64,8 @@ impl Codec {
     ///
     /// Fails if the shapes do not fit.
     pub fn encode(&self, features: &Tensor) -> Result<Tensor> {
-        let centred = features.broadcast_sub(&self.origin)?.broadcast_mul(&self.weights)?;
+        let stretched = ops::stretch(features)?;
+        let centred = stretched.broadcast_sub(&self.origin)?.broadcast_mul(&self.weights)?;
         self.encoder.forward(&centred)
     }
 
@@ -67,7 +76,7 @@ impl Codec {
     /// Fails if the shapes do not fit.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         let centred = self.decoder.forward(latents)?;
-        centred.broadcast_mul(&self.inverse_weights)?.broadcast_add(&self.origin)
+        ops::relax(&centred.broadcast_mul(&self.inverse_weights)?.broadcast_add(&self.origin)?)
     }
 }
 

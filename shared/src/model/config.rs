@@ -209,6 +209,7 @@ impl CodecConfig {
         let (w, d, x) = (self.width, self.latent_dim, self.frame_features());
         let mut list = TensorList::default();
         list.add("codec.ceiling", &[self.channels * self.bins()]);
+        list.add("codec.level", &[self.channels * self.bins()]);
         list.add("codec.origin", &[x]);
         list.add("codec.peaks", &[self.channels]);
         list.add("codec.encoder.basis", &[d, x]);

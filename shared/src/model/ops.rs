@@ -10,6 +10,7 @@ use candle_core::{
     bail,
 };
 
+use crate::companding::{self, BEND, KNEE, STEEPEST, STRETCH, UNDER_ROOT};
 use crate::math;
 
 /// Added to the variance in layer norms.
@@ -127,15 +128,73 @@ impl CustomOp1 for Gelu {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
-        let (x_values, grad_values) = (values(x)?, values(&grad)?);
-        let mut out = x_values.get()?.to_vec();
-        let grads = grad_values.get()?;
-        vectorized(|| {
-            out.iter_mut().zip(grads).for_each(|(x, g)| *x = g * math::gelu_derivative(*x));
-        });
-        Ok(Some(Tensor::from_vec(out, x.shape(), x.device())?))
+        times_slope(x, grad, math::gelu_derivative).map(Some)
     }
+}
+
+/// Stretches features, [`companding::stretch`]. They are given, so no gradient goes back.
+pub fn stretch(x: &Tensor) -> Result<Tensor> {
+    if is_fast(x) {
+        return x.contiguous()?.apply_op1_no_bwd(&Stretch);
+    }
+    let [stretch, knee, bend] = [STRETCH, KNEE, BEND].map(f64::from);
+    let above = (x - knee)?;
+    let root = (above.sqr()? + bend * bend)?.sqrt()?;
+    x + ((above + root)? * stretch)?
+}
+
+struct Stretch;
+
+impl CustomOp1 for Stretch {
+    fn name(&self) -> &'static str {
+        "stretch"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut y = slice(x, layout)?.to_vec();
+        vectorized(|| y.iter_mut().for_each(|y| *y = companding::stretch(*y)));
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+}
+
+/// Features from what they were stretched to, [`companding::relax`].
+pub fn relax(x: &Tensor) -> Result<Tensor> {
+    if is_fast(x) {
+        return x.contiguous()?.apply_op1(Relax);
+    }
+    let [stretch, knee, under_root, steepest] =
+        [STRETCH, KNEE, UNDER_ROOT, STEEPEST].map(f64::from);
+    let above = (x - knee)?;
+    let root = (above.sqr()? + under_root)?.sqrt()?;
+    ((above * (1.0 + stretch))? - (root * stretch)?)?.affine(1.0 / steepest, knee)
+}
+
+struct Relax;
+
+impl CustomOp1 for Relax {
+    fn name(&self) -> &'static str {
+        "relax"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut y = slice(x, layout)?.to_vec();
+        vectorized(|| y.iter_mut().for_each(|y| *y = companding::relax(*y)));
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        times_slope(x, grad, companding::relax_derivative).map(Some)
+    }
+}
+
+/// `grad ⊙ slope(x)`.
+fn times_slope(x: &Tensor, grad: &Tensor, slope: impl Fn(f32) -> f32) -> Result<Tensor> {
+    let grad = grad.contiguous()?;
+    let (x_values, grad_values) = (values(x)?, values(&grad)?);
+    let mut out = x_values.get()?.to_vec();
+    let grads = grad_values.get()?;
+    vectorized(|| out.iter_mut().zip(grads).for_each(|(x, g)| *x = g * slope(*x)));
+    Tensor::from_vec(out, x.shape(), x.device())
 }
 
 /// `x + scale ⊙ y`: `x` and `y` `[.., C]`, `scale` `[C]`.
@@ -329,6 +388,9 @@ mod tests {
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         assert_close(&add_bias(&x, &b)?, &add_bias(&wide(&x)?, &wide(&b)?)?, 1e-6)?;
         assert_close(&gelu(&x)?, &gelu(&wide(&x)?)?, 1e-5)?;
+        let features = (&x * 5.0)?.affine(1.0, -5.0)?;
+        assert_close(&stretch(&features)?, &stretch(&wide(&features)?)?, 1e-5)?;
+        assert_close(&relax(&features)?, &relax(&wide(&features)?)?, 1e-5)?;
         assert_close(
             &add_scaled(&x, &y, &w)?,
             &add_scaled(&wide(&x)?, &wide(&y)?, &wide(&w)?)?,
@@ -347,6 +409,7 @@ mod tests {
         let (w, b) = (noise(&[12], 7)?, noise(&[12], 8)?);
         assert_gradient("add_bias", &[&x, &b], |v| add_bias(&v[0], &v[1]))?;
         assert_gradient("gelu", &[&x], |v| gelu(&v[0]))?;
+        assert_gradient("relax", &[&(&x * 5.0)?.affine(1.0, -5.0)?], |v| relax(&v[0]))?;
         assert_gradient("add_scaled", &[&x, &y, &w], |v| add_scaled(&v[0], &v[1], &v[2]))?;
         assert_gradient("layer_norm", &[&x, &w, &b], |v| layer_norm(&v[0], &v[1], &v[2]))
     }

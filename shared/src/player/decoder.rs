@@ -13,6 +13,7 @@ use super::kernel::Linear;
 use super::voicing::Voicing;
 use super::weights::Weights;
 use crate::codes::Codes;
+use crate::companding::relax;
 use crate::model::config::CodecConfig;
 use crate::stft::{Overlap, weights_of};
 
@@ -176,7 +177,7 @@ impl Decoder {
         let codec = &model.config().codec;
         let hop = codec.stft_hop;
         let features = &mut self.features[row * codec.features()..][..codec.features()];
-        model.decoder.bounds.apply(features);
+        model.decoder.bounds.apply(model.arch, features);
         self.voicing.frame(model.arch, features, &mut self.spectra);
         let samples = out.len() / codec.channels;
         let channels = self.spectra.iter_mut().zip(&mut self.overlaps);
@@ -200,7 +201,8 @@ impl Decoder {
     }
 }
 
-/// Turns weighted differences from silence, the sum of `features` and `learned`, into features.
+/// Turns weighted differences from silence, the sum of `features` and `learned`, into features that
+/// are no longer stretched.
 struct Restore<'a> {
     weights: &'a DecoderWeights,
     learned: &'a [f32],
@@ -218,7 +220,7 @@ impl NullaryFnOnce for Restore<'_> {
             let scales = origin.iter().zip(inverse_weights);
             let values = features.iter_mut().zip(learned).zip(scales);
             for ((feature, learned), (origin, scale)) in values {
-                *feature = origin + (*feature + learned) * scale;
+                *feature = relax(origin + (*feature + learned) * scale);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::random::{TakeKey, uniform};
 use crate::bundle::{Tensor, Tensors};
+use crate::companding::stretch;
 use crate::model::config::ModelConfig;
 
 /// A full set of weights for `config`, always the same for a `seed`: for tests and benchmarks.
@@ -24,7 +25,7 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Tensors {
             let draw = centre + spread * (2.0 * uniform(TakeKey { seed, take }, i, 0) - 1.0);
             // Coherences of such sizes are of no matter; log-magnitudes are of a moderate level.
             match name.as_str() {
-                "codec.origin" => draw - 8.0,
+                "codec.origin" => stretch(draw - 8.0),
                 "codec.peaks" => draw.abs(),
                 _ => draw,
             }

@@ -2,7 +2,7 @@
 //! codes a prior strings together.
 
 use anyhow::Result;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 
@@ -22,7 +22,7 @@ const PIECE_FRAMES: usize = 64;
 /// Pieces of a corpus that are listened to, at most: an hour and a half.
 const PIECES: usize = 4096;
 
-/// Adds the weights `codec.ceiling` and `codec.peaks`.
+/// Adds the weights `codec.ceiling` and `codec.peaks`, and a `codec.level` that changes nothing yet.
 pub(super) fn insert_bounds(
     weights: &mut Weights,
     config: &CodecConfig,
@@ -34,6 +34,8 @@ pub(super) fn insert_bounds(
     let bins = config.bins();
     let ceiling = tops.chunks_exact(bins).flat_map(around).map(|top| top + MARGIN).collect();
     weights.insert("codec.ceiling", Tensor::from_vec::<_, f32>(ceiling, tops.len(), device)?)?;
+    let level = Tensor::zeros(tops.len(), DType::F32, device)?;
+    weights.insert("codec.level", level)?;
     weights.insert("codec.peaks", Tensor::from_vec(train.peaks(), config.channels, device)?)?;
     Ok(())
 }

@@ -242,8 +242,8 @@ impl<'a> Training<'a> {
     }
 
     fn update_codebooks(&mut self, step: u32, quantized: &[Quantized]) {
-        // Entries settle towards the end.
-        let restart = step.is_multiple_of(10) && self.schedule.share() < 0.8;
+        // Entries settle in the end.
+        let restart = step.is_multiple_of(10) && self.schedule.share() < 0.95;
         let mut draw = Draw::new(self.plan.seed, Purpose::Restarts, step);
         self.books.update(quantized, restart.then_some(&mut draw));
     }

@@ -2,33 +2,41 @@
 //!
 //! A codec that is trained on log-magnitudes learns the middle of what it cannot foretell, and the
 //! middle of the logarithms of a noise lies below its power; phases that do not fit exactly take a
-//! little more. Both are even enough to be measured once, in the end, and given back.
+//! little more. Both are even enough to be measured once, in the end, and given back, band by band:
+//! what is noise lacks more than what is tone.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use distill_shared::bundle::{Tensor, Tensors};
+use distill_shared::bundle::{CorpusCodes, Tensor, Tensors};
 use distill_shared::model::config::{CodecConfig, ModelConfig};
 use distill_shared::player::{Model, decode};
-use distill_shared::stft::weights_of;
+use distill_shared::stft::{Analysis, mel_bands};
 
 use super::Run;
 use super::reading::extract_code_sequences;
 use crate::corpus::{Corpus, Recording};
 
+/// Name of the corrections among the tensors of a codec.
+const LEVEL: &str = "codec.level";
 /// Excerpts that the level is measured on.
 const EXCERPTS: usize = 32;
 /// Length of an excerpt in seconds.
 const EXCERPT_S: f64 = 2.0;
 /// What is heard before an excerpt from inside a recording, in seconds.
 const LEAD_S: f64 = 0.7;
+/// Times that the level is measured and corrected: not all of a band is reached by it, and a limit may
+/// stand in the way.
+const ROUNDS: usize = 3;
+/// Bands of a channel that are corrected on their own.
+const BANDS: usize = 24;
 /// The largest correction, in nepers.
 const LARGEST: f64 = 0.7;
-/// Mean power below which a channel is silent and stays as it is.
-const SILENT: f64 = 1e-12;
+/// Mean power of a bin, 78 dB under full scale, below which a band is silent and stays as it is.
+const SILENT: f64 = 1.5e-8;
 
-/// Corrects the bias of the decoder's head so that what the player makes of excerpts of the corpus
-/// has their power, and in stereo their width.
+/// Measures what the player makes of excerpts of the corpus, and writes for each bin the level that
+/// brings its band to the power of the recordings: in mono, or in mid and in side.
 ///
 /// # Errors
 ///
@@ -39,34 +47,112 @@ pub(super) fn match_level(
     tensors: &mut Tensors,
     run: &Run,
 ) -> Result<()> {
-    const BIAS: &str = "codec.decoder.head.bias";
     let (excerpts, leads) = excerpts(corpus);
     let codes = extract_code_sequences(&excerpts, config, tensors, run)?;
+    for _ in 0..ROUNDS {
+        correct((&excerpts, &leads, &codes), config, tensors)?;
+    }
+    Ok(())
+}
+
+/// Measures once, and adds to the level what is missing. `heard` are excerpts, how many samples at the
+/// start of each are not listened to, and the codes of each.
+fn correct(
+    heard: (&Corpus, &[usize], &[CorpusCodes]),
+    config: &CodecConfig,
+    tensors: &mut Tensors,
+) -> Result<()> {
+    let (excerpts, leads, codes) = heard;
     let whole = ModelConfig { codec: config.clone(), prior: None };
     let model = Arc::new(Model::new(&whole, tensors, "").context("cannot play the codec")?);
-    let (mut meant, mut played) = (vec![0.0; config.channels], vec![0.0; config.channels]);
-    for ((recording, codes), &lead) in excerpts.recordings.iter().zip(&codes).zip(&leads) {
+    let (mut meant, mut played) = (Powers::new(config), Powers::new(config));
+    for ((recording, codes), &lead) in excerpts.recordings.iter().zip(codes).zip(leads) {
         let samples = recording.samples();
         let sound = decode(&model, &codes.codes, samples);
-        let own: Vec<&[f32]> = recording.audio.iter().map(|channel| &channel[lead..]).collect();
-        let sound: Vec<&[f32]> = sound.chunks(samples.max(1)).map(|c| &c[lead..]).collect();
-        add_powers(&own, &mut meant);
-        add_powers(&sound, &mut played);
+        let heard = |channel: &[f32]| channel[lead..].iter().map(|s| s * config.gain).collect();
+        meant.add(&recording.audio.iter().map(|c| heard(c)).collect::<Vec<Vec<f32>>>());
+        played.add(&sound.chunks(samples.max(1)).map(heard).collect::<Vec<Vec<f32>>>());
     }
-    let corrections: Vec<f32> =
-        meant.iter().zip(&played).map(|(meant, played)| correction(*meant, *played)).collect();
-    let bias = tensors.get(BIAS).context("the decoder has no head")?;
-    let (shape, mut values) = (bias.shape().to_vec(), bias.to_f32());
-    let weights = weights_of(config);
-    for (i, (value, weight)) in values.iter_mut().zip(weights).enumerate() {
-        // Coherences, which come last in each frame, have no level.
-        if let Some(correction) = corrections.get(i % config.features() / config.bins()) {
-            *value += correction * weight;
-        }
-    }
-    let values = Tensor::f32(&shape, values).context("the bias keeps its shape")?;
-    tensors.insert(BIAS.to_owned(), values);
+    let level = tensors.get(LEVEL).context("the codec has no level")?;
+    let corrections = corrections(config, &meant.mean(), &played.mean());
+    let values = level.to_f32().iter().zip(corrections).map(|(level, more)| level + more).collect();
+    let values = Tensor::f32(level.shape(), values).context("the level keeps its shape")?;
+    tensors.insert(LEVEL.to_owned(), values);
     Ok(())
+}
+
+/// The powers of every bin of a sound, summed over its frames.
+struct Powers {
+    analysis: Analysis,
+    config: CodecConfig,
+    /// `[C * F]`.
+    sums: Vec<f64>,
+    frames: usize,
+}
+
+impl Powers {
+    fn new(config: &CodecConfig) -> Self {
+        let sums = vec![0.0; config.channels * config.bins()];
+        Self { analysis: Analysis::new(config), config: config.clone(), sums, frames: 0 }
+    }
+
+    /// Adds those of an excerpt: samples `[C][S]`, multiplied by the gain.
+    fn add(&mut self, sound: &[Vec<f32>]) {
+        let channels: Vec<&[f32]> = sound.iter().map(Vec::as_slice).collect();
+        // Frames that begin with the excerpt or later and end in it.
+        let first = self.config.delay() / self.config.stft_hop;
+        let frames = (channels[0].len() / self.config.stft_hop).saturating_sub(first);
+        let mut features = vec![0.0; frames * self.config.features()];
+        self.analysis.features(&channels, first, frames, &mut features);
+        for frame in features.chunks_exact(self.config.features()) {
+            let powers = frame.iter().map(|log| f64::from(2.0 * log).exp());
+            self.sums.iter_mut().zip(powers).for_each(|(sum, power)| *sum += power);
+        }
+        self.frames += frames;
+    }
+
+    fn mean(&self) -> Vec<f64> {
+        self.sums.iter().map(|sum| sum / self.frames.max(1) as f64).collect()
+    }
+}
+
+/// What to add to the log-magnitude of each bin, `[C * F]`, so that the powers `played` become those
+/// that are `meant`: per band, and even in between.
+fn corrections(config: &CodecConfig, meant: &[f64], played: &[f64]) -> Vec<f32> {
+    let bins = config.bins();
+    let bands = mel_bands(config, BANDS.min(bins / 4));
+    let channels = meant.chunks_exact(bins).zip(played.chunks_exact(bins));
+    let of_channel = |(meant, played): (&[f64], &[f64])| {
+        let of_band = |band: &std::ops::Range<usize>| {
+            let mean =
+                |powers: &[f64]| powers[band.clone()].iter().sum::<f64>() / band.len() as f64;
+            let centre = 0.5 * (band.start + band.end - 1) as f64;
+            (centre, correction(mean(meant), mean(played)))
+        };
+        let points: Vec<(f64, f64)> = bands.iter().map(of_band).collect();
+        (0..bins).map(move |k| between(&points, k as f64)).collect::<Vec<f32>>()
+    };
+    channels.flat_map(of_channel).collect()
+}
+
+/// The value at `x` of the line through `points`, level beyond its ends.
+#[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+fn between(points: &[(f64, f64)], x: f64) -> f32 {
+    let after = points.partition_point(|point| point.0 <= x);
+    let value = match (after.checked_sub(1).map(|i| points[i]), points.get(after)) {
+        (Some(a), Some(b)) => a.1 + (b.1 - a.1) * (x - a.0) / (b.0 - a.0),
+        (Some(only), None) => only.1,
+        (None, only) => only.map_or(0.0, |only| only.1),
+    };
+    value as f32
+}
+
+/// What to add to log-magnitudes so that the power `played` becomes `meant`.
+fn correction(meant: f64, played: f64) -> f64 {
+    if meant < SILENT || played < SILENT {
+        return 0.0;
+    }
+    (0.5 * (meant / played).ln()).clamp(-LARGEST, LARGEST)
 }
 
 /// Excerpts spread evenly over the recordings to train on, and how many samples at the start of each
@@ -97,48 +183,48 @@ fn excerpts(corpus: &Corpus) -> (Corpus, Vec<usize>) {
     (Corpus { recordings, channels, sample_rate, gain }, leads)
 }
 
-/// Adds the mean powers of a sound: of mono itself, or of mid and side.
-fn add_powers(audio: &[&[f32]], powers: &mut [f64]) {
-    let mean = |values: &mut dyn Iterator<Item = f32>| {
-        let squares = values.map(|value| f64::from(value) * f64::from(value));
-        squares.sum::<f64>() / audio[0].len().max(1) as f64
-    };
-    match audio {
-        [left, right] => {
-            let pairs = || left.iter().zip(*right);
-            powers[0] += mean(&mut pairs().map(|(left, right)| 0.5 * (left + right)));
-            powers[1] += mean(&mut pairs().map(|(left, right)| 0.5 * (left - right)));
-        }
-        _ => powers[0] += mean(&mut audio[0].iter().copied()),
-    }
-}
-
-/// What to add to log-magnitudes so that the power `played` becomes `meant`.
-fn correction(meant: f64, played: f64) -> f32 {
-    if meant < SILENT || played < SILENT {
-        return 0.0;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "small")]
-    let correction = (0.5 * (meant / played).ln()).clamp(-LARGEST, LARGEST) as f32;
-    correction
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::toy_codec;
     use super::*;
 
     #[test]
-    fn what_is_too_quiet_is_corrected_by_as_much() {
-        let of = |left: f32, right: f32| {
-            let mut powers = [0.0; 2];
-            add_powers(&[&[left; 100], &[right; 100]], &mut powers);
-            powers
+    fn what_is_too_quiet_is_corrected_by_as_much_in_its_band() {
+        let config = toy_codec();
+        let (bins, bands) =
+            (config.bins(), mel_bands(&toy_codec(), BANDS.min(toy_codec().bins() / 4)));
+        let meant = vec![0.01; config.channels * bins];
+        let mut played = meant.clone();
+        let last = bands.last().unwrap().clone();
+        played[last.clone()].iter_mut().for_each(|power| *power *= 0.25);
+        let corrections = corrections(&config, &meant, &played);
+        let at_its_centre = corrections[(last.start + last.end) / 2];
+        assert!((at_its_centre - 2.0_f32.ln()).abs() < 0.05, "{at_its_centre}");
+        assert_eq!(corrections[0], 0.0, "the lowest band was right");
+        assert_eq!(corrections.len(), config.channels * bins);
+        assert_eq!(correction(0.0, 0.1), 0.0, "silence stays as it is");
+        assert_eq!(correction(1.0, 1e-7), 0.7, "what is far off is not trusted");
+    }
+
+    #[test]
+    fn between_two_bands_the_correction_goes_from_one_to_the_other() {
+        let points = [(2.0, 1.0), (4.0, 3.0)];
+        for (x, value) in [(0.0, 1.0), (2.0, 1.0), (3.0, 2.0), (4.0, 3.0), (9.0, 3.0)] {
+            assert_eq!(between(&points, x), value, "at {x}");
+        }
+    }
+
+    #[test]
+    fn the_powers_of_a_sound_are_those_of_its_bins() {
+        let config = toy_codec();
+        let mut powers = Powers::new(&config);
+        let wave = |size: f32| -> Vec<f32> {
+            let turn = std::f32::consts::TAU * 2.0 / config.fft_size as f32;
+            (0..20 * config.fft_size).map(|i| size * (turn * i as f32).sin()).collect()
         };
-        let (meant, played) = (of(0.5, 0.1), of(0.4, 0.2)); // mid 0.3 both, side 0.2 and 0.1
-        assert!(correction(meant[0], played[0]).abs() < 1e-6);
-        assert!((correction(meant[1], played[1]) - 2.0_f32.ln()).abs() < 1e-6);
-        assert_eq!(correction(0.0, played[0]), 0.0, "silence stays as it is");
-        assert_eq!(correction(1.0, 1e-9), 0.7, "what is far off is not trusted");
+        powers.add(&vec![wave(0.5); config.channels]);
+        powers.add(&vec![wave(0.5); config.channels]);
+        assert!((powers.mean()[2] - 0.25).abs() < 1e-2, "{:?}", powers.mean());
     }
 
     #[test]

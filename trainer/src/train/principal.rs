@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use distill_shared::companding::stretch;
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 use distill_shared::stft::{FLOOR, weights_of};
@@ -19,8 +20,8 @@ const SILENT: f32 = -9.0;
 /// that what is remembered fades to it; and a basis of their `latent_dim` strongest components, scaled
 /// so that latents vary by about 1.
 ///
-/// Differences from silence are weighted by [`weights_of`], and loud frames count more. The basis
-/// comes from subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5,
+/// Differences of stretched features from silence are weighted by [`weights_of`], and loud frames
+/// count more. The basis comes from subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5,
 /// <https://arxiv.org/abs/0909.4061>).
 pub(super) fn insert_principal(
     weights: &mut Weights,
@@ -36,7 +37,8 @@ pub(super) fn insert_principal(
     let mut plain = Vec::with_capacity(rows.len());
     for row in rows.chunks_exact(x) {
         let top = row.iter().copied().fold(SILENT, f32::max).min(2.0);
-        let centred = row.iter().zip(&origin).zip(&feature_weights).map(|((v, o), w)| (v - o) * w);
+        let centred =
+            row.iter().zip(&origin).zip(&feature_weights).map(|((v, o), w)| (stretch(*v) - o) * w);
         plain.extend(centred);
         let share = (LOUDNESS * top).exp();
         loud.extend(plain[plain.len() - x..].iter().map(|value| value * share));
@@ -62,10 +64,10 @@ pub(super) fn insert_principal(
     Ok(())
 }
 
-/// The features of silence, `[X]`.
+/// The features of silence, stretched, `[X]`.
 fn silence(config: &CodecConfig) -> Vec<f32> {
-    let mut frame = vec![FLOOR.ln(); config.channels * config.bins()];
-    frame.resize(config.features(), 0.0);
+    let mut frame = vec![stretch(FLOOR.ln()); config.channels * config.bins()];
+    frame.resize(config.features(), stretch(0.0));
     frame.repeat(config.stride)
 }
 
@@ -95,6 +97,8 @@ fn norm(row: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use distill_shared::companding::relax;
+
     use super::super::draw::Purpose;
     use super::super::toy_codec;
     use super::*;
@@ -113,10 +117,8 @@ mod tests {
         let mut rows = Vec::new();
         for _ in 0..50 {
             let scores = [draw.normal() as f32, draw.normal() as f32, draw.normal() as f32];
-            rows.extend((0..x).map(|i| {
-                FLOOR.ln()
-                    + scores.iter().enumerate().map(|(k, s)| s * directions[k * x + i]).sum::<f32>()
-            }));
+            let of = |i: usize| -> f32 { (0..3).map(|k| scores[k] * directions[k * x + i]).sum() };
+            rows.extend((0..x).map(|i| relax(stretch(FLOOR.ln()) + of(i))));
         }
         let mut weights = Weights::default();
         insert_principal(&mut weights, &config, &rows, &mut draw, &device)?;
@@ -126,7 +128,8 @@ mod tests {
             (get("codec.origin"), get("codec.encoder.basis"), get("codec.decoder.basis"));
         let scale = weights_of(&config);
         for row in rows.chunks_exact(x) {
-            let centred: Vec<f32> = (0..x).map(|i| (row[i] - mean[i]) * scale[i]).collect();
+            let centred: Vec<f32> =
+                (0..x).map(|i| (stretch(row[i]) - mean[i]) * scale[i]).collect();
             let latent: Vec<f32> = encode
                 .chunks_exact(x)
                 .map(|basis| basis.iter().zip(&centred).map(|(b, c)| b * c).sum())
