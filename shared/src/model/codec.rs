@@ -6,9 +6,8 @@
 //! learns without gradients and lives in host memory.
 //!
 //! Both work on features stretched where they are loud ([`crate::companding`]), as differences from
-//! silence, weighted by [`weights_of`]. A fixed linear
-//! path, the principal components of the corpus, runs beside the layers: what is learned is what a
-//! linear codec misses.
+//! silence, weighted by [`weights_of`]. A fixed linear path, the principal components of the corpus,
+//! runs beside the layers: what is learned is what a linear codec misses.
 
 use candle_core::{Result, Tensor};
 

@@ -30,7 +30,7 @@ const LEAD_S: f64 = 0.7;
 const ROUNDS: usize = 3;
 /// Bands of a channel that are corrected on their own.
 const BANDS: usize = 24;
-/// The largest correction, in nepers.
+/// The largest correction of a round, in nepers.
 const LARGEST: f64 = 0.7;
 /// Mean power of a bin, 78 dB under full scale, below which a band is silent and stays as it is.
 const SILENT: f64 = 1.5e-8;
