@@ -265,6 +265,38 @@ fn every_frame_and_level_is_drawn_anew() {
 }
 
 #[test]
+fn a_take_begins_with_likely_codes_whatever_the_sampling_lets_in() {
+    let mut prior = PriorPlayer::new(model(1)).expect("there is a prior");
+    let frames: [Vec<u32>; 2] = std::array::from_fn(|frame| {
+        let first_codes = (0..400).map(|seed| {
+            prior.reset();
+            let mut codes = [0; LEVELS];
+            for _ in 0..=frame {
+                prior.step(TakeKey { seed, take: 0 }, &Sampling::default(), &mut codes);
+            }
+            codes[0]
+        });
+        first_codes.collect()
+    });
+    prior.reset();
+    let mut weights = Vec::new();
+    prior.step_with(&mut [0; LEVELS], |level, logits| {
+        if level == 0 {
+            weights = logits.iter().map(|logit| logit.exp()).collect();
+        }
+        0
+    });
+    let total: f32 = weights.iter().sum();
+    let likelier = |code: u32| -> f32 {
+        let own = weights[code as usize];
+        weights.iter().filter(|weight| **weight > own).sum::<f32>() / total
+    };
+    let tail = |codes: &[u32]| codes.iter().filter(|code| likelier(**code) > 0.9).count();
+    assert_eq!(tail(&frames[0]), 0, "of 400 takes begin with a code of the last tenth");
+    assert!(tail(&frames[1]) > 0, "later frames leave nothing out");
+}
+
+#[test]
 fn a_setting_changes_nothing_before_its_step() {
     let model = model(2);
     let cold = Sampling { temperature: 0.0, ..Sampling::default() };

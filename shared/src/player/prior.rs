@@ -10,6 +10,10 @@ use super::weights::Weights;
 use super::{Model, ModelError};
 use crate::model::config::{CodecConfig, PriorConfig};
 
+/// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
+/// with which none does keep some probability; a take that drew one would begin with next to nothing.
+const FIRST_TOP_P: f32 = 0.9;
+
 /// The packed layers of the prior.
 #[derive(Debug)]
 pub(crate) struct PriorWeights {
@@ -125,7 +129,8 @@ impl PriorPlayer {
     }
 
     /// Draws the next frame into `codes`, `[N]`, which hold the frame before it; what they hold
-    /// before the first frame does not matter. Real-time safe.
+    /// before the first frame does not matter. The first frame keeps at most 0.9 of the
+    /// probability. Real-time safe.
     ///
     /// # Panics
     ///
@@ -134,10 +139,12 @@ impl PriorPlayer {
         let arch = self.model.arch;
         #[expect(clippy::cast_possible_truncation, reason = "wraps after years of sound")]
         let frame = self.frames() as u32;
+        let top_p = if self.frames() == 0 { sampling.top_p.min(FIRST_TOP_P) } else { sampling.top_p };
+        let sampling = Sampling { top_p, ..*sampling };
         let mut sampler = std::mem::replace(&mut self.sampler, Sampler::new(0));
         self.step_with(codes, |level, logits| {
             let level = u32::try_from(level).unwrap_or(u32::MAX);
-            sampler.draw(arch, logits, sampling, uniform(key, frame, level))
+            sampler.draw(arch, logits, &sampling, uniform(key, frame, level))
         });
         self.sampler = sampler;
     }

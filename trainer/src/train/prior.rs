@@ -33,9 +33,10 @@ const CORRUPTION: f64 = 0.06;
 const LATENT_NOISE: f32 = 0.1;
 /// One in so many frames trains the depth transformer; it costs as much as the temporal one.
 const DEPTH_STRIDE: usize = 2;
-/// Times that the first frame of a take counts: one frame in hundreds, it decides how a take begins.
-/// Others that begin a recording count once, or sounds would begin too often.
-const START_WEIGHT: f32 = 48.0;
+/// Times that the first frame of a take counts: about as much as all others of the pieces around it,
+/// since it decides how a take begins. Others that begin a recording count once, or sounds would
+/// begin too often.
+const START_WEIGHT: f32 = 200.0;
 /// Updates over which the learning rate rises.
 const WARM_UP_STEPS: u32 = 30;
 /// Measurements on held-out recordings in the course of training.
