@@ -18,8 +18,6 @@ const DEAD_SHARE: f32 = 0.03;
 /// The share that it starts with: little, so that it moves fast to what chooses it, and starts
 /// afresh again soon if nothing does.
 const FRESH_SHARE: f32 = 0.06;
-/// Rows that compete for an entry that starts afresh.
-const CANDIDATES: usize = 8;
 /// Rounds of k-means at the start.
 const ROUNDS: usize = 8;
 
@@ -79,7 +77,7 @@ impl LearningCodebooks {
     }
 
     /// Moves the entries towards what they were chosen for in a batch. With `restart`, unused
-    /// entries move to what is left of something of the batch.
+    /// entries start afresh.
     pub(super) fn update(&mut self, batch: &[Quantized], restart: Option<&mut Draw>) {
         let (n, k, d) = (self.books().quantizers(), self.books().size(), self.books().dim());
         let (mut counts, mut sums) = (vec![0.0; n * k], vec![0.0; n * k * d]);
@@ -116,38 +114,33 @@ impl LearningCodebooks {
         self.rebuild();
     }
 
+    /// Moves unused entries towards something that is left of the batch, as far as the other entries
+    /// of the level lie from zero. What is left of two latents has little in common, so an entry as
+    /// long as one of them would be the nearest to no other.
     fn restart_unused(&mut self, leftovers: &[Vec<f32>], draw: &mut Draw) {
         let (k, d) = (self.books().size(), self.books().dim());
         for (level, rest) in leftovers.iter().enumerate().filter(|(_, rest)| !rest.is_empty()) {
             let even = self.counts[level * k..(level + 1) * k].iter().sum::<f32>() / k as f32;
+            let usual = self.usual_length(level);
             for at in level * k..(level + 1) * k {
                 if self.counts[at] < DEAD_SHARE * even {
-                    let entry = self.least_served(level, rest, draw);
+                    let row = &rest[draw.below(rest.len() / d) * d..][..d];
                     self.counts[at] = even * FRESH_SHARE;
+                    let scale = (usual / length(row).max(1e-6)).min(1.0) * self.counts[at];
                     let sum = &mut self.sums[at * d..(at + 1) * d];
-                    sum.iter_mut().zip(entry).for_each(|(s, e)| *s = e * even * FRESH_SHARE);
+                    sum.iter_mut().zip(row).for_each(|(s, r)| *s = r * scale);
                 }
             }
         }
     }
 
-    /// Of a few random rows of `rest`, `[T, D]`, the one that the level serves worst, so that what
-    /// is common already, such as silence, does not take every free entry.
-    fn least_served<'r>(&self, level: usize, rest: &'r [f32], draw: &mut Draw) -> &'r [f32] {
-        let d = self.books().dim();
-        let distance = |row: &[f32]| {
-            let entries =
-                (0_u32..).take(self.books().size()).map(|code| self.books().entry(level, code));
-            let squared = entries.map(|e| e.iter().zip(row).map(|(e, r)| (e - r) * (e - r)).sum());
-            squared.fold(f32::INFINITY, f32::min)
-        };
-        let rows = (0..CANDIDATES).map(|_| &rest[draw.below(rest.len() / d) * d..][..d]);
-        let first = &rest[..d];
-        let worst = rows.fold((first, -1.0), |worst, row| {
-            let far = distance(row);
-            if far > worst.1 { (row, far) } else { worst }
-        });
-        worst.0
+    /// Mean length of the entries of a level as they are chosen.
+    fn usual_length(&self, level: usize) -> f32 {
+        let (k, d) = (self.books().size(), self.books().dim());
+        let counts = &self.counts[level * k..(level + 1) * k];
+        let entries = self.books().entries()[level * k * d..].chunks_exact(d).zip(counts);
+        let total = entries.map(|(entry, count)| length(entry) * count).sum::<f32>();
+        total / counts.iter().sum::<f32>().max(1e-6)
     }
 
     fn rebuild(&mut self) {
@@ -178,6 +171,11 @@ pub fn level_use(chosen: &[u32]) -> LevelUse {
     let shares = chosen.iter().filter(|&&c| c > 0).map(|&c| f64::from(c) / total);
     let used = chosen.iter().filter(|&&c| c > 0).count() as f64 / chosen.len() as f64;
     LevelUse { used, perplexity: (-shares.map(|p| p * p.ln()).sum::<f64>()).exp() }
+}
+
+/// Euclidean length.
+fn length(vector: &[f32]) -> f32 {
+    vector.iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
 /// Running mean of `fresh`.
@@ -299,7 +297,7 @@ mod tests {
         );
         // Everything moves far away, so that at most a few of the old entries are chosen.
         let moved: Vec<f32> = points.iter().map(|p| p + 10.0).collect();
-        for step in 0..400 {
+        for step in 0..1000 {
             let part = quantized(&books, &moved);
             books.update(&[part], Some(&mut Draw::new(4, Purpose::Restarts, step)));
         }
@@ -307,5 +305,32 @@ mod tests {
         let part = quantized(&books, &moved);
         books.update(&[part], None);
         assert!(books.take_use()[0].used > 0.9, "all entries of the first level are in use again");
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "test points need no precision")]
+    fn entries_that_start_afresh_among_many_dimensions_come_to_be_chosen() {
+        const D: usize = 64;
+        let config =
+            CodecConfig { latent_dim: D, quantizers: 1, codebook_size: 64, ..toy_codec() };
+        let mut draw = Draw::new(5, Purpose::Weights, 0);
+        let mut points = || -> Vec<f32> { (0..256 * D).map(|_| draw.normal() as f32).collect() };
+        // Entries so far away that only a few are the nearest to anything.
+        let far: Vec<f32> = points().iter().map(|p| 4.0 * p).collect();
+        let mut books =
+            LearningCodebooks::among(&config, &far, &mut Draw::new(3, Purpose::Restarts, 0));
+        for step in 0..300 {
+            let news = points();
+            let mut codes = vec![0; 256];
+            let places = news.chunks_exact(D).zip(codes.chunks_exact_mut(1));
+            places.for_each(|(point, code)| books.books().encode(point, code));
+            if step == 200 {
+                books.take_use();
+            }
+            let part = Quantized { news, codes, levels: 1 };
+            books.update(&[part], Some(&mut Draw::new(4, Purpose::Restarts, step)));
+        }
+        let used = books.take_use()[0];
+        assert!(used.perplexity > 48.0, "{used:?} of 64 entries");
     }
 }
