@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{
-    Decoder, Model, PriorPlayer, Sampling, Take, TakeKey, random_weights,
+    Decoder, Model, PriorPlayer, Sampling, Take, TakeKey, instruction_sets, random_weights,
 };
+use pulp::Arch;
 
 /// Each figure is the best of so many rounds: what else the machine does only ever adds time.
 const ROUNDS: usize = 100;
@@ -16,18 +17,31 @@ const ROUNDS: usize = 100;
 const FRAMES: usize = 4;
 
 fn main() {
-    for (name, channels) in [("mono", 1), ("stereo", 2)] {
-        let config = config(channels);
+    for (name, config) in
+        [("mono", config(1)), ("stereo", config(2)), ("stereo_large", large(config(2)))]
+    {
         let tensors = random_weights(&config, 1);
         let pack =
             || Model::new(&config, &tensors, "").expect("the weights are those of the config");
         println!("load_{name}_ms {:.1}", best_of(10, || drop(pack())) * 1000.0);
-        let model = pack();
-        measure(name, &Arc::new(model));
+        measure(name, &Arc::new(pack()));
+        if name == "stereo" {
+            for arch in instruction_sets() {
+                let name = format!("{name}_{}", set_name(arch));
+                measure_decoder(&name, &Arc::new(pack().with_instructions(arch)));
+            }
+        }
     }
 }
 
-/// A codec at 48 kHz and a prior of the usual sizes.
+/// The first word of what a set of instructions is called in debug output, in small letters.
+fn set_name(arch: Arch) -> String {
+    let name = format!("{arch:?}");
+    let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+    name[..end].to_lowercase()
+}
+
+/// The sizes that suit recordings of 3 to 15 minutes.
 fn config(channels: usize) -> ModelConfig {
     let codec = CodecConfig {
         sample_rate: 48_000,
@@ -36,21 +50,21 @@ fn config(channels: usize) -> ModelConfig {
         stft_hop: 512,
         stride: 2,
         width: 256,
-        encoder_blocks: 5,
-        decoder_blocks: 8,
+        encoder_blocks: 3,
+        decoder_blocks: 6,
         kernel: 7,
-        expansion: 4,
+        expansion: 3,
         latent_dim: 128,
-        quantizers: 8,
-        codebook_size: 512,
+        quantizers: 12,
+        codebook_size: 256,
         memory: 0.8,
         gain: 1.0,
     };
     let prior = PriorConfig {
-        hidden_size: 256,
-        layers: 6,
+        hidden_size: 192,
+        layers: 4,
         heads: 4,
-        window: 469,
+        window: 256,
         depth_size: 128,
         depth_layers: 2,
         depth_heads: 4,
@@ -58,18 +72,36 @@ fn config(channels: usize) -> ModelConfig {
     ModelConfig { codec, prior: Some(prior) }
 }
 
+/// The sizes that suit recordings of more than an hour.
+fn large(mut config: ModelConfig) -> ModelConfig {
+    config.codec.decoder_blocks = 8;
+    config.codec.codebook_size = 1024;
+    if let Some(prior) = &mut config.prior {
+        (prior.hidden_size, prior.layers, prior.heads) = (384, 8, 6);
+    }
+    config
+}
+
+/// Measures a decoder.
+fn measure_decoder(name: &str, model: &Arc<Model>) {
+    let codec = &model.config().codec;
+    let (n, sound) = (codec.quantizers, codec.channels * codec.hop());
+    let mut decoder = Decoder::new(Arc::clone(model));
+    let (codes, mut out) = (vec![7; n * FRAMES], vec![0.0; sound * FRAMES]);
+    for (way, at_once) in [("", 1), ("_by_two", 2), ("_batched", FRAMES)] {
+        report(model, &format!("decode_{name}{way}"), || {
+            let frames = codes.chunks(at_once * n).zip(out.chunks_mut(at_once * sound));
+            frames.for_each(|(codes, out)| decoder.decode_frames(codes, out));
+        });
+    }
+}
+
 /// Measures all that plays one model.
 fn measure(name: &str, model: &Arc<Model>) {
     let codec = &model.config().codec;
     let (n, sound) = (codec.quantizers, codec.channels * codec.hop());
 
-    let mut decoder = Decoder::new(Arc::clone(model));
-    let (codes, mut out) = (vec![7; n * FRAMES], vec![0.0; sound * FRAMES]);
-    report(model, &format!("decode_{name}"), || {
-        let frames = codes.chunks(n).zip(out.chunks_mut(sound));
-        frames.for_each(|(codes, out)| decoder.decode_frame(codes, out));
-    });
-    report(model, &format!("decode_{name}_batched"), || decoder.decode_frames(&codes, &mut out));
+    measure_decoder(name, model);
 
     let key = TakeKey { seed: 1, take: 1 };
     let no_prior = "the config has a prior";
@@ -83,9 +115,10 @@ fn measure(name: &str, model: &Arc<Model>) {
     let picky = Sampling { temperature: 1.0, top_k: 100, top_p: 0.9 };
     report(model, &format!("prior_{name}_top_k_top_p"), || step(picky, FRAMES));
 
+    let mut out = vec![0.0; sound];
     let mut take = Take::new(Arc::clone(model), key).expect(no_prior);
     report(model, &format!("take_{name}"), || {
-        (0..FRAMES).for_each(|_| take.step(&Sampling::default(), &mut out[..sound]));
+        (0..FRAMES).for_each(|_| take.step(&Sampling::default(), &mut out));
     });
 }
 

@@ -10,8 +10,11 @@ use distill_shared::model::codec::Codec;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
-use distill_shared::player::{Decoder, Model, PriorPlayer, philox, random_weights};
+use distill_shared::player::{
+    Decoder, Model, PriorPlayer, instruction_sets, philox, random_weights,
+};
 use distill_shared::quantizer::Quantizer;
+use pulp::Arch;
 
 const FRAMES: usize = 21;
 
@@ -90,6 +93,12 @@ fn decoded_by_the_model(
     Codec::new(codec, &weights)?.decode(&latents.unsqueeze(0)?)?.flatten_all()?.to_vec1()
 }
 
+/// A model that plays with the instructions of `arch`.
+fn model(config: &ModelConfig, tensors: &Tensors, arch: Arch) -> Arc<Model> {
+    let model = Model::new(config, tensors, "").expect("the weights fit");
+    Arc::new(model.with_instructions(arch))
+}
+
 #[test]
 fn decoded_features_agree_mono_and_stereo() -> Result<()> {
     for channels in [1, 2] {
@@ -97,9 +106,11 @@ fn decoded_features_agree_mono_and_stereo() -> Result<()> {
         let tensors = random_weights(&config, 3);
         let codes = some_codes(&config);
         let expected = decoded_by_the_model(&config, &tensors, &codes)?;
-        let model = Arc::new(Model::new(&config, &tensors, "").expect("the weights fit"));
-        let played = Decoder::new(model).decode_features(codes.as_slice());
-        assert_agree(&played, &expected, "features");
+        for arch in instruction_sets() {
+            let played =
+                Decoder::new(model(&config, &tensors, arch)).decode_features(codes.as_slice());
+            assert_agree(&played, &expected, &format!("{channels} channels, {arch:?}"));
+        }
     }
     Ok(())
 }
@@ -118,14 +129,16 @@ fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
     let logits = prior.logits(&prior.hidden(&inputs)?.squeeze(0)?, codes.as_slice())?;
     let expected = logits.transpose(0, 1)?.to_vec3::<f32>()?; // [T, N, K]
 
-    let model = Arc::new(Model::new(&config, &tensors, "").expect("the weights fit"));
-    let mut player = PriorPlayer::new(model).expect("there is a prior");
-    let mut frame = vec![0; config.codec.quantizers];
-    for (t, expected) in expected.iter().enumerate() {
-        player.step_with(&mut frame, |level, logits| {
-            assert_agree(logits, &expected[level], &format!("frame {t}, level {level}"));
-            codes.frame(t)[level]
-        });
+    for arch in instruction_sets() {
+        let mut player = PriorPlayer::new(model(&config, &tensors, arch)).expect("has a prior");
+        let mut frame = vec![0; config.codec.quantizers];
+        for (t, expected) in expected.iter().enumerate() {
+            player.step_with(&mut frame, |level, logits| {
+                let what = format!("frame {t}, level {level}, {arch:?}");
+                assert_agree(logits, &expected[level], &what);
+                codes.frame(t)[level]
+            });
+        }
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use distill_shared::bundle::Tensor;
 use distill_shared::codes::Codes;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{
-    Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, random_weights,
-    uniform,
+    Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, instruction_sets,
+    random_weights, uniform,
 };
 
 const KEY: TakeKey = TakeKey { seed: 11, take: 3 };
@@ -117,7 +117,8 @@ fn assert_close(a: &[f32], b: &[f32]) {
 fn a_stream_cut_anyhow_gives_the_same_bits() {
     let codes = random_codes(23);
     for channels in [1, 2] {
-        for model in [model(channels), Arc::new(untrained(channels).with_plain_instructions())] {
+        for arch in instruction_sets() {
+            let model = Arc::new(untrained(channels).with_instructions(arch));
             let new = || Decoder::new(Arc::clone(&model));
             let whole = decoded(&mut new(), &codes, channels, 23);
             assert!(whole.iter().flatten().any(|sample| sample.abs() > 1e-3), "it is not silent");
@@ -199,12 +200,22 @@ fn decoding_a_recording_removes_the_delay_and_keeps_its_length() {
 }
 
 #[test]
-fn plain_instructions_play_the_same_up_to_rounding() {
+fn vectors_of_every_width_play_the_same_bits_and_plain_instructions_up_to_rounding() {
     let codes = random_codes(12);
-    let (fast, plain) = (model(2), Arc::new(untrained(2).with_plain_instructions()));
-    assert_close(&decode(&fast, &codes, 300), &decode(&plain, &codes, 300));
-    let logits = |model| told(&mut PriorPlayer::new(model).unwrap(), &codes).concat();
-    assert_close(&logits(fast), &logits(plain));
+    let sets: Vec<_> = instruction_sets()
+        .into_iter()
+        .map(|arch| {
+            let model = Arc::new(untrained(2).with_instructions(arch));
+            let sound = decode(&model, &codes, 300);
+            (sound, told(&mut PriorPlayer::new(model).unwrap(), &codes).concat())
+        })
+        .collect();
+    let (plain, vectors) = sets.split_first().expect("every processor has plain instructions");
+    for (sound, logits) in vectors {
+        assert_close(sound, &plain.0);
+        assert_close(logits, &plain.1);
+        assert_eq!((sound, logits), (&vectors[0].0, &vectors[0].1));
+    }
 }
 
 #[test]

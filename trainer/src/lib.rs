@@ -12,6 +12,7 @@ pub mod device;
 pub mod environment;
 pub mod evaluate;
 pub mod events;
+pub mod health;
 pub mod listeners;
 pub mod log;
 pub mod pipeline;

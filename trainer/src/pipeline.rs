@@ -16,6 +16,7 @@ use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::device::OpenDevice;
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
+use crate::health::{self, Health};
 use crate::listeners::Listeners;
 use crate::render::render;
 use crate::settings::Settings;
@@ -187,6 +188,17 @@ impl Session<'_> {
         let perplexity = perplexity.into_iter().map(known).collect();
         let metadata = PriorMetadata { training, perplexity };
         Ok(Trained { config: prior.config, weights: rounded(&prior.tensors), metadata })
+    }
+
+    /// Tells in plain words how well a codec uses its codes.
+    pub fn tell_health(&mut self, levels: &[LevelHealth]) {
+        let sentence = health::sentence(levels);
+        if Health::of_all(levels) == Health::Collapsed {
+            let message = format!("the codes have {sentence}");
+            self.listeners.hear(&TrainingEvent::Warning { message });
+        } else {
+            self.listeners.display.say(&format!("codes  {sentence}"));
+        }
     }
 
     /// Whether the musician has stopped the run.

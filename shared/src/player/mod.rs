@@ -23,7 +23,7 @@ mod voicing;
 mod weights;
 
 pub use decoder::{Decoder, decode};
-pub use model::{Model, ModelError};
+pub use model::{Model, ModelError, instruction_sets};
 pub use prior::PriorPlayer;
 pub use random::{TakeKey, philox, uniform};
 pub use random_weights::random_weights;

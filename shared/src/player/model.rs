@@ -76,11 +76,10 @@ impl Model {
         Self::new(bundle.config(), bundle.tensors(), bundle.digest())
     }
 
-    /// The same model, played with plain instructions only: what a processor without vector
-    /// instructions would play. Slow; for tests.
+    /// The same model, played with the instructions of `arch`, one of [`instruction_sets`].
     #[must_use]
-    pub fn with_plain_instructions(self) -> Self {
-        Self { arch: Arch::Scalar, ..self }
+    pub fn with_instructions(self, arch: Arch) -> Self {
+        Self { arch, ..self }
     }
 
     /// Its sizes.
@@ -100,4 +99,18 @@ impl Model {
     pub fn has_prior(&self) -> bool {
         self.prior.is_some()
     }
+}
+
+/// The sets of instructions that this processor can play with, plainest first; of them a
+/// [`Model`] takes the last.
+#[must_use]
+pub fn instruction_sets() -> Vec<Arch> {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        use pulp::x86::{V3, V4};
+        let vectors = [V3::try_new().map(Arch::V3), V4::try_new().map(Arch::V4)];
+        std::iter::once(Arch::Scalar).chain(vectors.into_iter().flatten()).collect()
+    }
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    vec![Arch::Scalar, Arch::new()]
 }

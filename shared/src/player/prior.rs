@@ -139,7 +139,8 @@ impl PriorPlayer {
         let arch = self.model.arch;
         #[expect(clippy::cast_possible_truncation, reason = "wraps after years of sound")]
         let frame = self.frames() as u32;
-        let top_p = if self.frames() == 0 { sampling.top_p.min(FIRST_TOP_P) } else { sampling.top_p };
+        let top_p =
+            if self.frames() == 0 { sampling.top_p.min(FIRST_TOP_P) } else { sampling.top_p };
         let sampling = Sampling { top_p, ..*sampling };
         let mut sampler = std::mem::replace(&mut self.sampler, Sampler::new(0));
         self.step_with(codes, |level, logits| {

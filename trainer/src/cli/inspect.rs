@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::exit::Ending;
 use super::output::{print, print_json};
+use crate::health;
 use crate::progress::clock;
 
 /// Tells what is in a bundle
@@ -83,6 +84,9 @@ fn text(path: &Path, bundle: &Bundle) -> String {
     for (i, level) in card.codec.levels.iter().enumerate() {
         let used = format!("{:3.0} % used, perplexity {:.1}", 100.0 * level.used, level.perplexity);
         page.line(&format!("level {}", i + 1), &used);
+    }
+    if !card.codec.levels.is_empty() {
+        page.line("codes", &health::sentence(&card.codec.levels));
     }
     if let Some(evaluation) = &card.evaluation {
         page.evaluation(evaluation);

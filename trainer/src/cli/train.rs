@@ -106,12 +106,14 @@ impl TrainArgs {
             keep_codes = false;
         }
         let codes = session.read_codes(&corpus, &codec.config, &codec.weights)?;
+        let levels = corpus_health(&codes, &codec.config);
+        session.tell_health(&levels);
         let card = Card {
             name: self.name.clone().unwrap_or_else(|| stem(output)),
             created: date::now(),
             software: concat!("distill ", env!("CARGO_PKG_VERSION")).to_owned(),
             corpus: summary,
-            codec: CodecMetadata { levels: corpus_health(&codes, &codec.config), ..codec.metadata },
+            codec: CodecMetadata { levels, ..codec.metadata },
             ..Card::default()
         };
         let Trained { config, weights, .. } = codec;

@@ -311,8 +311,7 @@ mod tests {
     #[expect(clippy::cast_possible_truncation, reason = "test points need no precision")]
     fn entries_that_start_afresh_among_many_dimensions_come_to_be_chosen() {
         const D: usize = 64;
-        let config =
-            CodecConfig { latent_dim: D, quantizers: 1, codebook_size: 64, ..toy_codec() };
+        let config = CodecConfig { latent_dim: D, quantizers: 1, codebook_size: 64, ..toy_codec() };
         let mut draw = Draw::new(5, Purpose::Weights, 0);
         let mut points = || -> Vec<f32> { (0..256 * D).map(|_| draw.normal() as f32).collect() };
         // Entries so far away that only a few are the nearest to anything.
