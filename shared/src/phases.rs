@@ -18,8 +18,8 @@ const HANN: f32 = 0.256_45;
 /// `γ / (hop · l)` at a hop of a quarter window: what a slope of log-magnitude per frame turns the
 /// phase from bin to bin. Its inverse is what a slope per bin turns from frame to frame.
 const RATIO: f32 = HANN * 4.0;
-/// Bins that are so much quieter than the loudest, in nepers, have no phase worth following.
-const DEPTH: f32 = 7.0;
+/// Bins that are so much quieter than the loudest, in nepers, have no phase worth following: 80 dB.
+const DEPTH: f32 = 9.2;
 /// Bins below this log-magnitude are silent.
 const SILENT: f32 = -11.4;
 /// Bins are no louder, so that sums stay finite.
@@ -28,7 +28,7 @@ const LOUDEST: f32 = 20.0;
 /// that was not there in the frame before, however much it has risen.
 const NEWEST: f32 = 0.75 * PI;
 /// Classes of loudness per neper: bins of one class go in no particular order.
-const CLASSES_PER_NEPER: f32 = 16.0;
+const CLASSES_PER_NEPER: f32 = 8.0;
 /// Classes of loudness; more than fit into [`DEPTH`].
 const CLASSES: usize = 128;
 
