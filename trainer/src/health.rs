@@ -54,8 +54,8 @@ pub fn sentence(levels: &[LevelHealth]) -> String {
             format!("healthy: every level uses at least {:.0} % of its codes", 100.0 * ENOUGH)
         }
         Health::SomeUnused => format!(
-            "some codes unused: {concerned}; training longer uses more of them, and a smaller \
-             --codebook-size loses nothing"
+            "some codes unused: {concerned}; harmless: more sound or longer training uses more of \
+             them, a smaller --codebook-size loses nothing"
         ),
         Health::Collapsed => format!(
             "collapsed: {concerned}; nearly all frames get the same code there, as when recordings \

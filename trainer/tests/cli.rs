@@ -367,6 +367,32 @@ fn what_cannot_be_done_ends_with_code_1_and_one_sentence() {
     fail(own.path(), "generate own.distill -o no/such.wav --duration 0.1", 1, "no/such.wav");
 }
 
+/// Four recordings of one tone that lasts; silent if `level` is 0.
+fn write_tone(folder: &Path, level: f32) {
+    let tone = |t: u16| level * (std::f32::consts::TAU * f32::from(t) / 109.0).sin();
+    let tone: Vec<f32> = (0..48_000).map(tone).collect();
+    fs::create_dir_all(folder).unwrap();
+    for i in 0..4 {
+        let format =
+            ExportFormat { format: FileFormat::Wav, bit_depth: BitDepth::Int16, rate: 48_000 };
+        write_audio(&folder.join(format!("{i}.wav")), &[tone.clone()], format).unwrap();
+    }
+}
+
+#[test]
+fn a_corpus_of_one_tone_or_of_silence_ends_with_a_sentence() {
+    let home = TempDir::new().unwrap();
+    write_tone(&home.path().join("tone"), 0.5);
+    write_tone(&home.path().join("silence"), 0.0);
+    let train = |folder: &str| format!("train {folder} {TINY} --codec-steps 6 --prior-steps 4");
+    let told = stderr(&succeed(home.path(), &train("tone")));
+    let sentence = ["codes  healthy: ", "codes  some codes unused: ", "the codes have collapsed: "];
+    assert!(sentence.iter().any(|sentence| told.contains(sentence)), "{told}");
+    succeed(home.path(), "generate tone.distill --duration 1 -o tone.wav");
+    fail(home.path(), &train("silence"), 1, "it is silent");
+    assert!(!home.path().join("silence.distill").exists());
+}
+
 #[test]
 fn devices_always_has_the_processor() {
     let folder = tempfile::tempdir().unwrap();
