@@ -375,7 +375,7 @@ fn write_tone(folder: &Path, level: f32) {
     for i in 0..4 {
         let format =
             ExportFormat { format: FileFormat::Wav, bit_depth: BitDepth::Int16, rate: 48_000 };
-        write_audio(&folder.join(format!("{i}.wav")), &[tone.clone()], format).unwrap();
+        write_audio(&folder.join(format!("{i}.wav")), std::slice::from_ref(&tone), format).unwrap();
     }
 }
 
