@@ -3,13 +3,22 @@
 //!
 //! Training and playing share them; a codec is trained with the very functions it is played with.
 
+/// 1.5 · 2^23: adding it leaves the nearest integer in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// The integer nearest to `x`, the even one of two; `|x|` is below 2^22.
+#[inline(always)]
+#[must_use]
+pub fn round(x: f32) -> f32 {
+    (x + ROUND) - ROUND
+}
+
 /// `e^x`, within 3e-7 relative. `x` is clamped to -87 … 88.
 #[inline(always)]
 #[must_use]
 pub fn exp(x: f32) -> f32 {
     // x = n ln 2 + f with n an integer, |f| <= (ln 2)/2; 2^n is built in the exponent bits. ln 2
     // in two parts keeps f exact (Cody and Waite 1980).
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 88.0);
@@ -88,7 +97,6 @@ pub fn gelu_derivative(x: f32) -> f32 {
 #[must_use]
 pub fn sin_cos(x: f32) -> (f32, f32) {
     // x = n π/2 + r with |r| <= π/4; π/2 in two parts keeps r exact (Cody and Waite 1980).
-    const ROUND: f32 = 12_582_912.0;
     const HIGH: f32 = 1.570_800_8;
     const LOW: f32 = -4.453_901_7e-6;
     let rounded = x * std::f32::consts::FRAC_2_PI + ROUND;
@@ -113,6 +121,14 @@ mod tests {
 
     fn sweep(from: f32, to: f32) -> impl Iterator<Item = f32> {
         (0..=20_000_u16).map(move |i| from + (to - from) * f32::from(i) / 20_000.0)
+    }
+
+    #[test]
+    fn rounding_gives_the_nearest_integer_and_the_even_one_of_two() {
+        for x in sweep(-3e4, 3e4) {
+            assert_eq!(round(x), x.round_ties_even(), "{x}");
+        }
+        assert_eq!([round(0.5), round(1.5), round(-2.5)], [0.0, 2.0, -2.0]);
     }
 
     #[test]

@@ -11,6 +11,8 @@
 
 use std::f32::consts::{FRAC_PI_2, PI, TAU};
 
+use crate::math;
+
 /// The Gaussian window that is nearest to a Hann window of length `l` has the width `γ = C l²`
 /// (Průša, Balazs and Søndergaard 2017, "A noniterative method for reconstruction of phase from
 /// STFT magnitude", table I).
@@ -144,7 +146,7 @@ impl PhaseIntegration {
 
     /// Gives a bin of the current frame its phase.
     fn settle(&mut self, bin: usize, phase: f32) {
-        self.current.phases[bin] = phase - TAU * (phase / TAU).round();
+        self.current.phases[bin] = phase - TAU * math::round(phase * (1.0 / TAU));
         self.done[bin] = true;
         self.queue.push(Place { bin, is_last: false }, self.current.log_magnitudes[bin]);
     }
@@ -237,7 +239,8 @@ impl Queue {
         let at = usize::from(self.heads[self.first]);
         self.heads[self.first] = self.below[at];
         let bins = self.below.len() / 2;
-        Some(Place { bin: at % bins, is_last: at >= bins })
+        let is_last = at >= bins;
+        Some(Place { bin: if is_last { at - bins } else { at }, is_last })
     }
 }
 
