@@ -45,7 +45,7 @@ pub fn sentence(levels: &[LevelHealth]) -> String {
     let concerned: Vec<String> = (1..)
         .zip(levels)
         .filter(|(_, level)| Health::of(level) == health)
-        .map(|(number, level)| format!("{number} ({:.0} %)", 100.0 * level.used))
+        .map(|(number, level)| format!("{number} ({:.0} %)", (100.0 * level.used).floor()))
         .collect();
     let which = if concerned.len() == 1 { "level" } else { "levels" };
     let concerned = format!("{which} {}", concerned.join(", "));
@@ -86,6 +86,8 @@ mod tests {
         let text = sentence(&[GOOD, SPARSE, SPARSE]);
         assert!(text.starts_with("some codes unused: levels 2 (40 %), 3 (40 %); "), "{text}");
         assert!(text.contains("--codebook-size"), "{text}");
+        let nearly = LevelHealth { used: 0.697, perplexity: 60.0 };
+        assert!(sentence(&[nearly]).contains("level 1 (69 %)"), "never as much as would be enough");
         let text = sentence(&[SPARSE, DEAD]);
         assert!(text.starts_with("collapsed: level 2 (6 %); "), "{text}");
         assert!(text.contains("--codec-lr"), "{text}");
