@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{
-    Decoder, Model, PriorPlayer, Sampling, Take, TakeKey, instruction_sets, random_weights,
+    Decoder, Model, NextSound, NextStep, PriorPlayer, Sampling, Take, TakeKey, VOICES,
+    instruction_sets, random_weights,
 };
 use pulp::Arch;
 
@@ -25,6 +26,7 @@ fn main() {
             || Model::new(&config, &tensors, "").expect("the weights are those of the config");
         println!("load_{name}_ms {:.1}", best_of(10, || drop(pack())) * 1000.0);
         measure(name, &Arc::new(pack()));
+        measure_voices(name, &Arc::new(pack()));
         if name == "stereo" {
             for arch in instruction_sets() {
                 let name = format!("{name}_{}", set_name(arch));
@@ -112,7 +114,7 @@ fn measure(name: &str, model: &Arc<Model>) {
     };
     step(Sampling::default(), 500); // the window is full
     report(model, &format!("prior_{name}"), || step(Sampling::default(), FRAMES));
-    let picky = Sampling { temperature: 1.0, top_k: 100, top_p: 0.9 };
+    let picky = Sampling { top_k: 100, top_p: 0.9, ..Sampling::default() };
     report(model, &format!("prior_{name}_top_k_top_p"), || step(picky, FRAMES));
 
     let mut out = vec![0.0; sound];
@@ -120,6 +122,40 @@ fn measure(name: &str, model: &Arc<Model>) {
     report(model, &format!("take_{name}"), || {
         (0..FRAMES).for_each(|_| take.step(&Sampling::default(), &mut out));
     });
+}
+
+/// Measures takes that are made together, and takes of fewer levels.
+fn measure_voices(name: &str, model: &Arc<Model>) {
+    let codec = &model.config().codec;
+    let (n, sound) = (codec.quantizers, codec.channels * codec.hop());
+    let new = |take| Take::new(Arc::clone(model), TakeKey { seed: 1, take }).expect("has a prior");
+    for voices in [2, 4, VOICES] {
+        let mut decoders: Vec<_> = (0..voices).map(|_| Decoder::new(Arc::clone(model))).collect();
+        let (codes, mut outs) = (vec![7; n], vec![vec![0.0; sound]; voices]);
+        report(model, &format!("decode_{name}_{voices}_voices"), || {
+            for _ in 0..FRAMES {
+                let next = decoders.iter_mut().zip(&mut outs);
+                let next = next.map(|(decoder, out)| NextSound { decoder, codes: &codes, out });
+                Decoder::decode_together(&mut next.collect::<Vec<_>>());
+            }
+        });
+        let mut takes: Vec<_> = (0_u64..).take(voices).map(new).collect();
+        report(model, &format!("take_{name}_{voices}_voices"), || {
+            for _ in 0..FRAMES {
+                let sampling = Sampling::default();
+                let next = takes.iter_mut().zip(&mut outs);
+                let next = next.map(|(take, out)| NextStep { take, sampling, out });
+                Take::step_together(&mut next.collect::<Vec<_>>());
+            }
+        });
+    }
+    for levels in [1, 2, 4, 8] {
+        let (mut take, mut out) = (new(1), vec![0.0; sound]);
+        let sampling = Sampling { levels, ..Sampling::default() };
+        report(model, &format!("take_{name}_{levels}_levels"), || {
+            (0..FRAMES).for_each(|_| take.step(&sampling, &mut out));
+        });
+    }
 }
 
 /// Prints the share of real time that `work` on [`FRAMES`] frames takes.

@@ -3,6 +3,10 @@
 //! Level 0 is the coarsest quantizer. Frame after frame, and inside a frame coarse to fine: the
 //! order in which the prior speaks, so that a prefix of the sequence is a prefix in time.
 
+/// In the place of a code: this level tells nothing about the frame. A player that was asked for
+/// fewer levels writes it; no recording and no bundle holds it.
+pub const ABSENT: u32 = u32::MAX;
+
 /// The codes of one recording, `[T, N]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Codes {

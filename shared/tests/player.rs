@@ -1,67 +1,17 @@
 //! However the work is cut, the player plays the same bits; and it plays what it is asked.
 
+mod small;
+
 use std::sync::Arc;
 
 use distill_shared::bundle::Tensor;
 use distill_shared::codes::Codes;
-use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::model::config::ModelConfig;
 use distill_shared::player::{
     Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, instruction_sets,
-    random_weights, uniform,
+    random_weights,
 };
-
-const KEY: TakeKey = TakeKey { seed: 11, take: 3 };
-const LEVELS: usize = 3;
-const HOP: usize = 32;
-
-/// Sizes that are no multiples of what the player computes side by side.
-fn config(channels: usize) -> ModelConfig {
-    let codec = CodecConfig {
-        sample_rate: 8000,
-        channels,
-        fft_size: 64,
-        stft_hop: 16,
-        stride: 2,
-        width: 20,
-        encoder_blocks: 1,
-        decoder_blocks: 2,
-        kernel: 3,
-        expansion: 2,
-        latent_dim: 5,
-        quantizers: LEVELS,
-        codebook_size: 9,
-        memory: 0.8,
-        gain: 0.5,
-    };
-    let prior = PriorConfig {
-        hidden_size: 40,
-        layers: 2,
-        heads: 2,
-        window: 5,
-        depth_size: 12,
-        depth_layers: 1,
-        depth_heads: 2,
-    };
-    ModelConfig { codec, prior: Some(prior) }
-}
-
-fn untrained(channels: usize) -> Model {
-    let config = config(channels);
-    Model::new(&config, &random_weights(&config, 1), "digest").expect("the weights fit")
-}
-
-fn model(channels: usize) -> Arc<Model> {
-    Arc::new(untrained(channels))
-}
-
-fn random_codes(frames: u32) -> Codes {
-    let mut codes = Codes::new(LEVELS);
-    for t in 0..frames {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 8")]
-        codes.push(&[0, 1, 2].map(|level| (9.0 * uniform(KEY, t, 100 + level)) as u32));
-    }
-    codes
-}
+use small::{HOP, KEY, LEVELS, config, model, random_codes, untrained};
 
 /// Decodes `codes` in calls of `at_once` frames: the samples of each channel.
 fn decoded(decoder: &mut Decoder, codes: &Codes, channels: usize, at_once: usize) -> Vec<Vec<f32>> {

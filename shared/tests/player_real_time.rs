@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
-use distill_shared::player::{Model, Sampling, Take, TakeKey, random_weights};
+use distill_shared::player::{Model, NextStep, Sampling, Take, TakeKey, random_weights};
 
 /// Counts what each thread allocates and frees.
 struct Counting;
@@ -45,7 +45,7 @@ fn allocations(work: impl FnOnce()) -> u32 {
     CALLS.get() - before
 }
 
-fn take() -> Take {
+fn model() -> Arc<Model> {
     let codec = CodecConfig {
         sample_rate: 48_000,
         channels: 2,
@@ -73,8 +73,7 @@ fn take() -> Take {
         depth_heads: 2,
     };
     let config = ModelConfig { codec, prior: Some(prior) };
-    let model = Model::new(&config, &random_weights(&config, 1), "").expect("the weights fit");
-    Take::new(Arc::new(model), TakeKey::default()).expect("there is a prior")
+    Arc::new(Model::new(&config, &random_weights(&config, 1), "").expect("the weights fit"))
 }
 
 #[test]
@@ -84,12 +83,13 @@ fn the_counter_counts() {
 
 #[test]
 fn a_take_allocates_nothing_while_it_plays() {
-    let mut take = take();
+    let new = || Take::new(model(), TakeKey::default()).expect("there is a prior");
+    let mut take = new();
     let mut out = vec![0.0; 2 * 1024];
     let settings = [
         Sampling::default(),
-        Sampling { temperature: 0.0, top_k: 0, top_p: 1.0 },
-        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9 },
+        Sampling { temperature: 0.0, levels: 2, ..Sampling::default() },
+        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9, levels: 0 },
     ];
     let calls = allocations(|| {
         for sampling in settings.iter().cycle().take(12) {
@@ -97,6 +97,32 @@ fn a_take_allocates_nothing_while_it_plays() {
         }
         take.restart(TakeKey { seed: 1, take: 2 });
         take.step(&settings[0], &mut out);
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn takes_made_together_allocate_nothing() {
+    let model = model();
+    let mut takes: [_; 3] = std::array::from_fn(|_| {
+        Take::new(Arc::clone(&model), TakeKey::default()).expect("there is a prior")
+    });
+    let mut outs = [[0.0; 2 * 1024]; 3];
+    let [a, b, c] = &mut takes;
+    let [to_a, to_b, to_c] = &mut outs;
+    let calls = allocations(|| {
+        for levels in [0, 1, 3] {
+            let next = |take, out| NextStep {
+                take,
+                sampling: Sampling { levels, ..Sampling::default() },
+                out,
+            };
+            Take::step_together(&mut [
+                next(&mut *a, &mut to_a[..]),
+                next(&mut *b, &mut to_b[..]),
+                next(&mut *c, &mut to_c[..]),
+            ]);
+        }
     });
     assert_eq!(calls, 0);
 }

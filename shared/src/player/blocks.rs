@@ -34,11 +34,16 @@ struct Block {
     scale: Vec<f32>,
 }
 
-/// What a stack carries from frame to frame, and room for the frames computed at once.
+/// What a stack carries from frame to frame of one stream.
 #[derive(Debug)]
 pub(crate) struct BlocksState {
     /// Per block the last inputs, then the new ones: `[kernel - 1 + rows, W]`.
     inputs: Vec<Vec<f32>>,
+}
+
+/// Room for the frames computed at once.
+#[derive(Debug, Default)]
+pub(crate) struct BlocksRoom {
     /// `[rows, W]` each.
     mixed: Vec<f32>,
     normed: Vec<f32>,
@@ -61,28 +66,42 @@ impl Blocks {
         Self { blocks: (0..count).map(block).collect(), width, kernel: config.kernel, inner }
     }
 
-    /// The start of a stream, with room for up to `rows` frames at once.
+    /// The start of a stream, of which up to `rows` frames are computed at once.
     pub(crate) fn start(&self, rows: usize) -> BlocksState {
         let inputs = vec![0.0; (self.kernel - 1 + rows) * self.width];
-        BlocksState {
-            inputs: vec![inputs; self.blocks.len()],
+        BlocksState { inputs: vec![inputs; self.blocks.len()] }
+    }
+
+    /// Room for up to `rows` frames, of one stream or of several.
+    pub(crate) fn room(&self, rows: usize) -> BlocksRoom {
+        BlocksRoom {
             mixed: vec![0.0; rows * self.width],
             normed: vec![0.0; rows * self.width],
             inner: vec![0.0; rows * self.inner],
         }
     }
 
-    /// Runs the next frames of the stream, `[rows, W]`, through all blocks in place.
-    pub(crate) fn step(&self, arch: Arch, state: &mut BlocksState, x: &mut [f32]) {
-        let BlocksState { inputs, mixed, normed, inner } = state;
+    /// Runs the next frames of some streams, `[streams, T, W]`, through all blocks in place.
+    pub(crate) fn step(
+        &self,
+        arch: Arch,
+        room: &mut BlocksRoom,
+        streams: &mut [&mut BlocksState],
+        x: &mut [f32],
+    ) {
+        let BlocksRoom { mixed, normed, inner } = room;
         let (mixed, normed) = (&mut mixed[..x.len()], &mut normed[..x.len()]);
         let inner = &mut inner[..x.len() / self.width * self.inner];
         let past = (self.kernel - 1) * self.width;
-        for (block, inputs) in self.blocks.iter().zip(inputs) {
-            let inputs = &mut inputs[..past + x.len()];
-            inputs[past..].copy_from_slice(x);
-            arch.dispatch(Convolve { block, inputs, out: mixed });
-            inputs.copy_within(x.len().., 0);
+        let len = x.len() / streams.len();
+        for (i, block) in self.blocks.iter().enumerate() {
+            let frames = x.chunks_exact(len).zip(mixed.chunks_exact_mut(len));
+            for (stream, (x, out)) in streams.iter_mut().zip(frames) {
+                let inputs = &mut stream.inputs[i][..past + len];
+                inputs[past..].copy_from_slice(x);
+                arch.dispatch(Convolve { block, inputs, out });
+                inputs.copy_within(len.., 0);
+            }
             block.norm.apply(arch, mixed, normed);
             block.up.apply(arch, normed, inner);
             arch.dispatch(Gelu(inner));

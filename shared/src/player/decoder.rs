@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use pulp::NullaryFnOnce;
 use realfft::num_complex::Complex;
 
-use super::Model;
-use super::blocks::{Blocks, BlocksState};
+use super::blocks::{Blocks, BlocksRoom, BlocksState};
 use super::bounds::Bounds;
 use super::elements::Norm;
 use super::kernel::Linear;
 use super::voicing::Voicing;
 use super::weights::Weights;
+use super::{Model, VOICES};
 use crate::codes::Codes;
 use crate::companding::relax;
 use crate::model::config::CodecConfig;
@@ -19,7 +20,7 @@ use crate::stft::{Overlap, weights_of};
 
 /// Frames computed at once where there are many: enough to use each weight several times while
 /// it is at hand, few enough to stay in cache.
-const BATCH: usize = 8;
+const BATCH: usize = VOICES;
 
 /// The packed layers of the decoder.
 #[derive(Debug)]
@@ -56,14 +57,34 @@ impl DecoderWeights {
 /// [`delay`](CodecConfig::delay) samples.
 pub struct Decoder {
     model: Arc<Model>,
+    stream: Stream,
+    room: Room,
+}
+
+/// The next frame of one of several streams of a model, for [`Decoder::decode_together`].
+pub struct NextSound<'a> {
+    /// The stream.
+    pub decoder: &'a mut Decoder,
+    /// Its codes, coarse to fine: `[N]`.
+    pub codes: &'a [u32],
+    /// Where its sound goes, planar `[C, hop]`.
+    pub out: &'a mut [f32],
+}
+
+/// What a stream carries from frame to frame.
+struct Stream {
     blocks: BlocksState,
     voicing: Voicing,
     /// Per channel.
     overlaps: Vec<Overlap>,
-    /// Per channel, `[F]`.
-    spectra: Vec<Vec<Complex<f32>>>,
     /// The newest latent, `[D]`.
     latent: Vec<f32>,
+}
+
+/// Room for the frames computed at once, of one stream or of several.
+#[derive(Default)]
+struct Room {
+    blocks: BlocksRoom,
     /// `[BATCH, D]`.
     latents: Vec<f32>,
     /// `[BATCH, W]` each.
@@ -72,6 +93,8 @@ pub struct Decoder {
     /// `[BATCH, X]` each.
     features: Vec<f32>,
     learned: Vec<f32>,
+    /// Per channel, `[F]`.
+    spectra: Vec<Vec<Complex<f32>>>,
 }
 
 impl Decoder {
@@ -79,27 +102,30 @@ impl Decoder {
     #[must_use]
     pub fn new(model: Arc<Model>) -> Self {
         let codec = &model.config().codec;
-        Self {
+        let stream = Stream {
             blocks: model.decoder.blocks.start(BATCH),
             voicing: Voicing::new(codec),
             overlaps: (0..codec.channels).map(|_| model.synthesis.start()).collect(),
-            spectra: vec![vec![Complex::default(); codec.bins()]; codec.channels],
             latent: vec![0.0; codec.latent_dim],
+        };
+        let room = Room {
+            blocks: model.decoder.blocks.room(BATCH),
             latents: vec![0.0; BATCH * codec.latent_dim],
             x: vec![0.0; BATCH * codec.width],
             normed: vec![0.0; BATCH * codec.width],
             features: vec![0.0; BATCH * codec.frame_features()],
             learned: vec![0.0; BATCH * codec.frame_features()],
-            model,
-        }
+            spectra: vec![vec![Complex::default(); codec.bins()]; codec.channels],
+        };
+        Self { model, stream, room }
     }
 
     /// Forgets all it has heard: back to the start of a stream. Real-time safe.
     pub fn reset(&mut self) {
-        self.latent.fill(0.0);
-        self.blocks.reset();
-        self.voicing.reset();
-        self.overlaps.iter_mut().for_each(Overlap::reset);
+        self.stream.latent.fill(0.0);
+        self.stream.blocks.reset();
+        self.stream.voicing.reset();
+        self.stream.overlaps.iter_mut().for_each(Overlap::reset);
     }
 
     /// Decodes the next frame: `codes` coarse to fine, `[N]`, into `out`, planar `[C, hop]`.
@@ -117,19 +143,52 @@ impl Decoder {
     ///
     /// # Panics
     ///
-    /// Panics if the lengths of `codes` and `out` do not agree, or a code is not below `K`.
+    /// Panics if the lengths of `codes` and `out` do not agree, or a code is neither below `K` nor
+    /// [`ABSENT`](crate::codes::ABSENT).
     pub fn decode_frames(&mut self, codes: &[u32], out: &mut [f32]) {
-        let model = Arc::clone(&self.model);
+        let Self { model, stream, room } = self;
         let codec = &model.config().codec;
         let frames = codes.len() / codec.quantizers;
         assert_eq!(codes.len(), frames * codec.quantizers, "codes are [T, N]");
         assert_eq!(out.len(), codec.channels * frames * codec.hop(), "sound is [C, T * hop]");
         for (i, codes) in codes.chunks(BATCH * codec.quantizers).enumerate() {
-            let rows = codes.len() / codec.quantizers;
-            self.run(&model, codes, rows);
+            let rows = stream.read(model, codes, &mut room.latents);
+            room.run(model, rows, &mut [&mut stream.blocks]);
             for row in 0..rows * codec.stride {
-                self.play(&model, row, i * BATCH * codec.stride + row, out);
+                room.play(model, stream, row, i * BATCH * codec.stride + row, out);
             }
+        }
+    }
+
+    /// Decodes the next frame of each of up to [`VOICES`](super::VOICES) streams. The weights are
+    /// fetched once for all of them; each gives the bits that it would give alone. Real-time safe.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are more streams, they are not all of one model, or as
+    /// [`Self::decode_frames`].
+    pub fn decode_together(next: &mut [NextSound]) {
+        let Some(first) = next.first_mut() else { return };
+        let model = Arc::clone(&first.decoder.model);
+        let codec = &model.config().codec;
+        let mut room = std::mem::take(&mut first.decoder.room);
+        for (next, latent) in next.iter_mut().zip(room.latents.chunks_mut(codec.latent_dim)) {
+            assert!(Arc::ptr_eq(&next.decoder.model, &model), "the streams are of one model");
+            assert_eq!(next.codes.len(), codec.quantizers, "codes are [N]");
+            assert_eq!(next.out.len(), codec.channels * codec.hop(), "sound is [C, hop]");
+            next.decoder.stream.read(&model, next.codes, latent);
+        }
+        let rows = next.len();
+        let streams = next.iter_mut().map(|next| &mut next.decoder.stream.blocks);
+        room.run(&model, rows, &mut streams.collect::<ArrayVec<_, VOICES>>());
+        for (voice, next) in next.iter_mut().enumerate() {
+            for row in 0..codec.stride {
+                let stream = &mut next.decoder.stream;
+                room.play(&model, stream, voice * codec.stride + row, row, next.out);
+            }
+        }
+        if let Some(first) = next.first_mut() {
+            first.decoder.room = room;
         }
     }
 
@@ -140,47 +199,57 @@ impl Decoder {
     ///
     /// As [`Self::decode_frames`].
     pub fn decode_features(&mut self, codes: &[u32]) -> Vec<f32> {
-        let model = Arc::clone(&self.model);
+        let Self { model, stream, room } = self;
         let codec = &model.config().codec;
         let mut features = Vec::new();
         for codes in codes.chunks(BATCH * codec.quantizers) {
-            let rows = codes.len() / codec.quantizers;
-            self.run(&model, codes, rows);
-            features.extend_from_slice(&self.features[..rows * codec.frame_features()]);
+            let rows = stream.read(model, codes, &mut room.latents);
+            room.run(model, rows, &mut [&mut stream.blocks]);
+            features.extend_from_slice(&room.features[..rows * codec.frame_features()]);
         }
         features
     }
+}
 
-    /// Computes the features of up to [`BATCH`] frames.
-    fn run(&mut self, model: &Model, codes: &[u32], rows: usize) {
-        let (codec, weights, arch) = (&model.config().codec, &model.decoder, model.arch);
-        let latents = &mut self.latents[..rows * codec.latent_dim];
+impl Stream {
+    /// The latents that the next codes stand for, `[T, N]` to `[T, D]`; how many there are.
+    fn read(&mut self, model: &Model, codes: &[u32], latents: &mut [f32]) -> usize {
+        let codec = &model.config().codec;
         let frames = codes.chunks_exact(codec.quantizers);
         for (codes, latent) in frames.zip(latents.chunks_exact_mut(codec.latent_dim)) {
             model.quantizer.decode(codes, &mut self.latent);
             latent.copy_from_slice(&self.latent);
         }
+        codes.len() / codec.quantizers
+    }
+}
+
+impl Room {
+    /// Computes the features of `rows` frames, `[streams, T]`, from their latents.
+    fn run(&mut self, model: &Model, rows: usize, streams: &mut [&mut BlocksState]) {
+        let (codec, weights, arch) = (&model.config().codec, &model.decoder, model.arch);
+        let latents = &self.latents[..rows * codec.latent_dim];
         let x = &mut self.x[..rows * codec.width];
         let normed = &mut self.normed[..rows * codec.width];
         let features = &mut self.features[..rows * codec.frame_features()];
         let learned = &mut self.learned[..rows * codec.frame_features()];
         weights.project.apply(arch, latents, x);
-        weights.blocks.step(arch, &mut self.blocks, x);
+        weights.blocks.step(arch, &mut self.blocks, streams, x);
         weights.norm.apply(arch, x, normed);
         weights.head.apply(arch, normed, learned);
         weights.basis.apply(arch, latents, features);
         arch.dispatch(Restore { weights, learned, features });
     }
 
-    /// Turns STFT frame `row` of the features into sound, as STFT frame `at` of `out`.
-    fn play(&mut self, model: &Model, row: usize, at: usize, out: &mut [f32]) {
+    /// Turns STFT frame `row` of the features into sound of `stream`, as STFT frame `at` of `out`.
+    fn play(&mut self, model: &Model, stream: &mut Stream, row: usize, at: usize, out: &mut [f32]) {
         let codec = &model.config().codec;
         let hop = codec.stft_hop;
         let features = &mut self.features[row * codec.features()..][..codec.features()];
         model.decoder.bounds.apply(model.arch, features);
-        self.voicing.frame(model.arch, features, &mut self.spectra);
+        stream.voicing.frame(model.arch, features, &mut self.spectra);
         let samples = out.len() / codec.channels;
-        let channels = self.spectra.iter_mut().zip(&mut self.overlaps);
+        let channels = self.spectra.iter_mut().zip(&mut stream.overlaps);
         let channels = channels.zip(model.decoder.bounds.peaks());
         for (((spectrum, overlap), &peak), out) in channels.zip(out.chunks_exact_mut(samples)) {
             model.synthesis.frame(spectrum, peak, overlap, &mut out[at * hop..][..hop]);

@@ -3,7 +3,8 @@
 //!
 //! A [`Model`] is packed once and shared. A [`Take`] plays new sound from it: [`PriorPlayer`]
 //! continues the codes, [`Decoder`] turns them into samples. After their creation they allocate
-//! nothing, and however the work is cut into calls, it gives the same bits.
+//! nothing, and however the work is cut into calls, and however many takes are made together, it
+//! gives the same bits.
 //!
 //! `docs/architecture.md` has the mathematics; the trainable networks are the reference.
 
@@ -22,10 +23,13 @@ mod transformer;
 mod voicing;
 mod weights;
 
-pub use decoder::{Decoder, decode};
+pub use decoder::{Decoder, NextSound, decode};
 pub use model::{Model, ModelError, instruction_sets};
-pub use prior::PriorPlayer;
+pub use prior::{NextCodes, PriorPlayer};
 pub use random::{TakeKey, philox, uniform};
 pub use random_weights::random_weights;
 pub use sampling::Sampling;
-pub use take::Take;
+pub use take::{NextStep, Take};
+
+/// Most takes that can be made together.
+pub const VOICES: usize = 8;

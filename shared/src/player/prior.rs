@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
 use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
 use super::sampling::{Sampler, Sampling};
-use super::transformer::{Positions, Sizes, Transformer, TransformerState};
+use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, TransformerState};
 use super::weights::Weights;
-use super::{Model, ModelError};
+use super::{Model, ModelError, VOICES};
+use crate::codes::ABSENT;
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
@@ -75,11 +78,36 @@ impl PriorWeights {
 /// Continues a sequence of codes. Its memory is bounded by the window of the prior.
 pub struct PriorPlayer {
     model: Arc<Model>,
+    sequence: Sequence,
+    room: Room,
+}
+
+/// The next frame of one of several sequences of a model, for [`PriorPlayer::step_together`].
+pub struct NextCodes<'a> {
+    /// The sequence.
+    pub player: &'a mut PriorPlayer,
+    /// Which take it is.
+    pub key: TakeKey,
+    /// How to draw.
+    pub sampling: Sampling,
+    /// The frame before, which the next takes the place of: `[N]`.
+    pub codes: &'a mut [u32],
+}
+
+/// What is carried from frame to frame of one sequence.
+struct Sequence {
     temporal: TransformerState,
     depth: TransformerState,
-    sampler: Sampler,
     /// The latent of the last frame: `[D]`.
     latent: Vec<f32>,
+}
+
+/// Room for the next frame of some sequences, `[rows]` of each.
+#[derive(Default)]
+struct Room {
+    temporal: TransformerRoom,
+    depth: TransformerRoom,
+    sampler: Sampler,
     /// Temporal input and output: `[H]`.
     x: Vec<f32>,
     heard: Vec<f32>,
@@ -91,6 +119,14 @@ pub struct PriorPlayer {
     logits: Vec<f32>,
 }
 
+/// A sequence, the codes of its last frame, which those of the next take the place of, and how
+/// many levels are drawn.
+struct Turn<'a> {
+    sequence: &'a mut Sequence,
+    codes: &'a mut [u32],
+    levels: usize,
+}
+
 impl PriorPlayer {
     /// Stands before the first frame.
     ///
@@ -100,32 +136,36 @@ impl PriorPlayer {
     pub fn new(model: Arc<Model>) -> Result<Self, ModelError> {
         let prior = model.prior.as_ref().ok_or(ModelError::NoPrior)?;
         let (hidden, depth) = (prior.start.len(), prior.project.outputs());
-        let size = model.config().codec.codebook_size;
-        Ok(Self {
+        let codec = &model.config().codec;
+        let sequence = Sequence {
             temporal: prior.temporal.start(),
             depth: prior.depth.start(),
-            sampler: Sampler::new(size),
-            latent: vec![0.0; model.config().codec.latent_dim],
-            x: vec![0.0; hidden],
-            heard: vec![0.0; hidden],
-            projected: vec![0.0; depth],
-            depth_x: vec![0.0; depth],
-            depth_heard: vec![0.0; depth],
-            logits: vec![0.0; size],
-            model,
-        })
+            latent: vec![0.0; codec.latent_dim],
+        };
+        let room = Room {
+            temporal: prior.temporal.room(VOICES),
+            depth: prior.depth.room(VOICES),
+            sampler: Sampler::new(codec.codebook_size),
+            x: vec![0.0; VOICES * hidden],
+            heard: vec![0.0; VOICES * hidden],
+            projected: vec![0.0; VOICES * depth],
+            depth_x: vec![0.0; VOICES * depth],
+            depth_heard: vec![0.0; VOICES * depth],
+            logits: vec![0.0; VOICES * codec.codebook_size],
+        };
+        Ok(Self { model, sequence, room })
     }
 
     /// Forgets all it has heard: back before the first frame. Real-time safe.
     pub fn reset(&mut self) {
-        self.temporal.reset();
-        self.latent.fill(0.0);
+        self.sequence.temporal.reset();
+        self.sequence.latent.fill(0.0);
     }
 
     /// Frames heard or made so far.
     #[must_use]
     pub fn frames(&self) -> u64 {
-        self.temporal.position()
+        self.sequence.temporal.position()
     }
 
     /// Draws the next frame into `codes`, `[N]`, which hold the frame before it; what they hold
@@ -134,20 +174,39 @@ impl PriorPlayer {
     ///
     /// # Panics
     ///
-    /// Panics if `codes` is not `[N]`, or one is not below `K` after the first frame.
+    /// Panics if `codes` is not `[N]`, or after the first frame one is neither below `K` nor
+    /// [`ABSENT`].
     pub fn step(&mut self, key: TakeKey, sampling: &Sampling, codes: &mut [u32]) {
-        let arch = self.model.arch;
-        #[expect(clippy::cast_possible_truncation, reason = "wraps after years of sound")]
-        let frame = self.frames() as u32;
-        let top_p =
-            if self.frames() == 0 { sampling.top_p.min(FIRST_TOP_P) } else { sampling.top_p };
-        let sampling = Sampling { top_p, ..*sampling };
-        let mut sampler = std::mem::replace(&mut self.sampler, Sampler::new(0));
-        self.step_with(codes, |level, logits| {
-            let level = u32::try_from(level).unwrap_or(u32::MAX);
-            sampler.draw(arch, logits, &sampling, uniform(key, frame, level))
+        Self::step_together(&mut [NextCodes { player: self, key, sampling: *sampling, codes }]);
+    }
+
+    /// As [`Self::step`], for up to [`VOICES`] sequences. The weights are fetched once for all of
+    /// them; each gives the codes that it would give alone. Real-time safe.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are more sequences, they are not all of one model, or as [`Self::step`].
+    pub fn step_together(next: &mut [NextCodes]) {
+        let Some(first) = next.first_mut() else { return };
+        let model = Arc::clone(&first.player.model);
+        let mut room = std::mem::take(&mut first.player.room);
+        let mut sampler = std::mem::take(&mut room.sampler);
+        let draws: ArrayVec<_, VOICES> = next.iter().map(NextCodes::draw).collect();
+        let turns = next.iter_mut().map(|NextCodes { player, sampling, codes, .. }| {
+            assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
+            let all = codes.len();
+            let levels = if sampling.levels == 0 { all } else { all.min(sampling.levels as usize) };
+            Turn { sequence: &mut player.sequence, codes, levels }
         });
-        self.sampler = sampler;
+        room.step(&model, &mut turns.collect::<ArrayVec<_, VOICES>>(), |turn, level, logits| {
+            let (key, frame, sampling) = draws[turn];
+            let level = u32::try_from(level).unwrap_or(u32::MAX);
+            sampler.draw(model.arch, logits, &sampling, uniform(key, frame, level))
+        });
+        room.sampler = sampler;
+        if let Some(first) = next.first_mut() {
+            first.player.room = room;
+        }
     }
 
     /// As [`Self::step`], but `choose` takes the code of each level, coarse to fine, from its
@@ -156,52 +215,105 @@ impl PriorPlayer {
     /// # Panics
     ///
     /// As [`Self::step`], and if `choose` takes a code that is not below `K`.
-    pub fn step_with(&mut self, codes: &mut [u32], choose: impl FnMut(usize, &[f32]) -> u32) {
-        let model = Arc::clone(&self.model);
-        let Some(prior) = &model.prior else { return }; // there is one: `new` saw it
-        assert_eq!(codes.len(), model.config().codec.quantizers, "codes are [N]");
-        self.hear(&model, prior, codes);
-        self.speak(&model, prior, codes, choose);
+    pub fn step_with(&mut self, codes: &mut [u32], mut choose: impl FnMut(usize, &[f32]) -> u32) {
+        let levels = codes.len();
+        let turn = Turn { sequence: &mut self.sequence, codes, levels };
+        self.room.step(&self.model, &mut [turn], |_, level, logits| choose(level, logits));
+    }
+}
+
+impl NextCodes<'_> {
+    /// How to draw the next frame: whose it is, its number, and the sampling.
+    fn draw(&self) -> (TakeKey, u32, Sampling) {
+        let frames = self.player.frames();
+        let top_p = self.sampling.top_p;
+        let top_p = if frames == 0 { top_p.min(FIRST_TOP_P) } else { top_p };
+        #[expect(clippy::cast_possible_truncation, reason = "wraps after years of sound")]
+        let frame = frames as u32;
+        (self.key, frame, Sampling { top_p, ..self.sampling })
+    }
+}
+
+impl Room {
+    /// Makes the next frame of each sequence. `choose` takes the code of a turn and a level from
+    /// its logits, `[K]`.
+    fn step(
+        &mut self,
+        model: &Model,
+        turns: &mut [Turn],
+        choose: impl FnMut(usize, usize, &[f32]) -> u32,
+    ) {
+        let Some(prior) = &model.prior else { return }; // there is one: the player's `new` saw it
+        self.hear(model, prior, turns);
+        self.speak(model, prior, turns, choose);
     }
 
-    /// Runs the temporal transformer on the frame before this one.
-    fn hear(&mut self, model: &Model, prior: &PriorWeights, codes: &[u32]) {
-        let size = model.config().codec.codebook_size;
-        if self.frames() == 0 {
-            self.x.copy_from_slice(&prior.start);
-        } else {
-            model.quantizer.decode(codes, &mut self.latent);
-            prior.latent.apply(model.arch, &self.latent, &mut self.x);
-            for (level, &code) in codes.iter().enumerate() {
-                add_row(&prior.codes, row(level, code, size), &mut self.x);
+    /// Runs the temporal transformer on the frames before these.
+    fn hear(&mut self, model: &Model, prior: &PriorWeights, turns: &mut [Turn]) {
+        let codec = &model.config().codec;
+        let (hidden, rows) = (prior.start.len(), turns.len());
+        for (Turn { sequence, codes, .. }, x) in turns.iter_mut().zip(self.x.chunks_mut(hidden)) {
+            assert_eq!(codes.len(), codec.quantizers, "codes are [N]");
+            if sequence.temporal.position() == 0 {
+                x.copy_from_slice(&prior.start);
+                continue;
+            }
+            model.quantizer.decode(codes, &mut sequence.latent);
+            prior.latent.apply(model.arch, &sequence.latent, x);
+            for (level, &code) in codes.iter().enumerate().filter(|(_, code)| **code != ABSENT) {
+                add_row(&prior.codes, row(level, code, codec.codebook_size), x);
             }
         }
-        prior.temporal.step(model.arch, &mut self.temporal, &mut self.x, &mut self.heard);
-        prior.project.apply(model.arch, &self.heard, &mut self.projected);
+        let (x, heard) = (&mut self.x[..rows * hidden], &mut self.heard[..rows * hidden]);
+        let sequences = turns.iter_mut().map(|turn| &mut turn.sequence.temporal);
+        let mut sequences: ArrayVec<_, VOICES> = sequences.collect();
+        prior.temporal.step(model.arch, &mut self.temporal, &mut sequences, x, heard);
+        let projected = &mut self.projected[..rows * prior.project.outputs()];
+        prior.project.apply(model.arch, heard, projected);
     }
 
-    /// Runs the depth transformer level by level.
+    /// Runs the depth transformer level by level, each level for the sequences that draw it.
     fn speak(
         &mut self,
         model: &Model,
         prior: &PriorWeights,
-        codes: &mut [u32],
-        mut choose: impl FnMut(usize, &[f32]) -> u32,
+        turns: &mut [Turn],
+        mut choose: impl FnMut(usize, usize, &[f32]) -> u32,
     ) {
-        let size = model.config().codec.codebook_size;
-        self.depth.reset();
-        for level in 0..codes.len() {
-            self.depth_x.copy_from_slice(&self.projected);
-            add_row(&prior.levels, level, &mut self.depth_x);
-            if level > 0 {
-                let row = row(level - 1, codes[level - 1], size);
-                add_row(&prior.depth_codes, row, &mut self.depth_x);
+        let (size, width) = (model.config().codec.codebook_size, prior.project.outputs());
+        turns.iter_mut().for_each(|turn| turn.sequence.depth.reset());
+        for (level, head) in prior.heads.iter().enumerate() {
+            let mut rows = 0;
+            for (turn, projected) in turns.iter_mut().zip(self.projected.chunks(width)) {
+                if level >= turn.levels {
+                    turn.codes[level] = ABSENT;
+                    continue;
+                }
+                let x = &mut self.depth_x[rows * width..][..width];
+                x.copy_from_slice(projected);
+                add_row(&prior.levels, level, x);
+                if level > 0 {
+                    add_row(&prior.depth_codes, row(level - 1, turn.codes[level - 1], size), x);
+                }
+                rows += 1;
             }
-            let (x, heard) = (&mut self.depth_x, &mut self.depth_heard);
-            prior.depth.step(model.arch, &mut self.depth, x, heard);
-            prior.heads[level].apply(model.arch, heard, &mut self.logits);
-            codes[level] = choose(level, &self.logits);
-            assert!((codes[level] as usize) < size, "a code is below {size}");
+            if rows == 0 {
+                continue;
+            }
+            let x = &mut self.depth_x[..rows * width];
+            let heard = &mut self.depth_heard[..rows * width];
+            let logits = &mut self.logits[..rows * size];
+            let sequences = turns.iter_mut().filter(|turn| level < turn.levels);
+            let sequences = sequences.map(|turn| &mut turn.sequence.depth);
+            let mut sequences = sequences.collect::<ArrayVec<_, VOICES>>();
+            prior.depth.step(model.arch, &mut self.depth, &mut sequences, x, heard);
+            drop(sequences);
+            head.apply(model.arch, heard, logits);
+            let drawing = turns.iter_mut().enumerate().filter(|(_, turn)| level < turn.levels);
+            for ((i, turn), logits) in drawing.zip(logits.chunks_exact(size)) {
+                turn.codes[level] = choose(i, level, logits);
+                assert!((turn.codes[level] as usize) < size, "a code is below {size}");
+            }
         }
     }
 }

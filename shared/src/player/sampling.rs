@@ -14,11 +14,14 @@ pub struct Sampling {
     pub top_k: u32,
     /// Share of the probability that stays in the draw, the likeliest codes first; 1 keeps all.
     pub top_p: f32,
+    /// Levels that are drawn, the coarse ones first; 0 draws all. Fewer levels cost less and tell
+    /// less: what is left out is [`ABSENT`](crate::codes::ABSENT).
+    pub levels: u32,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0 }
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, levels: 0 }
     }
 }
 
@@ -35,6 +38,7 @@ impl Sampling {
         Self {
             temperature: or(self.temperature, temperature).clamp(0.0, Self::MAX_TEMPERATURE),
             top_k: self.top_k,
+            levels: self.levels,
             top_p: or(self.top_p, top_p).clamp(0.0, 1.0),
         }
     }
@@ -44,7 +48,7 @@ impl Sampling {
 const COLDEST: f32 = 1e-3;
 
 /// Draws codes; holds the room it needs, so that drawing allocates nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Sampler {
     /// Logits, then weights of the draw: `[K]`.
     weights: Vec<f32>,
@@ -250,10 +254,13 @@ mod tests {
 
     #[test]
     fn settings_that_are_no_numbers_become_sensible() {
-        let wild = Sampling { temperature: f32::NAN, top_k: 3, top_p: f32::NAN };
-        assert_eq!(wild.clamped(), Sampling { top_k: 3, ..Sampling::default() });
-        let wild = Sampling { temperature: f32::INFINITY, top_k: 0, top_p: -1.0 };
-        assert_eq!(wild.clamped(), Sampling { temperature: 10.0, top_k: 0, top_p: 0.0 });
+        let wild = Sampling { temperature: f32::NAN, top_k: 3, top_p: f32::NAN, levels: 2 };
+        assert_eq!(wild.clamped(), Sampling { top_k: 3, levels: 2, ..Sampling::default() });
+        let wild = Sampling { temperature: f32::INFINITY, top_p: -1.0, ..Sampling::default() };
+        assert_eq!(
+            wild.clamped(),
+            Sampling { temperature: 10.0, top_p: 0.0, ..Sampling::default() }
+        );
     }
 
     #[test]
@@ -264,7 +271,7 @@ mod tests {
             for (temperature, top_k, top_p) in
                 [(1.0, 0, 1.0), (0.0, 0, 1.0), (1e-9, 0, 1.0), (10.0, 2, 0.5)]
             {
-                let sampling = Sampling { temperature, top_k, top_p };
+                let sampling = Sampling { temperature, top_k, top_p, levels: 0 };
                 for u in [0.0, 0.5, 0.999_999_94] {
                     let code = Sampler::new(3).draw(Arch::new(), &logits, &sampling, u);
                     assert!(code < 3, "{logits:?} with {sampling:?} gave {code}");

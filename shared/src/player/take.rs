@@ -2,9 +2,21 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
 use super::random::TakeKey;
 use super::sampling::Sampling;
-use super::{Decoder, Model, ModelError, PriorPlayer};
+use super::{Decoder, Model, ModelError, NextCodes, NextSound, PriorPlayer, VOICES};
+
+/// The next step of one of several takes, for [`Take::step_together`].
+pub struct NextStep<'a> {
+    /// The take.
+    pub take: &'a mut Take,
+    /// How to draw.
+    pub sampling: Sampling,
+    /// Where its sound goes, planar `[C, hop]`.
+    pub out: &'a mut [f32],
+}
 
 /// One endless piece of new sound: what the prior invents, decoded.
 ///
@@ -59,32 +71,68 @@ impl Take {
     ///
     /// Panics if `out` is not `[C, hop]`.
     pub fn step(&mut self, sampling: &Sampling, out: &mut [f32]) {
-        assert_eq!(out.len(), self.channels * self.hop, "a step plays [C, hop]");
-        // Sound comes `lead` frames late, less the `early` samples at the end of them.
-        let lead = self.delay.div_ceil(self.hop);
-        let early = lead * self.hop - self.delay;
-        if self.prior.frames() == 0 {
-            (0..lead).for_each(|_| self.advance(sampling));
+        Self::step_together(&mut [NextStep { take: self, sampling: *sampling, out }]);
+    }
+
+    /// As [`Self::step`], for up to [`VOICES`] takes of one model, which costs less than one after
+    /// the other. Each plays what it would play alone. Allocates nothing.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are more takes, they are not all of one model, or an `out` is not `[C, hop]`.
+    pub fn step_together(next: &mut [NextStep]) {
+        for NextStep { take, sampling, out } in &mut *next {
+            assert_eq!(out.len(), take.channels * take.hop, "a step plays [C, hop]");
+            if take.prior.frames() == 0 {
+                (0..take.lead()).for_each(|_| Self::advance(&mut [(take, *sampling)]));
+            }
+            let early = take.early();
+            for (out, sound) in out.chunks_exact_mut(take.hop).zip(take.sound.chunks(take.hop)) {
+                out[..early].copy_from_slice(&sound[take.hop - early..]);
+            }
         }
-        for (out, sound) in out.chunks_exact_mut(self.hop).zip(self.sound.chunks(self.hop)) {
-            out[..early].copy_from_slice(&sound[self.hop - early..]);
-        }
-        self.advance(sampling);
-        for (out, sound) in out.chunks_exact_mut(self.hop).zip(self.sound.chunks(self.hop)) {
-            out[early..].copy_from_slice(&sound[..self.hop - early]);
+        let takes = next.iter_mut().map(|next| (&mut *next.take, next.sampling));
+        Self::advance(&mut takes.collect::<ArrayVec<_, VOICES>>());
+        for NextStep { take, out, .. } in next {
+            let early = take.early();
+            for (out, sound) in out.chunks_exact_mut(take.hop).zip(take.sound.chunks(take.hop)) {
+                out[early..].copy_from_slice(&sound[..take.hop - early]);
+            }
         }
     }
 
-    /// Codes of the newest frame, coarse to fine: `[N]`. It is ahead of the newest sound by the
+    /// Codes of the newest frame, coarse to fine: `[N]`, [`ABSENT`](crate::codes::ABSENT) where a
+    /// level was not drawn. It is ahead of the newest sound by the
     /// delay of the codec.
     #[must_use]
     pub fn codes(&self) -> &[u32] {
         &self.codes
     }
 
-    /// Makes the next frame.
-    fn advance(&mut self, sampling: &Sampling) {
-        self.prior.step(self.key, sampling, &mut self.codes);
-        self.decoder.decode_frame(&self.codes, &mut self.sound);
+    /// Frames by which sound comes late, rounded up.
+    fn lead(&self) -> usize {
+        self.delay.div_ceil(self.hop)
+    }
+
+    /// Samples at the end of a frame that belong to the next step.
+    fn early(&self) -> usize {
+        self.lead() * self.hop - self.delay
+    }
+
+    /// Makes the next frame of each take.
+    fn advance(takes: &mut [(&mut Self, Sampling)]) {
+        let next = takes.iter_mut().map(|(take, sampling)| NextCodes {
+            player: &mut take.prior,
+            key: take.key,
+            sampling: *sampling,
+            codes: &mut take.codes,
+        });
+        PriorPlayer::step_together(&mut next.collect::<ArrayVec<_, VOICES>>());
+        let next = takes.iter_mut().map(|(take, _)| NextSound {
+            decoder: &mut take.decoder,
+            codes: &take.codes,
+            out: &mut take.sound,
+        });
+        Decoder::decode_together(&mut next.collect::<ArrayVec<_, VOICES>>());
     }
 }

@@ -57,23 +57,28 @@ struct Layer {
     down: Linear,
 }
 
-/// What a transformer remembers, and room for one position.
+/// What a transformer remembers of one sequence.
 #[derive(Debug)]
 pub(crate) struct TransformerState {
     /// Positions seen since the start.
     position: u64,
     memories: Vec<Memory>,
-    /// Cosine and sine of each pair of channels of a head at this position; empty if unknown.
+}
+
+/// Room for the next position of some sequences.
+#[derive(Debug, Default)]
+pub(crate) struct TransformerRoom {
+    /// Cosine and sine of each pair of channels of a head, `[rows, pairs]`; empty if unknown.
     turns: Vec<(f32, f32)>,
     /// `[window]`.
     scores: Vec<f32>,
-    /// `[W]` each.
+    /// `[rows, W]` each.
     normed: Vec<f32>,
     mixed: Vec<f32>,
     change: Vec<f32>,
-    /// `[3 * W]`.
+    /// `[rows, 3 * W]`.
     qkv: Vec<f32>,
-    /// `[4 * W]`.
+    /// `[rows, 4 * W]`.
     inner: Vec<f32>,
 }
 
@@ -115,54 +120,87 @@ impl Transformer {
 
     /// The start of a sequence.
     pub(crate) fn start(&self) -> TransformerState {
-        let Sizes { width, heads, window, positions, .. } = self.sizes;
-        let pairs = if positions == Positions::Rotary { width / heads / 2 } else { 0 };
+        let Sizes { width, window, .. } = self.sizes;
         let memory =
             || Memory { keys: vec![0.0; width * window], values: vec![0.0; window * width] };
-        TransformerState {
-            position: 0,
-            memories: self.layers.iter().map(|_| memory()).collect(),
-            turns: vec![(1.0, 0.0); pairs],
+        let memories = self.layers.iter().map(|_| memory()).collect();
+        TransformerState { position: 0, memories }
+    }
+
+    /// Room for one position of up to `rows` sequences.
+    pub(crate) fn room(&self, rows: usize) -> TransformerRoom {
+        let Sizes { width, heads, window, positions, .. } = self.sizes;
+        let pairs = if positions == Positions::Rotary { width / heads / 2 } else { 0 };
+        TransformerRoom {
+            turns: vec![(1.0, 0.0); rows * pairs],
             scores: vec![0.0; window],
-            normed: vec![0.0; width],
-            mixed: vec![0.0; width],
-            change: vec![0.0; width],
-            qkv: vec![0.0; 3 * width],
-            inner: vec![0.0; 4 * width],
+            normed: vec![0.0; rows * width],
+            mixed: vec![0.0; rows * width],
+            change: vec![0.0; rows * width],
+            qkv: vec![0.0; rows * 3 * width],
+            inner: vec![0.0; rows * 4 * width],
         }
     }
 
-    /// Runs the next position: input `x`, `[W]`, which is used up, to `output`, `[W]`.
+    /// Runs the next position of some sequences: inputs `x`, `[sequences, W]`, which are used up,
+    /// to `output`, of the same shape.
     pub(crate) fn step(
         &self,
         arch: Arch,
-        state: &mut TransformerState,
+        room: &mut TransformerRoom,
+        sequences: &mut [&mut TransformerState],
         x: &mut [f32],
         output: &mut [f32],
     ) {
-        state.set_turns();
+        let Sizes { width, heads, positions, .. } = self.sizes;
+        let rows = sequences.len();
+        let TransformerRoom { turns, scores, normed, mixed, change, qkv, inner } = room;
+        let pairs = if positions == Positions::Rotary { width / heads / 2 } else { 0 };
+        for (row, sequence) in sequences.iter().enumerate() {
+            set_turns(sequence.position, &mut turns[row * pairs..][..pairs]);
+        }
+        let (normed, mixed) = (&mut normed[..rows * width], &mut mixed[..rows * width]);
+        let change = &mut change[..rows * width];
+        let (qkv, inner) = (&mut qkv[..rows * 3 * width], &mut inner[..rows * 4 * width]);
         for (i, layer) in self.layers.iter().enumerate() {
-            layer.attention_norm.apply(arch, x, &mut state.normed);
-            layer.qkv.apply(arch, &state.normed, &mut state.qkv);
-            arch.dispatch(Attend { transformer: self, layer: i, state });
-            layer.out.apply(arch, &state.mixed, &mut state.change);
-            arch.dispatch(Add(x, &state.change));
-            layer.mlp_norm.apply(arch, x, &mut state.normed);
-            layer.up.apply(arch, &state.normed, &mut state.inner);
-            arch.dispatch(Gelu(&mut state.inner));
-            layer.down.apply(arch, &state.inner, &mut state.change);
-            arch.dispatch(Add(x, &state.change));
+            layer.attention_norm.apply(arch, x, normed);
+            layer.qkv.apply(arch, normed, qkv);
+            let values = qkv.chunks_exact_mut(3 * width).zip(mixed.chunks_exact_mut(width));
+            for (row, (sequence, (qkv, mixed))) in sequences.iter_mut().zip(values).enumerate() {
+                arch.dispatch(Attend {
+                    sizes: &self.sizes,
+                    sinks: &layer.sinks,
+                    position: sequence.position,
+                    memory: &mut sequence.memories[i],
+                    turns: &turns[row * pairs..][..pairs],
+                    scores,
+                    qkv,
+                    mixed,
+                });
+            }
+            layer.out.apply(arch, mixed, change);
+            arch.dispatch(Add(x, change));
+            layer.mlp_norm.apply(arch, x, normed);
+            layer.up.apply(arch, normed, inner);
+            arch.dispatch(Gelu(inner));
+            layer.down.apply(arch, inner, change);
+            arch.dispatch(Add(x, change));
         }
         self.norm.apply(arch, x, output);
-        state.position += 1;
+        sequences.iter_mut().for_each(|sequence| sequence.position += 1);
     }
 }
 
-/// Attention of one layer, from `state.qkv` to `state.mixed`.
+/// Attention of one layer at one position of a sequence, from `qkv`, `[3 * W]`, to `mixed`, `[W]`.
 struct Attend<'a> {
-    transformer: &'a Transformer,
-    layer: usize,
-    state: &'a mut TransformerState,
+    sizes: &'a Sizes,
+    sinks: &'a [f32],
+    position: u64,
+    memory: &'a mut Memory,
+    turns: &'a [(f32, f32)],
+    scores: &'a mut [f32],
+    qkv: &'a mut [f32],
+    mixed: &'a mut [f32],
 }
 
 impl NullaryFnOnce for Attend<'_> {
@@ -170,30 +208,28 @@ impl NullaryFnOnce for Attend<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { transformer, layer, state } = self;
-        let Sizes { width, heads, window, .. } = transformer.sizes;
+        let Self { sizes, sinks, position, memory, turns, scores, qkv, mixed } = self;
+        let &Sizes { width, heads, window, .. } = sizes;
         let size = width / heads;
         let scale = 1.0 / (size as f32).sqrt();
-        let (slot, filled) = ring(state.position, window);
-        let (q, kv) = state.qkv.split_at_mut(width);
+        let (slot, filled) = ring(position, window);
+        let (q, kv) = qkv.split_at_mut(width);
         let (k, v) = kv.split_at_mut(width);
         for head in q.chunks_exact_mut(size).chain(k.chunks_exact_mut(size)) {
-            rotate(head, &state.turns);
+            rotate(head, turns);
         }
         for q in q.iter_mut() {
             *q *= scale;
         }
-        let memory = &mut state.memories[layer];
         for (keys, k) in memory.keys.chunks_exact_mut(window).zip(k) {
             keys[slot] = *k;
         }
         memory.values[slot * width..][..width].copy_from_slice(v);
-        let scores = &mut state.scores[..filled];
-        for (h, (q, mixed)) in
-            q.chunks_exact(size).zip(state.mixed.chunks_exact_mut(size)).enumerate()
-        {
+        let scores = &mut scores[..filled];
+        let heads = q.chunks_exact(size).zip(mixed.chunks_exact_mut(size)).zip(sinks);
+        for (h, ((q, mixed), &sink)) in heads.enumerate() {
             memory.score(h, q, window, scores);
-            softmax(scores, transformer.layers[layer].sinks[h]);
+            softmax(scores, sink);
             memory.mix(h, scores, width, mixed);
         }
     }
@@ -247,19 +283,19 @@ impl TransformerState {
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
+}
 
-    /// Computes by how much the pairs of a head turn at this position.
-    fn set_turns(&mut self) {
-        let pairs = self.turns.len() as f64;
-        for (i, turn) in self.turns.iter_mut().enumerate() {
-            // In double precision: a take may run for days.
-            let rate = 10_000_f64.powf(-(i as f64) / pairs);
-            let angle = (self.position as f64 * rate).rem_euclid(std::f64::consts::TAU);
-            let (sin, cos) = angle.sin_cos();
-            #[expect(clippy::cast_possible_truncation, reason = "rounding to working precision")]
-            let rounded = (cos as f32, sin as f32);
-            *turn = rounded;
-        }
+/// Computes by how much the pairs of a head turn at `position`: cosine and sine.
+fn set_turns(position: u64, turns: &mut [(f32, f32)]) {
+    let pairs = turns.len() as f64;
+    for (i, turn) in turns.iter_mut().enumerate() {
+        // In double precision: a take may run for days.
+        let rate = 10_000_f64.powf(-(i as f64) / pairs);
+        let angle = (position as f64 * rate).rem_euclid(std::f64::consts::TAU);
+        let (sin, cos) = angle.sin_cos();
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to working precision")]
+        let rounded = (cos as f32, sin as f32);
+        *turn = rounded;
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod search;
 
+use crate::codes::ABSENT;
 use crate::model::config::CodecConfig;
 use search::Search;
 
@@ -64,15 +65,16 @@ impl Quantizer {
     }
 
     /// The latent that `codes` stand for, from level 0 on, given the one before it in `state`, `[D]`,
-    /// which it takes the place of. Real-time safe.
+    /// which it takes the place of. Codes may be [`ABSENT`]. Real-time safe.
     ///
     /// # Panics
     ///
-    /// Panics if there are more codes than levels, a code is not below `K`, or `state` is not `[D]`.
+    /// Panics if there are more codes than levels, another code is not below `K`, or `state` is not
+    /// `[D]`.
     pub fn decode(&self, codes: &[u32], state: &mut [f32]) {
         assert_eq!(state.len(), self.books.dim(), "a latent is [D]");
         state.iter_mut().for_each(|value| *value *= self.memory);
-        for (level, &code) in codes.iter().enumerate() {
+        for (level, &code) in codes.iter().enumerate().filter(|(_, code)| **code != ABSENT) {
             let entry = self.books.entry(level, code);
             state.iter_mut().zip(entry).for_each(|(sum, entry)| *sum += entry);
         }
@@ -275,6 +277,8 @@ mod tests {
         assert_eq!(state, [13.0, 24.0]);
         quantizer.decode(&[0], &mut state); // fewer levels
         assert_eq!(state, [7.5, 14.0]);
+        quantizer.decode(&[ABSENT, 1], &mut state);
+        assert_eq!(state, [33.75, 47.0]);
         assert_eq!(quantizer.recall(), 10, "half to the tenth is less than a thousandth");
     }
 

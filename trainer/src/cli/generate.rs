@@ -47,6 +47,9 @@ pub(super) struct GenerateArgs {
     /// Choose among the likeliest codes that make up this share of the probability
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     top_p: f32,
+    /// Levels of codes to draw, the coarse ones first: fewer are cheaper and rougher; 0 is all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    levels: u32,
     /// Sample rate of the file in Hz
     #[arg(long, value_name = "HZ", default_value_t = 48_000,
         value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
@@ -163,13 +166,13 @@ impl GenerateArgs {
     }
 
     fn sampling(&self) -> Result<Sampling> {
-        let Self { temperature, top_k, top_p, .. } = *self;
+        let Self { temperature, top_k, top_p, levels, .. } = *self;
         if !(0.0..=10.0).contains(&temperature) {
             return Err(Usage(format!("--temperature is {temperature}, outside 0 to 10")).into());
         }
         if !(0.0..=1.0).contains(&top_p) {
             return Err(Usage(format!("--top-p is {top_p}, outside 0 to 1")).into());
         }
-        Ok(Sampling { temperature, top_k, top_p })
+        Ok(Sampling { temperature, top_k, top_p, levels })
     }
 }
