@@ -30,7 +30,9 @@ fn main() {
         if name == "stereo" {
             for arch in instruction_sets() {
                 let name = format!("{name}_{}", set_name(arch));
-                measure_decoder(&name, &Arc::new(pack().with_instructions(arch)));
+                let model = Model::for_instructions(arch, &config, &tensors, "")
+                    .expect("the weights are those of the config");
+                measure_decoder(&name, &Arc::new(model));
             }
         }
     }

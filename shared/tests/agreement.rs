@@ -95,8 +95,7 @@ fn decoded_by_the_model(
 
 /// A model that plays with the instructions of `arch`.
 fn model(config: &ModelConfig, tensors: &Tensors, arch: Arch) -> Arc<Model> {
-    let model = Model::new(config, tensors, "").expect("the weights fit");
-    Arc::new(model.with_instructions(arch))
+    Arc::new(Model::for_instructions(arch, config, tensors, "").expect("the weights fit"))
 }
 
 #[test]

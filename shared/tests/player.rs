@@ -11,7 +11,7 @@ use distill_shared::player::{
     Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, instruction_sets,
     random_weights,
 };
-use small::{HOP, KEY, LEVELS, config, model, random_codes, untrained};
+use small::{HOP, KEY, LEVELS, config, model, model_for, random_codes};
 
 /// Decodes `codes` in calls of `at_once` frames: the samples of each channel.
 fn decoded(decoder: &mut Decoder, codes: &Codes, channels: usize, at_once: usize) -> Vec<Vec<f32>> {
@@ -68,7 +68,7 @@ fn a_stream_cut_anyhow_gives_the_same_bits() {
     let codes = random_codes(23);
     for channels in [1, 2] {
         for arch in instruction_sets() {
-            let model = Arc::new(untrained(channels).with_instructions(arch));
+            let model = model_for(arch, channels);
             let new = || Decoder::new(Arc::clone(&model));
             let whole = decoded(&mut new(), &codes, channels, 23);
             assert!(whole.iter().flatten().any(|sample| sample.abs() > 1e-3), "it is not silent");
@@ -155,7 +155,7 @@ fn vectors_of_every_width_play_the_same_bits_and_plain_instructions_up_to_roundi
     let sets: Vec<_> = instruction_sets()
         .into_iter()
         .map(|arch| {
-            let model = Arc::new(untrained(2).with_instructions(arch));
+            let model = model_for(arch, 2);
             let sound = decode(&model, &codes, 300);
             (sound, told(&mut PriorPlayer::new(model).unwrap(), &codes).concat())
         })

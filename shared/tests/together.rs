@@ -9,7 +9,7 @@ use distill_shared::player::{
     Decoder, Model, NextSound, NextStep, PriorPlayer, Sampling, Take, TakeKey, VOICES,
     instruction_sets,
 };
-use small::{HOP, KEY, LEVELS, model, random_codes, untrained};
+use small::{HOP, KEY, LEVELS, model, model_for, random_codes};
 
 const STEPS: usize = 12;
 
@@ -64,7 +64,7 @@ fn together(model: &Arc<Model>, voices: usize) -> Vec<Vec<(Vec<f32>, Vec<u32>)>>
 #[test]
 fn takes_made_together_give_the_bits_of_each_alone() {
     for arch in instruction_sets() {
-        let model = Arc::new(untrained(2).with_instructions(arch));
+        let model = model_for(arch, 2);
         let alone = alone(&model, VOICES);
         for voices in [1, 2, 5, VOICES] {
             assert!(together(&model, voices) == alone[..voices], "{voices} voices, {arch:?}");

@@ -41,7 +41,7 @@ impl DecoderWeights {
     pub(crate) fn new(weights: &Weights, config: &CodecConfig) -> Self {
         let basis = weights.values("codec.decoder.basis");
         Self {
-            basis: Linear::new(config.latent_dim, &basis, &[]),
+            basis: weights.pack(config.latent_dim, &basis, &[]),
             project: weights.linear("codec.decoder.project", config.latent_dim),
             blocks: Blocks::new(weights, "codec.decoder.blocks", config.decoder_blocks, config),
             norm: weights.norm("codec.decoder.norm"),

@@ -47,19 +47,35 @@ pub struct Model {
 
 impl Model {
     /// Packs the `tensors` that `config` implies; others, such as the codes of a corpus, are left
-    /// alone. `digest` says which model it is.
+    /// alone. `digest` says which model it is. It plays with the best instructions that the
+    /// processor has.
     ///
     /// # Errors
     ///
     /// Fails if the config contradicts itself, or a tensor is missing or has another shape.
     pub fn new(config: &ModelConfig, tensors: &Tensors, digest: &str) -> Result<Self, ModelError> {
+        Self::for_instructions(Arch::new(), config, tensors, digest)
+    }
+
+    /// As [`Self::new`], but it plays with the instructions of `arch`, one of
+    /// [`instruction_sets`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn for_instructions(
+        arch: Arch,
+        config: &ModelConfig,
+        tensors: &Tensors,
+        digest: &str,
+    ) -> Result<Self, ModelError> {
         config.check()?;
-        let weights = Weights::check(config, tensors)?;
+        let weights = Weights::check(config, tensors, arch)?;
         let codec = &config.codec;
         Ok(Self {
             config: config.clone(),
             digest: digest.to_owned(),
-            arch: Arch::new(),
+            arch,
             quantizer: Quantizer::new(codec, weights.values("codec.quantizer.codebooks")),
             decoder: DecoderWeights::new(&weights, codec),
             synthesis: Synthesis::new(codec),
@@ -74,12 +90,6 @@ impl Model {
     /// As [`Self::new`]; a bundle that was read gives none.
     pub fn from_bundle(bundle: &Bundle) -> Result<Self, ModelError> {
         Self::new(bundle.config(), bundle.tensors(), bundle.digest())
-    }
-
-    /// The same model, played with the instructions of `arch`, one of [`instruction_sets`].
-    #[must_use]
-    pub fn with_instructions(self, arch: Arch) -> Self {
-        Self { arch, ..self }
     }
 
     /// Its sizes.

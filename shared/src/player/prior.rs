@@ -59,12 +59,12 @@ impl PriorWeights {
         let heads = head
             .chunks_exact(codec.codebook_size * config.depth_size)
             .zip(bias.chunks_exact(codec.codebook_size))
-            .map(|(head, bias)| Linear::new(config.depth_size, head, bias))
+            .map(|(head, bias)| weights.pack(config.depth_size, head, bias))
             .collect();
         Self {
             start: weights.values("prior.start"),
             codes: weights.values("prior.codes"),
-            latent: Linear::new(codec.latent_dim, &weights.values("prior.latent"), &[]),
+            latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
             project: weights.linear("prior.depth.project", config.hidden_size),
             levels: weights.values("prior.depth.levels"),

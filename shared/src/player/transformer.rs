@@ -99,7 +99,7 @@ impl Transformer {
             let name = format!("{name}.layers.{i}");
             Layer {
                 attention_norm: weights.norm(&format!("{name}.attention_norm")),
-                qkv: Linear::new(
+                qkv: weights.pack(
                     width,
                     &weights.values(&format!("{name}.attention.qkv.weight")),
                     &[],

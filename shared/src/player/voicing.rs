@@ -66,14 +66,20 @@ impl Voicing {
 /// `side` with its phase moved towards that of `mid` turned by `coherence`, its magnitude kept.
 #[inline(always)]
 fn placed(side: Complex<f32>, mid: Complex<f32>, coherence: Complex<f32>) -> Complex<f32> {
-    let (size, mid_size) = (side.norm(), mid.norm());
+    let (size, mid_size) = (magnitude(side), magnitude(mid));
     if mid_size < FLOOR * 1e-3 {
         return side;
     }
     let own = (1.0 - coherence.norm_sqr()).max(0.0).sqrt();
     let mixed = mid * coherence * (size / mid_size) + side * own;
-    let mixed_size = mixed.norm();
+    let mixed_size = magnitude(mixed);
     if mixed_size > 1e-12 { mixed * (size / mixed_size) } else { side }
+}
+
+/// The magnitude of a bin, which is neither so small nor so large that its square has no number.
+#[inline(always)]
+fn magnitude(x: Complex<f32>) -> f32 {
+    x.norm_sqr().sqrt()
 }
 
 /// A spectrum from log-magnitudes and phases, `[F]` each.

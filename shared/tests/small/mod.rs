@@ -5,6 +5,7 @@ use std::sync::Arc;
 use distill_shared::codes::Codes;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, TakeKey, random_weights, uniform};
+use pulp::Arch;
 
 pub(crate) const KEY: TakeKey = TakeKey { seed: 11, take: 3 };
 pub(crate) const LEVELS: usize = 3;
@@ -41,13 +42,16 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
     ModelConfig { codec, prior: Some(prior) }
 }
 
-pub(crate) fn untrained(channels: usize) -> Model {
+/// A model that plays with the instructions of `arch`.
+pub(crate) fn model_for(arch: Arch, channels: usize) -> Arc<Model> {
     let config = config(channels);
-    Model::new(&config, &random_weights(&config, 1), "digest").expect("the weights fit")
+    let weights = random_weights(&config, 1);
+    let model = Model::for_instructions(arch, &config, &weights, "digest");
+    Arc::new(model.expect("the weights fit"))
 }
 
 pub(crate) fn model(channels: usize) -> Arc<Model> {
-    Arc::new(untrained(channels))
+    model_for(Arch::new(), channels)
 }
 
 pub(crate) fn random_codes(frames: u32) -> Codes {

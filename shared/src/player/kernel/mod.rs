@@ -5,9 +5,15 @@
 //! [`Arch`] chooses the instructions at run time. With fused multiply-add or without, results
 //! differ by rounding; between processors that have it they do not.
 //!
-//! With few rows, a product is as fast as its weights arrive from memory. Weights that a 16-bit
-//! float can hold are therefore packed into 16 bits, without loss.
+//! With few rows, a product is as fast as its weights arrive from memory. Weights that 16-bit
+//! floats can hold are therefore packed into them, without loss, where there are instructions that
+//! widen them.
 
+mod half;
+
+use std::ops::Range;
+
+use half::HalfRow;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Outputs of a [`Linear`] that are computed together.
@@ -29,7 +35,7 @@ enum Packed {
     /// As they are.
     Full(Vec<Row>),
     /// In 16 bits each.
-    Compact(Vec<CompactRow>),
+    Half(Vec<HalfRow>),
 }
 
 /// Values of [`PANEL`] outputs, on cache lines of their own.
@@ -37,24 +43,16 @@ enum Packed {
 #[repr(C, align(64))]
 struct Row([f32; PANEL]);
 
-/// The same in half the room: two values to a word, outputs `i` (low) and `i + PANEL / 2` (high).
-///
-/// A value has a sign, 5 bits of exponent and 10 of mantissa like a 16-bit float, but the exponents
-/// run from -24 to 6: so all 16-bit floats below 128 are normal numbers, the subnormal included.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-struct CompactRow([u32; PANEL / 2]);
-
 impl Linear {
-    /// Packs `weight`, `[out, in]`, and `bias`, `[out]`, or zero if it is empty.
-    pub(crate) fn new(inputs: usize, weight: &[f32], bias: &[f32]) -> Self {
+    /// Packs `weight`, `[out, in]`, and `bias`, `[out]`, or zero if it is empty, as suits `arch`.
+    pub(crate) fn new(arch: Arch, inputs: usize, weight: &[f32], bias: &[f32]) -> Self {
         let outputs = weight.len() / inputs;
         let mut packed_bias = vec![Row([0.0; PANEL]); outputs.div_ceil(PANEL)];
         for (row, bias) in packed_bias.iter_mut().zip(bias.chunks(PANEL)) {
             row.0[..bias.len()].copy_from_slice(bias);
         }
-        let weights = if weight.iter().fold(true, |all, &value| all & is_compact(value)) {
-            Packed::Compact(pack(inputs, weight, CompactRow::new))
+        let weights = if half::suits(arch) && half::holds(weight) {
+            Packed::Half(pack(inputs, weight, HalfRow::new))
         } else {
             Packed::Full(pack(inputs, weight, |row| *row))
         };
@@ -73,8 +71,8 @@ impl Linear {
             Packed::Full(weights) => {
                 arch.dispatch(Product { linear: self, weights, input, output });
             }
-            Packed::Compact(weights) => {
-                arch.dispatch(Product { linear: self, weights, input, output });
+            Packed::Half(weights) => {
+                half::apply(arch, Product { linear: self, weights, input, output });
             }
         }
     }
@@ -101,75 +99,18 @@ fn pack<R>(inputs: usize, weight: &[f32], pack: impl Fn(&Row) -> R) -> Vec<R> {
     packed
 }
 
-/// What the exponent of a compact value is less than that of the float it stands for.
-const EXPONENT_SHIFT: u32 = 127 - 25;
-/// Bits of a float's mantissa that a compact value has no room for.
-const DROPPED: u32 = 13;
-
-/// Whether 16 bits hold a value without loss.
-fn is_compact(value: f32) -> bool {
-    let magnitude = value.to_bits() & 0x7fff_ffff;
-    let shifted = magnitude.wrapping_sub(EXPONENT_SHIFT << 23);
-    // Exponents 1 to 31, nothing in the bits that are dropped; or zero.
-    let fits = (shifted.wrapping_sub(1 << 23) < 31 << 23) & (shifted & ((1 << DROPPED) - 1) == 0);
-    fits | (magnitude == 0)
-}
-
-/// A value in 16 bits, if [`is_compact`].
-fn compact(value: f32) -> u32 {
-    let bits = value.to_bits();
-    let shifted = (bits & 0x7fff_ffff).saturating_sub(EXPONENT_SHIFT << 23); // zero stays zero
-    bits >> 31 << 15 | shifted >> DROPPED
-}
-
-impl CompactRow {
-    /// Packs a row whose values all fit.
-    fn new(row: &Row) -> Self {
-        let (low, high) = row.0.split_at(PANEL / 2);
-        let mut words = [0; PANEL / 2];
-        for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
-            *word = compact(low) | compact(high) << 16;
-        }
-        Self(words)
-    }
-}
-
 /// A row that can be brought into the registers it fills.
-trait Load {
+trait Load<S: Simd> {
     /// The row as floats, output by output.
-    fn load<S: Simd, const REGISTERS: usize>(&self, simd: S) -> [S::f32s; REGISTERS];
+    fn load<const REGISTERS: usize>(&self, simd: S) -> [S::f32s; REGISTERS];
 }
 
-impl Load for Row {
+impl<S: Simd> Load<S> for Row {
     #[inline(always)]
-    fn load<S: Simd, const REGISTERS: usize>(&self, _: S) -> [S::f32s; REGISTERS] {
+    fn load<const REGISTERS: usize>(&self, _: S) -> [S::f32s; REGISTERS] {
         let registers = S::as_simd_f32s(&self.0).0;
         std::array::from_fn(|i| registers[i])
     }
-}
-
-impl Load for CompactRow {
-    #[inline(always)]
-    fn load<S: Simd, const REGISTERS: usize>(&self, simd: S) -> [S::f32s; REGISTERS] {
-        let words = S::as_simd_u32s(&self.0).0;
-        let mut registers = [simd.splat_f32s(0.0); REGISTERS];
-        let (low, high) = registers.split_at_mut(REGISTERS / 2);
-        for ((low, high), &word) in low.iter_mut().zip(high).zip(words) {
-            *low = widen(simd, simd.wrapping_dyn_shl_u32s(word, simd.splat_u32s(16)));
-            *high = widen(simd, word);
-        }
-        registers
-    }
-}
-
-/// The floats that the upper halves of words stand for.
-#[inline(always)]
-fn widen<S: Simd>(simd: S, words: S::u32s) -> S::f32s {
-    let sign = simd.and_u32s(words, simd.splat_u32s(0x8000_0000));
-    let shifted = simd.wrapping_dyn_shr_u32s(words, simd.splat_u32s(16 - DROPPED));
-    let magnitude = simd.and_u32s(shifted, simd.splat_u32s(0x7fff << DROPPED));
-    let value = simd.transmute_f32s_u32s(simd.or_u32s(sign, magnitude));
-    simd.mul_f32s(value, simd.splat_f32s(f32::from_bits((127 + EXPONENT_SHIFT) << 23)))
 }
 
 /// One application of a [`Linear`].
@@ -180,7 +121,7 @@ struct Product<'a, R> {
     output: &'a mut [f32],
 }
 
-impl<R: Load> WithSimd for Product<'_, R> {
+impl WithSimd for Product<'_, Row> {
     type Output = ();
 
     #[inline(always)]
@@ -195,25 +136,29 @@ impl<R: Load> WithSimd for Product<'_, R> {
     }
 }
 
-impl<R: Load> Product<'_, R> {
-    /// Panel by panel, so that its weights are fetched once for all rows, two rows at a time.
+impl<R> Product<'_, R> {
+    /// Panel by panel, so that its weights are fetched once for all rows: as many rows at a time
+    /// as the registers hold sums of.
     #[inline(always)]
-    fn run<S: Simd, const REGISTERS: usize>(self, simd: S) {
+    fn run<S: Simd, const REGISTERS: usize>(self, simd: S)
+    where
+        R: Load<S>,
+    {
         let Linear { inputs, outputs, ref bias, .. } = *self.linear;
         for (p, (panel, bias)) in self.weights.chunks_exact(inputs).zip(bias).enumerate() {
-            let tile = Tile { bias, panel };
+            let tile = Tile { bias, panel, outputs };
             let columns = p * PANEL..outputs.min((p + 1) * PANEL);
-            let mut frames = self.input.chunks_exact(inputs);
-            let mut results = self.output.chunks_exact_mut(outputs);
-            while let (Some(first), Some(to_first)) = (frames.next(), results.next()) {
-                if let (Some(second), Some(to_second)) = (frames.next(), results.next()) {
-                    let [a, b] = tile.apply::<S, REGISTERS, 2>(simd, [first, second]);
-                    to_first[columns.clone()].copy_from_slice(&a.0[..columns.len()]);
-                    to_second[columns.clone()].copy_from_slice(&b.0[..columns.len()]);
+            let (mut input, mut output) = (self.input, &mut *self.output);
+            while !input.is_empty() {
+                let rows = input.len() / inputs;
+                let done = if rows >= 4 && REGISTERS <= 2 {
+                    tile.fill::<S, REGISTERS, 4>(simd, input, &columns, output)
+                } else if rows >= 2 {
+                    tile.fill::<S, REGISTERS, 2>(simd, input, &columns, output)
                 } else {
-                    let [a] = tile.apply::<S, REGISTERS, 1>(simd, [first]);
-                    to_first[columns.clone()].copy_from_slice(&a.0[..columns.len()]);
-                }
+                    tile.fill::<S, REGISTERS, 1>(simd, input, &columns, output)
+                };
+                (input, output) = (&input[done * inputs..], &mut output[done * outputs..]);
             }
         }
     }
@@ -223,20 +168,47 @@ impl<R: Load> Product<'_, R> {
 struct Tile<'a, R> {
     bias: &'a Row,
     panel: &'a [R],
+    /// Outputs of all panels.
+    outputs: usize,
 }
 
-impl<R: Load> Tile<'_, R> {
+impl<R> Tile<'_, R> {
+    /// Writes `columns` of the first rows of output, `[T, out]`, from those of `input`, `[T, in]`;
+    /// how many rows.
+    #[inline(always)]
+    fn fill<S: Simd, const REGISTERS: usize, const ROWS: usize>(
+        &self,
+        simd: S,
+        input: &[f32],
+        columns: &Range<usize>,
+        output: &mut [f32],
+    ) -> usize
+    where
+        R: Load<S>,
+    {
+        let inputs = self.panel.len();
+        let rows = std::array::from_fn(|row| &input[row * inputs..]);
+        let sums = self.apply::<S, REGISTERS, ROWS>(simd, rows);
+        for (sums, row) in sums.iter().zip(output.chunks_exact_mut(self.outputs)) {
+            row[columns.clone()].copy_from_slice(&sums.0[..columns.len()]);
+        }
+        ROWS
+    }
+
     /// The outputs of the panel for some rows of input.
     #[inline(always)]
     fn apply<S: Simd, const REGISTERS: usize, const ROWS: usize>(
         &self,
         simd: S,
         inputs: [&[f32]; ROWS],
-    ) -> [Row; ROWS] {
+    ) -> [Row; ROWS]
+    where
+        R: Load<S>,
+    {
         let inputs = inputs.map(|row| &row[..self.panel.len()]);
-        let mut sums = [self.bias.load::<S, REGISTERS>(simd); ROWS];
+        let mut sums = [Load::<S>::load::<REGISTERS>(self.bias, simd); ROWS];
         for (i, weights) in self.panel.iter().enumerate() {
-            let weights = weights.load::<S, REGISTERS>(simd);
+            let weights = weights.load::<REGISTERS>(simd);
             for (sums, row) in sums.iter_mut().zip(inputs) {
                 let x = simd.splat_f32s(row[i]);
                 for (sum, weight) in sums.iter_mut().zip(weights) {
@@ -255,11 +227,12 @@ impl<R: Load> Tile<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::player::instruction_sets;
     use crate::player::random::noise;
 
     fn layer(inputs: usize, outputs: usize) -> (Linear, Vec<f32>, Vec<f32>) {
         let (weight, bias) = (noise(1, inputs * outputs), noise(2, outputs));
-        (Linear::new(inputs, &weight, &bias), weight, bias)
+        (Linear::new(Arch::new(), inputs, &weight, &bias), weight, bias)
     }
 
     fn applied(linear: &Linear, arch: Arch, input: &[f32]) -> Vec<f32> {
@@ -291,10 +264,14 @@ mod tests {
     fn rows_do_not_notice_each_other() {
         let (linear, ..) = layer(33, 65);
         let input = noise(4, 5 * 33);
-        let all = applied(&linear, Arch::new(), &input);
-        let each: Vec<f32> =
-            input.chunks(33).flat_map(|row| applied(&linear, Arch::new(), row)).collect();
-        assert_eq!(all, each);
+        for arch in instruction_sets() {
+            let each: Vec<f32> =
+                input.chunks(33).flat_map(|row| applied(&linear, arch, row)).collect();
+            for rows in 1..=5 {
+                let some = applied(&linear, arch, &input[..rows * 33]);
+                assert_eq!(some, each[..rows * 65], "{rows} rows, {arch:?}");
+            }
+        }
     }
 
     #[test]
@@ -309,40 +286,21 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bit_floats_are_packed_without_loss() {
-        let halves = (0..=u16::MAX).map(half::f16::from_bits).map(half::f16::to_f32);
-        let values: Vec<f32> = halves.filter(|value| value.abs() < 128.0).collect();
-        let linear = Linear::new(1, &values, &[]);
-        assert!(matches!(linear.weights, Packed::Compact(_)));
-        for arch in [Arch::new(), Arch::Scalar] {
-            assert_eq!(applied(&linear, arch, &[1.0]), values);
-        }
-    }
-
-    #[test]
-    fn weights_that_do_not_fit_are_kept_as_they_are() {
-        for odd in [0.1, 128.0, -1e-8, 1e9, f32::MIN_POSITIVE, 1e-40] {
-            let linear = Linear::new(1, &[1.0, odd], &[]);
-            assert!(matches!(linear.weights, Packed::Full(_)), "{odd} was packed");
-            assert_eq!(applied(&linear, Arch::new(), &[1.0]), [1.0, odd]);
-        }
-    }
-
-    #[test]
     fn packed_weights_give_the_bits_of_full_ones() {
         let halves: Vec<f32> =
-            noise(6, 40 * 70).iter().map(|&x| half::f16::from_f32(x).to_f32()).collect();
-        let input = noise(7, 3 * 40);
-        let packed = Linear::new(40, &halves, &noise(8, 70));
-        assert!(matches!(packed.weights, Packed::Compact(_)));
+            noise(6, 40 * 70).iter().map(|&x| ::half::f16::from_f32(x).to_f32()).collect();
         let mut more = halves.clone();
         more.extend(vec![0.1; 40]); // another output, which does not fit
-        let full = Linear::new(40, &more, &[noise(8, 70), vec![0.0]].concat());
-        assert!(matches!(full.weights, Packed::Full(_)));
-        let full = applied(&full, Arch::new(), &input);
-        for (packed, full) in applied(&packed, Arch::new(), &input).chunks(70).zip(full.chunks(71))
-        {
-            assert_eq!(packed, &full[..70]);
+        let input = noise(7, 7 * 40);
+        for arch in instruction_sets() {
+            let packed = Linear::new(arch, 40, &halves, &noise(8, 70));
+            assert_eq!(matches!(packed.weights, Packed::Half(_)), half::suits(arch));
+            let full = Linear::new(arch, 40, &more, &[noise(8, 70), vec![0.0]].concat());
+            assert!(matches!(full.weights, Packed::Full(_)));
+            let full = applied(&full, arch, &input);
+            for (packed, full) in applied(&packed, arch, &input).chunks(70).zip(full.chunks(71)) {
+                assert_eq!(packed, &full[..70], "{arch:?}");
+            }
         }
     }
 }
