@@ -86,17 +86,16 @@ impl Desk {
         }
     }
 
-    /// How much the neediest source needs a worker, if any does.
-    #[must_use]
-    pub fn need(&self) -> Option<Need> {
-        self.sources.iter().filter_map(Source::need).min()
+    /// How much each source needs a worker that does; of those that go with `like`, if it is given.
+    pub fn needs(&self, like: Option<&Source>) -> impl Iterator<Item = (usize, Need)> {
+        let sources = self.sources.iter().enumerate();
+        let sources = sources.filter(move |(_, s)| like.is_none_or(|like| s.goes_with(like)));
+        sources.filter_map(|(i, source)| Some((i, source.need()?)))
     }
 
-    /// Takes the neediest source off the desk.
-    pub fn pick(&mut self) -> Option<Source> {
-        let needs = self.sources.iter().map(Source::need).enumerate();
-        let (i, _) =
-            needs.filter_map(|(i, need)| Some((i, need?))).min_by_key(|(_, need)| *need)?;
+    /// Takes the neediest source off the desk, of those that go with `like`, if it is given.
+    pub fn pick(&mut self, like: Option<&Source>) -> Option<Source> {
+        let (i, _) = self.needs(like).min_by_key(|(_, need)| *need)?;
         Some(self.sources.swap_remove(i))
     }
 

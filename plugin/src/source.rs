@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use distill_shared::player::{Model, ModelError, Sampling, Take, TakeKey};
+use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take, TakeKey};
 
 use crate::resample::Resampler;
 use crate::stream::{self, Feed, LOOKAHEAD, Stream, Ticket};
@@ -88,10 +88,29 @@ impl Source {
         self.frames > LOOKAHEAD || !self.feed.controls.is_empty()
     }
 
-    /// Makes the next frame, if it may be made and there is room for it.
-    pub fn step(&mut self) {
-        let Some(sampling) = self.controls() else { return };
-        self.take.step(&sampling, &mut self.frame);
+    /// Whether this source can be stepped together with `other`, and is needed as much.
+    #[must_use]
+    pub fn goes_with(&self, other: &Self) -> bool {
+        let urgency = |source: &Self| source.need().map(|need| need.urgency);
+        Arc::ptr_eq(self.take.model(), other.take.model()) && urgency(self) == urgency(other)
+    }
+
+    /// Makes the next frame of each of up to [`VOICES`](distill_shared::player::VOICES) sources of
+    /// one model, if it may be made and there is room for it.
+    pub fn step_together(sources: &mut [Self]) {
+        let sampled = sources.iter_mut().filter_map(|source| Some((source.controls()?, source)));
+        let mut sampled: Vec<_> = sampled.collect();
+        let next = sampled.iter_mut().map(|(sampling, source)| NextStep {
+            take: &mut source.take,
+            sampling: *sampling,
+            out: &mut source.frame,
+        });
+        Take::step_together(&mut next.collect::<Vec<_>>());
+        sampled.into_iter().for_each(|(_, source)| source.feed_frame());
+    }
+
+    /// Feeds the frame that was made to the audio thread.
+    fn feed_frame(&mut self) {
         self.frames += 1;
         self.sound.clear();
         self.resampler.push(&self.frame, &mut self.sound);

@@ -2,8 +2,8 @@
 //!
 //! The first instance that needs sound starts the threads, the last one that leaves joins them.
 //! Each instance has a *desk*, where its tickets and its half-made takes lie. A worker picks the
-//! take that needs it most, whosever it is, makes one frame, and puts it back. Nobody ever wakes a
-//! worker: while there is nothing to do it looks around every few milliseconds, and the takes are
+//! take that needs it most, whosever it is, and its share of others that are needed as much and
+//! play the same model, makes one frame of each, and puts them back. Nobody ever wakes a worker: while there is nothing to do it looks around every few milliseconds, and the takes are
 //! rendered far enough ahead for that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use distill_shared::player::Model;
+use distill_shared::player::{Model, VOICES};
 
 use crate::denormals;
 use crate::desk::Desk;
@@ -41,8 +41,10 @@ struct Pool {
 }
 
 /// What the workers share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Office {
+    /// How many workers there are to be.
+    workers: usize,
     closing: AtomicBool,
     next_desk: AtomicU64,
     desks: Mutex<Vec<Desk>>,
@@ -98,9 +100,9 @@ impl Pool {
     }
 
     fn start() -> Self {
-        let office = Arc::new(Office::default());
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let workers = (0..cores.saturating_sub(1).clamp(1, MAX_THREADS))
+        let office = Arc::new(Office::new(cores.saturating_sub(1).clamp(1, MAX_THREADS)));
+        let workers = (0..office.workers)
             .filter_map(|_| {
                 let office = Arc::clone(&office);
                 let name = "distill worker".to_owned();
@@ -124,7 +126,19 @@ impl Drop for Pool {
     }
 }
 
+/// A source off its desk.
+struct Picked {
+    desk: u64,
+    instance: Arc<Instance>,
+    source: Source,
+}
+
 impl Office {
+    fn new(workers: usize) -> Self {
+        let (closing, next_desk, desks) = Default::default();
+        Self { workers, closing, next_desk, desks }
+    }
+
     /// Gives the desk of an instance the model of choice `edition`.
     pub fn deliver(&self, desk: u64, edition: u64, model: Arc<Model>) {
         if let Some(desk) = self.desks().iter_mut().find(|other| other.id() == desk) {
@@ -148,35 +162,56 @@ impl Office {
         denormals::flush_to_zero();
         while !self.is_closing() {
             let (picked, playing) = self.pick();
-            match picked {
-                Some((desk, instance, source)) => self.advance(desk, &instance, source),
-                None if playing => thread::park_timeout(SHORT_PAUSE),
-                None => thread::park_timeout(LONG_PAUSE),
+            if !picked.is_empty() {
+                self.advance(picked);
+            } else if playing {
+                thread::park_timeout(SHORT_PAUSE);
+            } else {
+                thread::park_timeout(LONG_PAUSE);
             }
         }
     }
 
-    /// Takes the source that needs a worker most off its desk. Also says whether anything plays.
-    fn pick(&self) -> (Option<(u64, Arc<Instance>, Source)>, bool) {
+    /// Takes the source that needs a worker most off its desk, and this worker's share of those that
+    /// go with it. Also says whether anything plays.
+    fn pick(&self) -> (Vec<Picked>, bool) {
         let mut desks = self.desks();
         desks.iter_mut().for_each(Desk::tend);
         let playing = desks.iter().any(Desk::is_playing);
-        let neediest = desks
-            .iter_mut()
-            .filter_map(|desk| desk.need().map(|need| (need, desk)))
-            .min_by_key(|(need, _)| *need);
-        let picked = neediest
-            .and_then(|(_, desk)| Some((desk.id(), Arc::clone(desk.instance()), desk.pick()?)));
+        let mut picked: Vec<Picked> = Vec::new();
+        let mut share = 1;
+        while picked.len() < share {
+            let like = picked.first().map(|first| &first.source);
+            let neediest = desks
+                .iter_mut()
+                .filter_map(|desk| Some((desk.needs(like).map(|(_, need)| need).min()?, desk)))
+                .min_by_key(|(need, _)| *need);
+            let Some((_, desk)) = neediest else { break };
+            let Some(source) = desk.pick(like) else { break };
+            let (desk, instance) = (desk.id(), Arc::clone(desk.instance()));
+            if picked.is_empty() {
+                let others = desks.iter().map(|desk| desk.needs(Some(&source)).count());
+                share = (1 + others.sum::<usize>()).div_ceil(self.workers).min(VOICES);
+            }
+            picked.push(Picked { desk, instance, source });
+        }
         (picked, playing)
     }
 
-    /// Makes one frame and puts the source back.
-    fn advance(&self, desk: u64, instance: &Instance, mut source: Source) {
-        let stepped = catch_unwind(AssertUnwindSafe(|| source.step()));
+    /// Makes one frame of each source and puts them back.
+    fn advance(&self, picked: Vec<Picked>) {
+        let places: Vec<_> = picked.iter().map(|p| (p.desk, Arc::clone(&p.instance))).collect();
+        let mut sources: Vec<_> = picked.into_iter().map(|picked| picked.source).collect();
+        let stepped = catch_unwind(AssertUnwindSafe(|| Source::step_together(&mut sources)));
         if stepped.is_err() {
-            instance.stop(Stop::Worker);
-        } else if let Some(desk) = self.desks().iter_mut().find(|other| other.id() == desk) {
-            desk.put_back(source);
+            places.iter().for_each(|(_, instance)| instance.stop(Stop::Worker));
+            return;
+        }
+        let mut desks = self.desks();
+        for ((id, _), source) in places.iter().zip(sources) {
+            if let Some(desk) = desks.iter_mut().find(|desk| desk.id() == *id) {
+                desk.put_back(source);
+            }
         }
     }
 }

@@ -9,13 +9,14 @@ use distill_plugin::desk::Desk;
 use distill_plugin::engine::{Block, Engine, Settings, Which};
 use distill_plugin::envelope::Shape;
 use distill_plugin::instance::Instance;
+use distill_plugin::source::Source;
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::connect;
 use distill_plugin::voice::Note;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
 use distill_shared::companding::stretch;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
-use distill_shared::player::{Model, Sampling, Take, TakeKey, uniform};
+use distill_shared::player::{Model, Sampling, Take, TakeKey, VOICES, uniform};
 
 /// Samples per frame of the toy.
 pub const HOP: usize = 256;
@@ -152,9 +153,15 @@ impl Stage {
     /// Does what a worker would, until there is nothing to do.
     pub fn work(&mut self) {
         self.desk.tend();
-        while let Some(mut source) = self.desk.pick() {
-            source.step();
-            self.desk.put_back(source);
+        while let Some(first) = self.desk.pick(None) {
+            let mut sources = vec![first];
+            while sources.len() < VOICES
+                && let Some(source) = self.desk.pick(sources.first())
+            {
+                sources.push(source);
+            }
+            Source::step_together(&mut sources);
+            sources.into_iter().for_each(|source| self.desk.put_back(source));
         }
     }
 

@@ -162,6 +162,12 @@ impl PriorPlayer {
         self.sequence.latent.fill(0.0);
     }
 
+    /// The model that it plays.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
     /// Frames heard or made so far.
     #[must_use]
     pub fn frames(&self) -> u64 {

@@ -101,6 +101,12 @@ impl Take {
         }
     }
 
+    /// The model that plays it.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        self.prior.model()
+    }
+
     /// Codes of the newest frame, coarse to fine: `[N]`, [`ABSENT`](crate::codes::ABSENT) where a
     /// level was not drawn. It is ahead of the newest sound by the
     /// delay of the codec.
