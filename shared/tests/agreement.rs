@@ -1,6 +1,7 @@
 //! The player computes what the trainable model computes.
 #![cfg(feature = "candle")]
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
@@ -11,9 +12,10 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
 use distill_shared::player::{
-    Decoder, Model, PriorPlayer, instruction_sets, philox, random_weights,
+    Decoder, Encoder, Model, PriorPlayer, encode, instruction_sets, philox, random_weights,
 };
 use distill_shared::quantizer::Quantizer;
+use distill_shared::stft::Analysis;
 use pulp::Arch;
 
 const FRAMES: usize = 21;
@@ -137,6 +139,67 @@ fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
                 assert_agree(logits, &expected[level], &what);
                 codes.frame(t)[level]
             });
+        }
+    }
+    Ok(())
+}
+
+/// Two seconds of a sound that glides and turns from side to side, `[C][S]`.
+fn glide(channels: usize) -> Vec<Vec<f32>> {
+    let channel = |c: f32| {
+        let sample = |t: f32| {
+            let swell = (t * 1e-3 + c).sin();
+            0.3 * swell * (t * t * 1e-6 + t * 0.05).sin()
+        };
+        (0_u16..20_000).map(f32::from).map(sample).collect()
+    };
+    [0.0, 1.0][..channels].iter().map(|&c| channel(c)).collect()
+}
+
+#[test]
+fn the_encoder_finds_the_codes_of_the_model() -> Result<()> {
+    for channels in [1, 2] {
+        let config = config(channels);
+        let codec = &config.codec;
+        let tensors = random_weights(&config, 4);
+        let sound = glide(channels);
+        let frames = codec.frames_for(sound[0].len());
+
+        let scaled: Vec<Vec<f32>> =
+            sound.iter().map(|c| c.iter().map(|s| s * codec.gain).collect()).collect();
+        let scaled: Vec<&[f32]> = scaled.iter().map(Vec::as_slice).collect();
+        let mut features = vec![0.0; frames * codec.frame_features()];
+        Analysis::new(codec).features(&scaled, 0, frames * codec.stride, &mut features);
+        let input =
+            Tensor::from_slice(&features, (1, frames, codec.frame_features()), &Device::Cpu)?;
+        let weights = Weights::from_tensors(&tensors, "codec.", &Device::Cpu)?;
+        let latents =
+            Codec::new(codec, &weights)?.encode(&input)?.flatten_all()?.to_vec1::<f32>()?;
+        let quantizer = Quantizer::new(codec, tensors["codec.quantizer.codebooks"].to_f32());
+        let (mut state, mut row) = (vec![0.0; codec.latent_dim], vec![0; codec.quantizers]);
+        let mut expected = Codes::new(codec.quantizers);
+        for latent in latents.chunks_exact(codec.latent_dim) {
+            quantizer.encode(latent, &mut state, &mut row);
+            expected.push(&row);
+        }
+
+        for arch in instruction_sets() {
+            let model = model(&config, &tensors, arch);
+            let sound: Vec<&[f32]> = sound.iter().map(Vec::as_slice).collect();
+            let whole = encode(&model, &sound);
+            assert_eq!(whole.frames(), frames);
+            // Rounding may choose another of two entries that are as near, once in a while.
+            let same = (0..frames).filter(|&t| whole.frame(t) == expected.frame(t)).count();
+            assert!(same * 100 >= 98 * frames, "{same} of {frames} frames, {arch:?}");
+            let kinds: HashSet<_> = (0..frames).map(|t| whole.frame(t)).collect();
+            assert!(kinds.len() > 9, "the sound is told by {} frames", kinds.len());
+
+            let mut encoder = Encoder::new(model);
+            let mut cut = Codes::new(codec.quantizers);
+            for features in features.chunks(3 * codec.frame_features()) {
+                encoder.encode_frames(features, &mut cut);
+            }
+            assert_eq!(cut, whole, "a stream cut anyhow gives the same codes");
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ mod blocks;
 mod bounds;
 mod decoder;
 mod elements;
+mod encoder;
 mod kernel;
 mod model;
 mod prior;
@@ -24,6 +25,7 @@ mod voicing;
 mod weights;
 
 pub use decoder::{Decoder, NextSound, decode};
+pub use encoder::{Encoder, encode};
 pub use model::{Model, ModelError, instruction_sets};
 pub use prior::{NextCodes, PriorPlayer};
 pub use random::{TakeKey, philox, uniform};

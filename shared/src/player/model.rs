@@ -3,6 +3,7 @@
 use pulp::Arch;
 
 use super::decoder::DecoderWeights;
+use super::encoder::EncoderWeights;
 use super::prior::PriorWeights;
 use super::weights::Weights;
 use crate::bundle::{Bundle, Tensors};
@@ -40,6 +41,7 @@ pub struct Model {
     digest: String,
     pub(crate) arch: Arch,
     pub(crate) quantizer: Quantizer,
+    pub(crate) encoder: EncoderWeights,
     pub(crate) decoder: DecoderWeights,
     pub(crate) synthesis: Synthesis,
     pub(crate) prior: Option<PriorWeights>,
@@ -77,6 +79,7 @@ impl Model {
             digest: digest.to_owned(),
             arch,
             quantizer: Quantizer::new(codec, weights.values("codec.quantizer.codebooks")),
+            encoder: EncoderWeights::new(&weights, codec),
             decoder: DecoderWeights::new(&weights, codec),
             synthesis: Synthesis::new(codec),
             prior: config.prior.as_ref().map(|prior| PriorWeights::new(&weights, prior, codec)),
