@@ -182,6 +182,15 @@ impl Bundle {
         &self.weights
     }
 
+    /// Which codec this is, whatever prior is beside it: SHA-256 over the sizes of the codec and its
+    /// tensors. Codes mean the same in all bundles that have it in common.
+    #[must_use]
+    pub fn codec_digest(&self) -> String {
+        let tensors = self.weights.iter().filter(|(name, _)| name.starts_with("codec."));
+        let tensors = tensors.map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        digest::of_model(&json(&self.config.codec), &tensors)
+    }
+
     /// Whether it holds a prior, and so can make new sound.
     #[must_use]
     pub fn has_prior(&self) -> bool {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use distill_shared::bundle::Bundle;
-use distill_shared::math::soft_clip;
 use distill_shared::player::{Model, Sampling, TakeKey};
 use serde::Serialize;
 use serde_json::json;
@@ -15,7 +14,8 @@ use serde_json::json;
 use super::duration;
 use super::exit::Ending;
 use super::output::{print, print_json};
-use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+use super::sound_file::SoundFileArgs;
+use crate::audio::export::ExportFormat;
 use crate::progress::Display;
 use crate::render::render_at;
 use crate::stop::Usage;
@@ -25,16 +25,13 @@ use crate::stop::Usage;
 pub(super) struct GenerateArgs {
     /// The bundle
     bundle: PathBuf,
-    /// File to write; with --count, a number is added to its name. The bundle's name if not given
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
     /// Length of each take in seconds, or as 1m30s
     #[arg(long, value_name = "TIME", default_value = "10", value_parser = duration::seconds)]
     duration: Duration,
     /// Seed: the same seed and settings make the same sound
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Number of takes, each different, each in its own file
+    /// Number of takes, each different, each in a file of its own with a number in its name
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
@@ -50,16 +47,8 @@ pub(super) struct GenerateArgs {
     /// Levels of codes to draw, the coarse ones first: fewer are cheaper and rougher; 0 is all
     #[arg(long, value_name = "N", default_value_t = 0)]
     levels: u32,
-    /// Sample rate of the file in Hz
-    #[arg(long, value_name = "HZ", default_value_t = 48_000,
-        value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
-    rate: u32,
-    /// Format of the file; by the ending of --output, or WAV
-    #[arg(long)]
-    format: Option<FileFormat>,
-    /// How samples are stored
-    #[arg(long, default_value = "24")]
-    bit_depth: BitDepth,
+    #[command(flatten)]
+    file: SoundFileArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -79,7 +68,7 @@ struct Made {
 
 impl GenerateArgs {
     pub(super) fn run(self) -> Result<Ending> {
-        let format = self.export_format()?;
+        let format = self.file.export_format()?;
         let sampling = self.sampling()?;
         let bundle = Bundle::open(&self.bundle)?;
         let model = Model::new(bundle.config(), bundle.tensors(), bundle.digest())
@@ -115,54 +104,28 @@ impl GenerateArgs {
         format: ExportFormat,
     ) -> Result<Made> {
         let samples = usize::try_from(
-            (self.duration.as_nanos() * u128::from(self.rate) + 500_000_000) / 1_000_000_000,
+            (self.duration.as_nanos() * u128::from(format.rate) + 500_000_000) / 1_000_000_000,
         )?;
-        let mut audio = render_at(self.rate, model, key, sampling, samples)
+        let audio = render_at(format.rate, model, key, sampling, samples)
             .with_context(|| format!("cannot generate from {}", self.bundle.display()))?;
-        if format.bit_depth != BitDepth::Float32 {
-            // Integers end at full scale: peaks are bent as the instrument bends them.
-            let samples = audio.iter_mut().flatten();
-            samples.for_each(|sample| *sample = soft_clip(*sample));
-        }
-        let path = self.path(key.take, format.format);
-        write_audio(&path, &audio, format)?;
+        let path = self.path(key.take, format);
+        let channels = audio.len();
+        SoundFileArgs::write(&path, audio, format)?;
         let TakeKey { seed, take } = key;
-        Ok(Made { path, take, seed, samples, channels: audio.len(), rate: self.rate })
+        Ok(Made { path, take, seed, samples, channels, rate: format.rate })
     }
 
     /// Where a take is written.
-    fn path(&self, take: u64, format: FileFormat) -> PathBuf {
-        let base = self.output.clone().unwrap_or_else(|| {
-            let name = self.bundle.file_stem().unwrap_or_default();
-            Path::new(name).with_added_extension(format.ending())
-        });
+    fn path(&self, take: u64, format: ExportFormat) -> PathBuf {
+        let name = self.bundle.file_stem().unwrap_or_default();
+        let base = self.file.path_or(Path::new(name), format);
         if self.count == 1 {
             return base;
         }
         let mut name = base.file_stem().unwrap_or_default().to_owned();
         name.push(format!("-{}", take + 1));
-        let ending = base.extension().unwrap_or(format.ending().as_ref());
+        let ending = base.extension().unwrap_or(format.format.ending().as_ref());
         base.with_file_name(Path::new(&name).with_added_extension(ending))
-    }
-
-    /// The format to write: what is asked for, else what the name of the file says.
-    fn export_format(&self) -> Result<ExportFormat> {
-        let ending = self.output.as_deref().and_then(Path::extension);
-        let by_name = ending.map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let format = match (self.format, by_name.as_deref()) {
-            (Some(format), _) => format,
-            (None, None | Some("wav" | "wave")) => FileFormat::Wav,
-            (None, Some("flac")) => FileFormat::Flac,
-            (None, Some(other)) => {
-                let message = format!("cannot write .{other} files; name a .wav or .flac file");
-                return Err(Usage(message).into());
-            }
-        };
-        if format == FileFormat::Flac && self.bit_depth == BitDepth::Float32 {
-            let message = "FLAC holds integers; use --bit-depth 16 or 24, or --format wav";
-            return Err(Usage(message.to_owned()).into());
-        }
-        Ok(ExportFormat { format, bit_depth: self.bit_depth, rate: self.rate })
     }
 
     fn sampling(&self) -> Result<Sampling> {

@@ -3,8 +3,10 @@
 //! stdout gets the result and nothing else; everything told on the way goes to stderr.
 
 mod check;
+mod decode;
 mod devices;
 mod duration;
+mod encode;
 mod evaluate;
 mod exit;
 mod generate;
@@ -13,6 +15,7 @@ mod interrupt;
 mod output;
 mod result;
 mod run;
+mod sound_file;
 mod train;
 mod train_prior;
 
@@ -38,6 +41,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     TrainPrior(Box<train_prior::TrainPriorArgs>),
     Generate(generate::GenerateArgs),
+    Encode(encode::EncodeArgs),
+    Decode(decode::DecodeArgs),
     Evaluate(evaluate::EvaluateArgs),
     Inspect(inspect::InspectArgs),
     Devices(devices::DevicesArgs),
@@ -50,6 +55,8 @@ impl Command {
             Self::Train(args) => args.run(),
             Self::TrainPrior(args) => args.run(),
             Self::Generate(args) => args.run(),
+            Self::Encode(args) => args.run(),
+            Self::Decode(args) => args.run(),
             Self::Evaluate(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Devices(args) => args.run(),

@@ -1,0 +1,66 @@
+//! The sound file that a command writes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use distill_shared::math::soft_clip;
+
+use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+use crate::stop::Usage;
+
+/// Where and how sound is written.
+#[derive(Debug, Args)]
+pub(super) struct SoundFileArgs {
+    /// File to write; in this folder, named after what it is made from, if not given
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Sample rate of the file in Hz
+    #[arg(long, value_name = "HZ", default_value_t = 48_000,
+        value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
+    rate: u32,
+    /// Format of the file; by the ending of --output, or WAV
+    #[arg(long)]
+    format: Option<FileFormat>,
+    /// How samples are stored
+    #[arg(long, default_value = "24")]
+    bit_depth: BitDepth,
+}
+
+impl SoundFileArgs {
+    /// The format to write: what is asked for, else what the name of the file says.
+    pub(super) fn export_format(&self) -> Result<ExportFormat> {
+        let ending = self.output.as_deref().and_then(Path::extension);
+        let by_name = ending.map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        let format = match (self.format, by_name.as_deref()) {
+            (Some(format), _) => format,
+            (None, None | Some("wav" | "wave")) => FileFormat::Wav,
+            (None, Some("flac")) => FileFormat::Flac,
+            (None, Some(other)) => {
+                let message = format!("cannot write .{other} files; name a .wav or .flac file");
+                return Err(Usage(message).into());
+            }
+        };
+        if format == FileFormat::Flac && self.bit_depth == BitDepth::Float32 {
+            let message = "FLAC holds integers; use --bit-depth 16 or 24, or --format wav";
+            return Err(Usage(message.to_owned()).into());
+        }
+        Ok(ExportFormat { format, bit_depth: self.bit_depth, rate: self.rate })
+    }
+
+    /// The file to write: the one that is asked for, else `name` with the ending of its format.
+    pub(super) fn path_or(&self, name: &Path, format: ExportFormat) -> PathBuf {
+        let named = || name.with_added_extension(format.format.ending());
+        self.output.clone().unwrap_or_else(named)
+    }
+
+    /// Writes `audio`, `[C][S]`, to `path`. Integers end at full scale: peaks are bent as the
+    /// instrument bends them.
+    pub(super) fn write(path: &Path, mut audio: Vec<Vec<f32>>, format: ExportFormat) -> Result<()> {
+        if format.bit_depth != BitDepth::Float32 {
+            let samples = audio.iter_mut().flatten();
+            samples.for_each(|sample| *sample = soft_clip(*sample));
+        }
+        write_audio(path, &audio, format)
+    }
+}

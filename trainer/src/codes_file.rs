@@ -1,0 +1,134 @@
+//! Codes of a recording as a file of their own, `docs/codes.md`.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use distill_shared::bundle::{Bundle, write_atomically};
+use distill_shared::codes::Codes;
+use serde::{Deserialize, Serialize};
+
+/// What the `format` of every such file says.
+const FORMAT: &str = "distill-codes";
+/// The version that is written, and the newest that is read.
+const VERSION: u32 = 1;
+/// The largest file that is read, in bytes: about ten hours of sound.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Codes, and what they are codes of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodesFile {
+    format: String,
+    version: u32,
+    /// Digest of the codec that the codes belong to.
+    pub codec: String,
+    /// What was encoded: a label.
+    pub name: String,
+    /// Samples per second that the codec works at.
+    pub sample_rate: u32,
+    /// Samples per channel of the recording at that rate.
+    pub samples: usize,
+    /// Entries of each codebook; every code is below it.
+    pub codebook_size: usize,
+    /// The codes, frame by frame, coarse to fine: `[T][N]`.
+    pub codes: Vec<Vec<u32>>,
+}
+
+impl CodesFile {
+    /// The codes of a recording of `samples` samples per channel, of the codec of `bundle`.
+    #[must_use]
+    pub fn new(bundle: &Bundle, name: &str, samples: usize, codes: &Codes) -> Self {
+        let codec = &bundle.config().codec;
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            codec: bundle.codec_digest(),
+            name: name.to_owned(),
+            sample_rate: codec.sample_rate,
+            samples,
+            codebook_size: codec.codebook_size,
+            codes: (0..codes.frames()).map(|t| codes.frame(t).to_vec()).collect(),
+        }
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be read or is no codes file of a known version.
+    pub fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let mut text = String::new();
+        let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        ensure!(bytes <= MAX_BYTES, "{shown} is too large for a file of codes");
+        let mut file = file.take(MAX_BYTES);
+        file.read_to_string(&mut text).with_context(|| {
+            format!("{shown} is not a file of codes; make one with distill encode")
+        })?;
+        let parsed: Self = serde_json::from_str(&text).with_context(|| {
+            format!("{shown} is not a file of codes; make one with distill encode")
+        })?;
+        ensure!(
+            parsed.format == FORMAT,
+            "{shown} is not a file of codes; make one with distill encode"
+        );
+        ensure!(
+            parsed.version <= VERSION,
+            "{shown} was written by a newer version of distill; this one reads version {VERSION}"
+        );
+        Ok(parsed)
+    }
+
+    /// Writes the file to `path`, replacing what is there at a stroke.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut text = serde_json::to_string(self).context("cannot write codes as JSON")?;
+        // A line per frame, so that people and other programs find their way.
+        text = text.replace("\"codes\":[[", "\"codes\":[\n[").replace("],[", "],\n[");
+        text.push('\n');
+        write_atomically(path, text.as_bytes())?;
+        Ok(())
+    }
+
+    /// The codes, if `bundle` can play them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they belong to another codec, or are not what one can be told.
+    pub fn codes_for(&self, bundle: &Bundle) -> Result<Codes> {
+        let codec = &bundle.config().codec;
+        ensure!(
+            self.codec == bundle.codec_digest(),
+            "the codes belong to another bundle; encode the sound again with this one"
+        );
+        let mut codes = Codes::new(codec.quantizers);
+        for (t, frame) in self.codes.iter().enumerate() {
+            let levels = frame.len();
+            ensure!(
+                levels == codec.quantizers,
+                "frame {t} has {levels} codes, the codec has {} levels",
+                codec.quantizers
+            );
+            if let Some(code) = frame.iter().find(|&&code| code as usize >= codec.codebook_size) {
+                let size = codec.codebook_size;
+                anyhow::bail!(
+                    "frame {t} has the code {code}; codes of this codec are below {size}"
+                );
+            }
+            codes.push(frame);
+        }
+        let most = codec.frames_for(self.samples);
+        ensure!(
+            self.samples.div_ceil(codec.hop()) <= codes.frames() && codes.frames() <= most,
+            "{} frames of codes do not make {} samples",
+            codes.frames(),
+            self.samples
+        );
+        Ok(codes)
+    }
+}

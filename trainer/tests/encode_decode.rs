@@ -1,0 +1,141 @@
+//! Sound to codes and back, on the command line, with a bundle of random weights.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use distill_shared::bundle::{Bundle, Card, CorpusCodes};
+use distill_shared::codes::Codes;
+use distill_shared::model::config::{CodecConfig, ModelConfig};
+use distill_shared::player::random_weights;
+use distill_trainer::audio::decode::decode;
+use distill_trainer::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn distill(folder: &Path, arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_distill"));
+    command.current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
+}
+
+fn succeed(folder: &Path, arguments: &str) -> String {
+    let output = distill(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "distill {arguments}\n{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Asserts that it fails with `exit`, says `what`, and leaves `out.wav` unmade.
+fn fail(folder: &Path, arguments: &str, exit: i32, what: &str) {
+    let output = distill(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(exit), "distill {arguments}\n{errors}");
+    assert!(errors.contains(what), "expected {what:?} in: {errors}");
+    assert!(!folder.join("out.wav").exists());
+}
+
+/// A bundle of random weights with one recording, `low/a.wav`, of nine frames.
+fn bundle(seed: u64) -> Bundle {
+    let codec = CodecConfig {
+        sample_rate: 48_000,
+        channels: 2,
+        fft_size: 512,
+        stft_hop: 128,
+        stride: 2,
+        width: 16,
+        encoder_blocks: 1,
+        decoder_blocks: 1,
+        kernel: 3,
+        expansion: 2,
+        latent_dim: 8,
+        quantizers: 3,
+        codebook_size: 16,
+        memory: 0.8,
+        gain: 0.5,
+    };
+    let config = ModelConfig { codec, prior: None };
+    let mut codes = Codes::new(3);
+    (0..9).for_each(|t| codes.push(&[t, 15 - t, 3]));
+    let recording = CorpusCodes { name: "low/a.wav".to_owned(), codes, ..CorpusCodes::default() };
+    let weights = random_weights(&config, seed);
+    let bundle = Bundle::new(config, Card::default(), weights).unwrap();
+    bundle.with_corpus_codes(&[recording]).unwrap()
+}
+
+/// A folder with two bundles and a recording of 20 000 samples at 44.1 kHz.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    bundle(1).write(&folder.path().join("one.distill")).unwrap();
+    bundle(2).write(&folder.path().join("other.distill")).unwrap();
+    let sample = |i: u16| 0.4 * (f32::from(i) * 0.05).sin();
+    let sound: Vec<f32> = (0..20_000).map(sample).collect();
+    let format = ExportFormat { format: FileFormat::Wav, bit_depth: BitDepth::Int16, rate: 44_100 };
+    write_audio(&folder.path().join("clip.wav"), &[sound], format).unwrap();
+    folder
+}
+
+#[test]
+fn a_recording_becomes_codes_and_sound_of_its_length_again() {
+    let folder = folder();
+    let folder = folder.path();
+    assert_eq!(succeed(folder, "encode one.distill clip.wav").trim(), "clip.json");
+    let file: Value = serde_json::from_slice(&fs::read(folder.join("clip.json")).unwrap()).unwrap();
+    assert_eq!((&file["format"], &file["version"]), (&"distill-codes".into(), &1.into()));
+    assert_eq!(file["samples"], 21_769); // 20 000 at 48 kHz
+    let frames = file["codes"].as_array().unwrap();
+    assert_eq!(frames.len(), (21_769_usize + 384).div_ceil(256));
+    assert!(frames.iter().all(|frame| frame.as_array().unwrap().len() == 3));
+    let kinds: std::collections::HashSet<String> = frames.iter().map(Value::to_string).collect();
+    assert!(kinds.len() > 3, "the codes tell something: {kinds:?}");
+
+    for (rate, samples) in [(48_000, 21_769), (44_100, 20_000)] {
+        succeed(folder, &format!("decode one.distill clip.json -o back.wav --rate {rate}"));
+        let back = decode(&folder.join("back.wav")).unwrap();
+        assert_eq!((back.rate, back.audio[0].len(), back.channels), (rate, samples, 2));
+        assert!(back.audio[0].iter().any(|sample| sample.abs() > 1e-3), "it is not silent");
+    }
+    succeed(folder, "encode one.distill clip.wav -o again.json");
+    let [first, again] = ["clip.json", "again.json"].map(|f| fs::read(folder.join(f)).unwrap());
+    assert!(first == again, "the same sound has the same codes");
+}
+
+#[test]
+fn a_recording_of_the_bundle_is_decoded_by_its_name() {
+    let folder = folder();
+    let folder = folder.path();
+    let told = succeed(folder, "decode one.distill --recording low/a.wav --json");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["path"], &told["frames"]), (&"a.wav".into(), &9.into()));
+    let sound = decode(&folder.join("a.wav")).unwrap();
+    assert_eq!(sound.audio[0].len(), 9 * 256 - 384);
+    fail(folder, "decode one.distill --recording b.wav -o out.wav", 2, "has no recording b.wav");
+}
+
+#[test]
+fn what_is_no_codes_of_this_bundle_is_refused_in_a_sentence() {
+    let folder = folder();
+    let folder = folder.path();
+    succeed(folder, "encode one.distill clip.wav");
+    fail(folder, "decode other.distill clip.json -o out.wav", 1, "belong to another bundle");
+    fail(folder, "decode one.distill -o out.wav", 2, "required");
+    fail(folder, "decode one.distill none.json -o out.wav", 1, "cannot read none.json");
+    fail(folder, "decode one.distill clip.wav -o out.wav", 1, "is not a file of codes");
+    fail(folder, "encode one.distill clip.json -o out.wav", 1, "in no known format");
+
+    let text = fs::read_to_string(folder.join("clip.json")).unwrap();
+    let file: Value = serde_json::from_str(&text).unwrap();
+    let broken = |change: &dyn Fn(&mut Value), what: &str| {
+        let mut file = file.clone();
+        change(&mut file);
+        fs::write(folder.join("broken.json"), file.to_string()).unwrap();
+        fail(folder, "decode one.distill broken.json -o out.wav", 1, what);
+    };
+    broken(&|file| file["format"] = "other".into(), "is not a file of codes");
+    broken(&|file| file["version"] = 2.into(), "newer version");
+    broken(&|file| file["codes"][4][1] = 16.into(), "frame 4 has the code 16");
+    broken(&|file| file["codes"][4] = Value::from(vec![1, 2]), "frame 4 has 2 codes");
+    broken(&|file| file["samples"] = 999_999.into(), "do not make 999999 samples");
+    broken(&|file| file["samples"] = 1.into(), "do not make 1 samples");
+    broken(&|file| file["codes"] = Value::from("none"), "is not a file of codes");
+}
