@@ -12,11 +12,11 @@ use crate::corpus::Corpus;
 #[must_use]
 pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
     let minutes = corpus.seconds() / 60.0;
-    let (quantizers, codebook_size, width, decoder_blocks) = match minutes {
-        m if m < 3.0 => (8, 128, 192, 4),
-        m if m < 15.0 => (12, 256, 256, 6),
-        m if m < 60.0 => (12, 512, 256, 6),
-        _ => (12, 1024, 256, 8),
+    let (quantizers, codebook_size, latent_dim, width, decoder_blocks) = match minutes {
+        m if m < 3.0 => (8, 128, 128, 192, 4),
+        m if m < 15.0 => (16, 256, 256, 256, 6),
+        m if m < 60.0 => (16, 512, 256, 256, 6),
+        _ => (16, 1024, 256, 256, 8),
     };
     CodecConfig {
         sample_rate: corpus.sample_rate,
@@ -29,7 +29,7 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
         decoder_blocks,
         kernel: 7,
         expansion: 3,
-        latent_dim: 128,
+        latent_dim,
         quantizers,
         codebook_size,
         memory: 0.8,

@@ -7,13 +7,11 @@ use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 
 use super::crops::Material;
+use super::vary::SEMITONES;
 use super::workers::Workers;
 
 /// What a bin may be louder than it was heard, in nepers: no two strokes are the same.
 const MARGIN: f32 = 0.35;
-/// A bin may be as loud as its neighbours within this share of its frequency: a pitch between those
-/// of the corpus must be played.
-const NEIGHBOURS: f64 = 0.12;
 /// Bins on each side that count as neighbours at least.
 const LEAST: usize = 2;
 
@@ -64,12 +62,15 @@ fn raise(tops: &mut [f32], values: &[f32]) {
     tops.iter_mut().zip(values).for_each(|(top, value)| *top = top.max(*value));
 }
 
-/// The largest value around each bin of one channel.
+/// The largest value around each bin of one channel: as far as training plays recordings faster and
+/// slower, so that pitches between those of the corpus are not held down.
 fn around(channel: &[f32]) -> Vec<f32> {
+    let ratio = 2.0_f64.powf(SEMITONES / 12.0);
     let largest = |k: usize| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-        let reach = LEAST.max((k as f64 * NEIGHBOURS) as usize);
-        let near = &channel[k.saturating_sub(reach)..channel.len().min(k + reach + 1)];
+        let [low, high] = [(k as f64 / ratio).ceil(), k as f64 * ratio].map(|bin| bin as usize);
+        let (low, high) = (low.min(k.saturating_sub(LEAST)), high.max(k + LEAST));
+        let near = &channel[low..channel.len().min(high + 1)];
         near.iter().copied().fold(f32::NEG_INFINITY, f32::max)
     };
     (0..channel.len()).map(largest).collect()
@@ -112,6 +113,7 @@ mod tests {
         (channel[1], channel[100]) = (-2.0, -1.0);
         let top = around(&channel);
         assert_eq!((top[0], top[3], top[4]), (-2.0, -2.0, -11.0), "two bins to each side");
-        assert_eq!((top[91], top[110], top[88], top[114]), (-1.0, -1.0, -11.0, -11.0));
+        // 3.2 semitones are a factor of 1.203.
+        assert_eq!((top[84], top[120], top[83], top[121]), (-1.0, -1.0, -11.0, -11.0));
     }
 }

@@ -8,7 +8,7 @@ use super::draw::Draw;
 
 /// The furthest that pitch is moved, in semitones: instruments are often recorded in minor thirds,
 /// and what lies in the middle should be met as well.
-const SEMITONES: f64 = 3.2;
+pub(super) const SEMITONES: f64 = 3.2;
 /// Share of excerpts whose pitch stays.
 const AS_IS: f64 = 0.25;
 /// The furthest that the level is moved, in dB.
