@@ -88,7 +88,7 @@ impl Source {
         self.frames > LOOKAHEAD || !self.feed.controls.is_empty()
     }
 
-    /// Whether this source can be stepped together with `other`, and is needed as much.
+    /// Whether this source can be stepped together with `other`, and is as urgent.
     #[must_use]
     pub fn goes_with(&self, other: &Self) -> bool {
         let urgency = |source: &Self| source.need().map(|need| need.urgency);

@@ -2,9 +2,10 @@
 //!
 //! The first instance that needs sound starts the threads, the last one that leaves joins them.
 //! Each instance has a *desk*, where its tickets and its half-made takes lie. A worker picks the
-//! take that needs it most, whosever it is, and its share of others that are needed as much and
-//! play the same model, makes one frame of each, and puts them back. Nobody ever wakes a worker: while there is nothing to do it looks around every few milliseconds, and the takes are
-//! rendered far enough ahead for that.
+//! take that needs it most, whosever it is, and its share of others that are as urgent and play the
+//! same model, makes one frame of each, and puts them back. Nobody ever wakes a worker: while there
+//! is nothing to do it looks around every few milliseconds, and the takes are rendered far enough
+//! ahead for that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -198,7 +199,8 @@ impl Office {
         (picked, playing)
     }
 
-    /// Makes one frame of each source and puts them back.
+    /// Makes one frame of each source and puts them back. A panic stops all instances whose takes were
+    /// being made: which of them it came from is not known.
     fn advance(&self, picked: Vec<Picked>) {
         let places: Vec<_> = picked.iter().map(|p| (p.desk, Arc::clone(&p.instance))).collect();
         let mut sources: Vec<_> = picked.into_iter().map(|picked| picked.source).collect();
@@ -207,11 +209,14 @@ impl Office {
             places.iter().for_each(|(_, instance)| instance.stop(Stop::Worker));
             return;
         }
+        let mut left = Vec::new(); // by their instances: freed once the desks are free
         let mut desks = self.desks();
         for ((id, _), source) in places.iter().zip(sources) {
-            if let Some(desk) = desks.iter_mut().find(|desk| desk.id() == *id) {
-                desk.put_back(source);
+            match desks.iter_mut().find(|desk| desk.id() == *id) {
+                Some(desk) => desk.put_back(source),
+                None => left.push(source),
             }
         }
+        drop(desks);
     }
 }

@@ -58,8 +58,8 @@ fn config(channels: usize) -> ModelConfig {
         decoder_blocks: 6,
         kernel: 7,
         expansion: 3,
-        latent_dim: 128,
-        quantizers: 12,
+        latent_dim: 256,
+        quantizers: 16,
         codebook_size: 256,
         memory: 0.8,
         gain: 1.0,
@@ -151,7 +151,7 @@ fn measure_voices(name: &str, model: &Arc<Model>) {
             }
         });
     }
-    for levels in [1, 2, 4, 8] {
+    for levels in [1, 4, 8, 12] {
         let (mut take, mut out) = (new(1), vec![0.0; sound]);
         let sampling = Sampling { levels, ..Sampling::default() };
         report(model, &format!("take_{name}_{levels}_levels"), || {

@@ -58,6 +58,20 @@ impl Codes {
         self.data.extend_from_slice(frame);
     }
 
+    /// The first `frames` frames, or all if there are no more.
+    #[must_use]
+    pub fn first(&self, frames: usize) -> Self {
+        let end = self.frames().min(frames) * self.quantizers;
+        Self { quantizers: self.quantizers, data: self.data[..end].to_vec() }
+    }
+
+    /// The last `frames` frames, or all if there are no more.
+    #[must_use]
+    pub fn last(&self, frames: usize) -> Self {
+        let from = self.frames().saturating_sub(frames) * self.quantizers;
+        Self { quantizers: self.quantizers, data: self.data[from..].to_vec() }
+    }
+
     /// All codes, time-major: frame 0 coarse to fine, then frame 1.
     #[must_use]
     pub fn as_slice(&self) -> &[u32] {

@@ -211,6 +211,31 @@ fn a_take_is_what_the_prior_invents_decoded_without_delay() {
 }
 
 #[test]
+fn a_take_primed_with_the_beginning_of_another_goes_on_as_that_one_does() {
+    let model = model(2);
+    let mut prior = PriorPlayer::new(Arc::clone(&model)).unwrap();
+    let (mut codes, mut frame) = (Codes::new(LEVELS), [0; LEVELS]);
+    for _ in 0..30 {
+        prior.step(KEY, &Sampling::default(), &mut frame);
+        codes.push(&frame);
+    }
+    let samples = 30 * HOP - model.config().codec.delay();
+    let whole = decode(&model, &codes, samples); // [C, samples]
+    for clip in [1, 8, 20] {
+        let mut take = Take::primed(Arc::clone(&model), KEY, &codes.first(clip)).unwrap();
+        for step in clip..samples / HOP {
+            let mut out = vec![f32::NAN; 2 * HOP];
+            take.step(&Sampling::default(), &mut out);
+            assert_eq!(out[..HOP], whole[step * HOP..][..HOP], "left, {clip} frames, step {step}");
+            assert_eq!(out[HOP..], whole[samples + step * HOP..][..HOP], "right, {clip} frames");
+        }
+    }
+    let mut empty = Take::primed(Arc::clone(&model), KEY, &Codes::new(LEVELS)).unwrap();
+    let fresh = played(&mut Take::new(model, KEY).unwrap(), 9, usual);
+    assert_eq!(played(&mut empty, 9, usual), fresh, "after nothing, it begins");
+}
+
+#[test]
 fn every_frame_and_level_is_drawn_anew() {
     let hot = Sampling { temperature: Sampling::MAX_TEMPERATURE, ..Sampling::default() };
     let mut prior = PriorPlayer::new(model(1)).expect("there is a prior");

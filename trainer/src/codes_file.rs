@@ -8,19 +8,30 @@ use anyhow::{Context, Result, ensure};
 use distill_shared::bundle::{Bundle, write_atomically};
 use distill_shared::codes::Codes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What the `format` of every such file says.
 const FORMAT: &str = "distill-codes";
 /// The version that is written, and the newest that is read.
-const VERSION: u32 = 1;
+const VERSION: u64 = 1;
 /// The largest file that is read, in bytes: about ten hours of sound.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// Codes, and what they are codes of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct CodesFile {
+    /// What they are codes of.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The codes, frame by frame, coarse to fine: `[T][N]`.
+    pub codes: Vec<Vec<u32>>,
+}
+
+/// What codes are codes of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
     format: String,
-    version: u32,
+    version: u64,
     /// Digest of the codec that the codes belong to.
     pub codec: String,
     /// What was encoded: a label.
@@ -31,8 +42,6 @@ pub struct CodesFile {
     pub samples: usize,
     /// Entries of each codebook; every code is below it.
     pub codebook_size: usize,
-    /// The codes, frame by frame, coarse to fine: `[T][N]`.
-    pub codes: Vec<Vec<u32>>,
 }
 
 impl CodesFile {
@@ -40,7 +49,7 @@ impl CodesFile {
     #[must_use]
     pub fn new(bundle: &Bundle, name: &str, samples: usize, codes: &Codes) -> Self {
         let codec = &bundle.config().codec;
-        Self {
+        let head = Head {
             format: FORMAT.to_owned(),
             version: VERSION,
             codec: bundle.codec_digest(),
@@ -48,8 +57,8 @@ impl CodesFile {
             sample_rate: codec.sample_rate,
             samples,
             codebook_size: codec.codebook_size,
-            codes: (0..codes.frames()).map(|t| codes.frame(t).to_vec()).collect(),
-        }
+        };
+        Self { head, codes: (0..codes.frames()).map(|t| codes.frame(t).to_vec()).collect() }
     }
 
     /// Reads the file at `path`.
@@ -59,38 +68,33 @@ impl CodesFile {
     /// Fails if it cannot be read or is no codes file of a known version.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let mut text = String::new();
+        let foreign = || format!("{shown} is not a file of codes; make one with distill encode");
         let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         ensure!(bytes <= MAX_BYTES, "{shown} is too large for a file of codes");
-        let mut file = file.take(MAX_BYTES);
-        file.read_to_string(&mut text).with_context(|| {
-            format!("{shown} is not a file of codes; make one with distill encode")
-        })?;
-        let parsed: Self = serde_json::from_str(&text).with_context(|| {
-            format!("{shown} is not a file of codes; make one with distill encode")
-        })?;
+        let mut text = String::new();
+        file.take(MAX_BYTES).read_to_string(&mut text).with_context(foreign)?;
+        let parsed: Value = serde_json::from_str(&text).with_context(foreign)?;
+        ensure!(parsed["format"] == FORMAT, foreign());
+        // Before the rest, which a newer version may have changed.
+        let version = parsed["version"].as_u64().with_context(foreign)?;
         ensure!(
-            parsed.format == FORMAT,
-            "{shown} is not a file of codes; make one with distill encode"
-        );
-        ensure!(
-            parsed.version <= VERSION,
+            version <= VERSION,
             "{shown} was written by a newer version of distill; this one reads version {VERSION}"
         );
-        Ok(parsed)
+        serde_json::from_value(parsed).with_context(foreign)
     }
 
-    /// Writes the file to `path`, replacing what is there at a stroke.
+    /// Writes the file to `path`, a line for each frame, replacing what is there at a stroke.
     ///
     /// # Errors
     ///
     /// Fails if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut text = serde_json::to_string(self).context("cannot write codes as JSON")?;
-        // A line per frame, so that people and other programs find their way.
-        text = text.replace("\"codes\":[[", "\"codes\":[\n[").replace("],[", "],\n[");
-        text.push('\n');
+        let head = serde_json::to_string(&self.head).context("cannot write codes as JSON")?;
+        let head = head.trim_end_matches('}');
+        let frames: Vec<String> = self.codes.iter().map(|frame| format!("{frame:?}")).collect();
+        let text = format!("{head},\n\"codes\":[\n{}\n]}}\n", frames.join(",\n"));
         write_atomically(path, text.as_bytes())?;
         Ok(())
     }
@@ -103,7 +107,7 @@ impl CodesFile {
     pub fn codes_for(&self, bundle: &Bundle) -> Result<Codes> {
         let codec = &bundle.config().codec;
         ensure!(
-            self.codec == bundle.codec_digest(),
+            self.head.codec == bundle.codec_digest(),
             "the codes belong to another bundle; encode the sound again with this one"
         );
         let mut codes = Codes::new(codec.quantizers);
@@ -122,12 +126,12 @@ impl CodesFile {
             }
             codes.push(frame);
         }
-        let most = codec.frames_for(self.samples);
+        let samples = self.head.samples;
         ensure!(
-            self.samples.div_ceil(codec.hop()) <= codes.frames() && codes.frames() <= most,
-            "{} frames of codes do not make {} samples",
-            codes.frames(),
-            self.samples
+            samples.div_ceil(codec.hop()) <= codes.frames()
+                && codes.frames() <= codec.frames_for(samples),
+            "{} frames of codes do not make {samples} samples",
+            codes.frames()
         );
         Ok(codes)
     }

@@ -6,6 +6,7 @@
 pub mod audio;
 pub mod budget;
 pub mod cli;
+pub mod clip;
 pub mod codes_file;
 pub mod corpus;
 pub mod date;

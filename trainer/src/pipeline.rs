@@ -10,7 +10,7 @@ use distill_shared::bundle::{
     TrainingSummary,
 };
 use distill_shared::model::config::{CodecConfig, PriorConfig};
-use distill_shared::player::{Model, Sampling, TakeKey};
+use distill_shared::player::{Model, Sampling, Take, TakeKey};
 
 use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
@@ -281,7 +281,8 @@ pub fn with_preview(bundle: Bundle, seed: u64) -> Result<Bundle> {
         .context("cannot play what was trained")?;
     let samples = PREVIEW_S * usize::try_from(bundle.config().codec.sample_rate)?;
     let key = TakeKey { seed, take: 0 };
-    let preview = render(&Arc::new(model), key, &Sampling::default(), samples)?;
+    let take = Take::new(Arc::new(model), key).context("cannot play what was trained")?;
+    let preview = render(take, &Sampling::default(), samples);
     if !preview.iter().flatten().all(|sample| sample.is_finite()) {
         bail!("what was trained plays samples that are not numbers");
     }

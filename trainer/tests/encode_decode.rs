@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use distill_shared::bundle::{Bundle, Card, CorpusCodes};
 use distill_shared::codes::Codes;
-use distill_shared::model::config::{CodecConfig, ModelConfig};
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::random_weights;
 use distill_trainer::audio::decode::decode;
 use distill_trainer::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
@@ -54,7 +54,16 @@ fn bundle(seed: u64) -> Bundle {
         memory: 0.8,
         gain: 0.5,
     };
-    let config = ModelConfig { codec, prior: None };
+    let prior = PriorConfig {
+        hidden_size: 16,
+        layers: 1,
+        heads: 2,
+        window: 16,
+        depth_size: 8,
+        depth_layers: 1,
+        depth_heads: 2,
+    };
+    let config = ModelConfig { codec, prior: Some(prior) };
     let mut codes = Codes::new(3);
     (0..9).for_each(|t| codes.push(&[t, 15 - t, 3]));
     let recording = CorpusCodes { name: "low/a.wav".to_owned(), codes, ..CorpusCodes::default() };
@@ -96,6 +105,11 @@ fn a_recording_becomes_codes_and_sound_of_its_length_again() {
         assert!(back.audio[0].iter().any(|sample| sample.abs() > 1e-3), "it is not silent");
     }
     succeed(folder, "encode one.distill clip.wav -o again.json");
+    fs::copy(folder.join("clip.wav"), folder.join("[a],[b] \"c\".wav")).unwrap();
+    let arguments = ["encode", "one.distill", "[a],[b] \"c\".wav", "-o", "odd.json"];
+    let mut odd = Command::new(env!("CARGO_BIN_EXE_distill"));
+    assert!(odd.current_dir(folder).args(arguments).status().unwrap().success());
+    succeed(folder, "decode one.distill odd.json -o odd.wav");
     let [first, again] = ["clip.json", "again.json"].map(|f| fs::read(folder.join(f)).unwrap());
     assert!(first == again, "the same sound has the same codes");
 }
@@ -106,8 +120,8 @@ fn a_recording_of_the_bundle_is_decoded_by_its_name() {
     let folder = folder.path();
     let told = succeed(folder, "decode one.distill --recording low/a.wav --json");
     let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((&told["path"], &told["frames"]), (&"a.wav".into(), &9.into()));
-    let sound = decode(&folder.join("a.wav")).unwrap();
+    assert_eq!((&told["path"], &told["frames"]), (&"a-decoded.wav".into(), &9.into()));
+    let sound = decode(&folder.join("a-decoded.wav")).unwrap();
     assert_eq!(sound.audio[0].len(), 9 * 256 - 384);
     fail(folder, "decode one.distill --recording b.wav -o out.wav", 2, "has no recording b.wav");
 }
@@ -132,10 +146,37 @@ fn what_is_no_codes_of_this_bundle_is_refused_in_a_sentence() {
         fail(folder, "decode one.distill broken.json -o out.wav", 1, what);
     };
     broken(&|file| file["format"] = "other".into(), "is not a file of codes");
-    broken(&|file| file["version"] = 2.into(), "newer version");
+    let newer = |file: &mut Value| {
+        file["version"] = 2.into();
+        file["codes"] = "packed".into();
+    };
+    broken(&newer, "newer version");
     broken(&|file| file["codes"][4][1] = 16.into(), "frame 4 has the code 16");
     broken(&|file| file["codes"][4] = Value::from(vec![1, 2]), "frame 4 has 2 codes");
+    let nothing = |file: &mut Value| {
+        file["samples"] = 0.into();
+        file["codes"] = Value::Array(Vec::new());
+    };
+    broken(&nothing, "holds no sound");
+    broken(&|file| file["samples"] = u64::MAX.into(), "do not make 18446744073709551615 samples");
     broken(&|file| file["samples"] = 999_999.into(), "do not make 999999 samples");
     broken(&|file| file["samples"] = 1.into(), "do not make 1 samples");
     broken(&|file| file["codes"] = Value::from("none"), "is not a file of codes");
+}
+
+#[test]
+fn a_take_goes_on_from_a_recording() {
+    let folder = folder();
+    let folder = folder.path();
+    let made = |arguments: &str| {
+        succeed(folder, &format!("generate one.distill --duration 0.5 -o new.wav {arguments}"));
+        fs::read(folder.join("new.wav")).unwrap()
+    };
+    let (primed, again, alone) = (made("--prime clip.wav"), made("--prime clip.wav"), made(""));
+    assert!(primed == again, "the same clip and seed make the same sound");
+    assert!(primed != alone, "the clip is heard");
+    assert_eq!(decode(&folder.join("new.wav")).unwrap().audio[0].len(), 24_000);
+    let format = ExportFormat { format: FileFormat::Wav, bit_depth: BitDepth::Int16, rate: 48_000 };
+    write_audio(&folder.join("short.wav"), &[vec![0.1; 255]], format).unwrap();
+    fail(folder, "generate one.distill --prime short.wav -o out.wav", 1, "too short to go on from");
 }

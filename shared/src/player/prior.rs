@@ -10,7 +10,7 @@ use super::sampling::{Sampler, Sampling};
 use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, TransformerState};
 use super::weights::Weights;
 use super::{Model, ModelError, VOICES};
-use crate::codes::ABSENT;
+use crate::codes::{ABSENT, Codes};
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
@@ -108,6 +108,8 @@ struct Room {
     temporal: TransformerRoom,
     depth: TransformerRoom,
     sampler: Sampler,
+    /// `[D]`.
+    latents: Vec<f32>,
     /// Temporal input and output: `[H]`.
     x: Vec<f32>,
     heard: Vec<f32>,
@@ -146,6 +148,7 @@ impl PriorPlayer {
             temporal: prior.temporal.room(VOICES),
             depth: prior.depth.room(VOICES),
             sampler: Sampler::new(codec.codebook_size),
+            latents: vec![0.0; VOICES * codec.latent_dim],
             x: vec![0.0; VOICES * hidden],
             heard: vec![0.0; VOICES * hidden],
             projected: vec![0.0; VOICES * depth],
@@ -160,6 +163,26 @@ impl PriorPlayer {
     pub fn reset(&mut self) {
         self.sequence.temporal.reset();
         self.sequence.latent.fill(0.0);
+    }
+
+    /// Begins again, and hears `codes` as the beginning of its sequence: the next step, given the
+    /// last of them, goes on from there. They need not be codes that this prior would draw.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `codes` has another number of levels than the codec, or one is not below `K`.
+    pub fn prime(&mut self, codes: &Codes) {
+        self.reset();
+        let Some(prior) = &self.model.prior else { return }; // there is one: `new` saw it
+        let mut frame = vec![0; codes.quantizers()];
+        for t in 0..codes.frames() {
+            if t > 0 {
+                frame.copy_from_slice(codes.frame(t - 1));
+            }
+            let (sequence, levels) = (&mut self.sequence, frame.len());
+            let turn = Turn { sequence, codes: &mut frame, levels };
+            self.room.hear(&self.model, prior, &mut [turn]);
+        }
     }
 
     /// The model that it plays.
@@ -258,14 +281,21 @@ impl Room {
     fn hear(&mut self, model: &Model, prior: &PriorWeights, turns: &mut [Turn]) {
         let codec = &model.config().codec;
         let (hidden, rows) = (prior.start.len(), turns.len());
-        for (Turn { sequence, codes, .. }, x) in turns.iter_mut().zip(self.x.chunks_mut(hidden)) {
+        let latents = self.latents.chunks_exact_mut(codec.latent_dim);
+        for (Turn { sequence, codes, .. }, latent) in turns.iter_mut().zip(latents) {
             assert_eq!(codes.len(), codec.quantizers, "codes are [N]");
+            if sequence.temporal.position() > 0 {
+                model.quantizer.decode(codes, &mut sequence.latent);
+            }
+            latent.copy_from_slice(&sequence.latent);
+        }
+        let latents = &self.latents[..rows * codec.latent_dim];
+        prior.latent.apply(model.arch, latents, &mut self.x[..rows * hidden]);
+        for (Turn { sequence, codes, .. }, x) in turns.iter().zip(self.x.chunks_mut(hidden)) {
             if sequence.temporal.position() == 0 {
                 x.copy_from_slice(&prior.start);
                 continue;
             }
-            model.quantizer.decode(codes, &mut sequence.latent);
-            prior.latent.apply(model.arch, &sequence.latent, x);
             for (level, &code) in codes.iter().enumerate().filter(|(_, code)| **code != ABSENT) {
                 add_row(&prior.codes, row(level, code, codec.codebook_size), x);
             }

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 use super::random::TakeKey;
 use super::sampling::Sampling;
 use super::{Decoder, Model, ModelError, NextCodes, NextSound, PriorPlayer, VOICES};
+use crate::codes::Codes;
 
 /// The next step of one of several takes, for [`Take::step_together`].
 pub struct NextStep<'a> {
@@ -32,7 +33,14 @@ pub struct Take {
     delay: usize,
     /// The newest sound, planar `[C, hop]`; the end of it is still to be played.
     sound: Vec<f32>,
+    /// Whether the frames by which sound comes late are still to be computed.
+    begins: bool,
 }
+
+/// Frames of a clip, the last ones, that the prior of a primed take hears: some twenty seconds.
+const HEARD: usize = 1024;
+/// Frames of a clip, the last ones, that its decoder plays to nobody, so that it goes on from there.
+const PLAYED: usize = 64;
 
 impl Take {
     /// Prepares a take; nothing is computed yet.
@@ -52,13 +60,37 @@ impl Take {
             channels,
             hop,
             delay,
+            begins: true,
         })
+    }
+
+    /// Prepares a take that goes on from where a clip ends, `codes` being the first `samples / hop`
+    /// frames, rounded down, of [`encode`](super::encode): those that lie within it. What it plays
+    /// first is what follows the last sample of the last frame.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the model has no prior.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `codes` has another number of levels than the codec, or one is not below `K`.
+    pub fn primed(model: Arc<Model>, key: TakeKey, codes: &Codes) -> Result<Self, ModelError> {
+        let mut take = Self::new(model, key)?;
+        take.prior.prime(&codes.last(HEARD));
+        let played = codes.last(PLAYED);
+        for t in 0..played.frames() {
+            take.codes.copy_from_slice(played.frame(t));
+            take.decoder.decode_frame(&take.codes, &mut take.sound);
+        }
+        Ok(take)
     }
 
     /// Starts another take in the same place. Real-time safe.
     pub fn restart(&mut self, key: TakeKey) {
         self.prior.reset();
         self.decoder.reset();
+        self.begins = true;
         self.key = key;
     }
 
@@ -81,11 +113,15 @@ impl Take {
     ///
     /// Panics if there are more takes, they are not all of one model, or an `out` is not `[C, hop]`.
     pub fn step_together(next: &mut [NextStep]) {
-        for NextStep { take, sampling, out } in &mut *next {
+        let lead = next.first().map_or(0, |first| first.take.lead());
+        let begin = next.iter_mut().filter_map(|NextStep { take, sampling, .. }| {
+            std::mem::take(&mut take.begins).then_some((&mut **take, *sampling))
+        });
+        let mut begin: ArrayVec<_, VOICES> = begin.collect();
+        (0..lead).for_each(|_| Self::advance(&mut begin));
+        drop(begin);
+        for NextStep { take, out, .. } in &mut *next {
             assert_eq!(out.len(), take.channels * take.hop, "a step plays [C, hop]");
-            if take.prior.frames() == 0 {
-                (0..take.lead()).for_each(|_| Self::advance(&mut [(take, *sampling)]));
-            }
             let early = take.early();
             for (out, sound) in out.chunks_exact_mut(take.hop).zip(take.sound.chunks(take.hop)) {
                 out[..early].copy_from_slice(&sound[take.hop - early..]);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use distill_shared::bundle::Bundle;
 use distill_shared::codes::Codes;
@@ -40,16 +40,20 @@ impl DecodeArgs {
         let format = self.file.export_format()?;
         let bundle = Bundle::open(&self.bundle)?;
         let (name, codes, samples) = self.read(&bundle)?;
+        ensure!(samples > 0, "{name} holds no sound: it is shorter than a frame");
         let model = Model::from_bundle(&bundle)
             .with_context(|| format!("cannot play {}", self.bundle.display()))?;
         let codec = &bundle.config().codec;
         let sound = decode(&Arc::new(model), &codes, samples);
-        let channels = sound.chunks_exact(samples.max(1)).map(<[f32]>::to_vec).collect();
+        let channels = sound.chunks_exact(samples).map(<[f32]>::to_vec).collect();
         let audio = resample(channels, codec.sample_rate, format.rate)?;
-        let stem = Path::new(&name).file_stem().unwrap_or_default();
-        let path = self.file.path_or(Path::new(stem), format);
+        // Not the name of the recording alone: that may lie in this folder.
+        let mut named = Path::new(&name).file_stem().unwrap_or_default().to_owned();
+        named.push(if named.is_empty() { "decoded" } else { "-decoded" });
+        let path = self.file.path_or(Path::new(&named), format);
         SoundFileArgs::write(&path, audio, format)?;
         if self.json {
+            let path = path.display().to_string();
             print_json(&json!({ "path": path, "frames": codes.frames(), "rate": format.rate }))?;
         } else {
             print(&path.display().to_string())?;
@@ -63,13 +67,13 @@ impl DecodeArgs {
             let file = CodesFile::read(path)?;
             let codes = file.codes_for(bundle);
             let codes = codes.with_context(|| format!("cannot decode {}", path.display()))?;
-            return Ok((file.name, codes, file.samples));
+            return Ok((file.head.name, codes, file.head.samples));
         }
         let name = self.recording.clone().unwrap_or_default();
         let recordings = bundle.corpus_codes();
         let shown = self.bundle.display();
         if recordings.is_empty() {
-            let message = format!("{shown} holds no codes of recordings; it was made without");
+            let message = format!("{shown} holds no codes of recordings: it was made without them");
             return Err(Usage(message).into());
         }
         let Some(found) = recordings.into_iter().find(|one| one.name == name) else {

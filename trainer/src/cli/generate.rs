@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use distill_shared::bundle::Bundle;
-use distill_shared::player::{Model, Sampling, TakeKey};
+use distill_shared::codes::Codes;
+use distill_shared::player::{Model, Sampling, Take, TakeKey, encode};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,6 +17,7 @@ use super::exit::Ending;
 use super::output::{print, print_json};
 use super::sound_file::SoundFileArgs;
 use crate::audio::export::ExportFormat;
+use crate::clip::read_clip;
 use crate::progress::Display;
 use crate::render::render_at;
 use crate::stop::Usage;
@@ -35,6 +37,9 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
+    /// A recording to go on from: takes begin where it ends
+    #[arg(long, value_name = "SOUND")]
+    prime: Option<PathBuf>,
     /// How far it strays from the most likely: 0 is not at all, 1 is as it was learnt
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     temperature: f32,
@@ -74,6 +79,7 @@ impl GenerateArgs {
         let model = Model::new(bundle.config(), bundle.tensors(), bundle.digest())
             .with_context(|| format!("cannot play {}", self.bundle.display()))?;
         let model = Arc::new(model);
+        let clip = self.prime.as_deref().map(|path| codes_of_clip(path, &model)).transpose()?;
 
         let mut display = Display::new();
         let bar = display.count("takes");
@@ -81,7 +87,7 @@ impl GenerateArgs {
         let mut made = Vec::new();
         for number in 0..self.count {
             let key = TakeKey { seed: self.seed, take: u64::from(number) };
-            made.push(self.make(&model, key, &sampling, format)?);
+            made.push(self.make(&model, key, clip.as_ref(), &sampling, format)?);
             bar.inc(1);
         }
         display.finish();
@@ -100,14 +106,20 @@ impl GenerateArgs {
         &self,
         model: &Arc<Model>,
         key: TakeKey,
+        clip: Option<&Codes>,
         sampling: &Sampling,
         format: ExportFormat,
     ) -> Result<Made> {
         let samples = usize::try_from(
             (self.duration.as_nanos() * u128::from(format.rate) + 500_000_000) / 1_000_000_000,
         )?;
-        let audio = render_at(format.rate, model, key, sampling, samples)
-            .with_context(|| format!("cannot generate from {}", self.bundle.display()))?;
+        let take = match clip {
+            Some(clip) => Take::primed(Arc::clone(model), key, clip),
+            None => Take::new(Arc::clone(model), key),
+        };
+        let take =
+            take.with_context(|| format!("cannot generate from {}", self.bundle.display()))?;
+        let audio = render_at(format.rate, take, sampling, samples)?;
         let path = self.path(key.take, format);
         let channels = audio.len();
         SoundFileArgs::write(&path, audio, format)?;
@@ -138,4 +150,14 @@ impl GenerateArgs {
         }
         Ok(Sampling { temperature, top_k, top_p, levels })
     }
+}
+
+/// The codes of the frames that lie within the recording at `path`.
+fn codes_of_clip(path: &Path, model: &Arc<Model>) -> Result<Codes> {
+    let codec = &model.config().codec;
+    let clip = read_clip(path, codec)?;
+    let frames = clip.samples() / codec.hop();
+    ensure!(frames > 0, "{} is too short to go on from; take a longer one", path.display());
+    let channels: Vec<&[f32]> = clip.audio.iter().map(Vec::as_slice).collect();
+    Ok(encode(model, &channels).first(frames))
 }

@@ -9,8 +9,8 @@ use crate::events::Progress;
 pub enum Length {
     /// So many updates.
     Steps(u32),
-    /// As many updates as fit into so many seconds: the pace is measured on the first ones, then
-    /// the number is fixed.
+    /// As many updates as fit into so many seconds: the number is planned by the pace of the first
+    /// ones, and again whenever a tenth of the time has passed.
     Seconds(f64),
 }
 
@@ -21,9 +21,14 @@ const MEASURED_STEPS: u32 = 12;
 /// Share of the time that the pace is measured for, at least: what else a machine does comes and
 /// goes.
 const MEASURED_SHARE: f64 = 0.02;
-/// Share of the time that is planned with; the rest is for measuring on held-out files, and for a
-/// machine that slows down.
+/// Share of the time that is planned with at first; the rest is for measuring on held-out files.
 const PLANNED_SHARE: f64 = 0.93;
+/// Share of the time that is planned with later, by a pace that has this in it; the rest is for what
+/// follows training.
+const REPLANNED_SHARE: f64 = 0.96;
+/// Times that the number of updates is planned in the course of a stage: a machine that gets busy,
+/// or idle, shall still end with a low learning rate, in time.
+const PLANS: f64 = 10.0;
 
 impl Length {
     /// What is left of it after so many seconds of preparation.
@@ -41,15 +46,29 @@ pub(super) struct Schedule {
     peak: f64,
     warm_up: u32,
     began: Instant,
-    warm: Option<Instant>,
+    /// When the cold steps were over, in seconds.
+    warm_s: Option<f64>,
     step: u32,
     steps: u32,
+    plan: Plan,
+}
+
+/// Where a plan begins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Plan {
+    step: u32,
+    /// Share of the course that is over there.
+    share: f64,
+    seconds: f64,
+    /// Seconds of an update, as far as they were measured.
+    pace: Option<f64>,
 }
 
 impl Schedule {
     pub(super) fn new(length: Length, peak: f64, warm_up: u32) -> Self {
         let steps = if let Length::Steps(steps) = length { steps.max(1) } else { 0 };
-        Self { length, peak, warm_up, began: Instant::now(), warm: None, step: 0, steps }
+        let (began, plan) = (Instant::now(), Plan::default());
+        Self { length, peak, warm_up, began, warm_s: None, step: 0, steps, plan }
     }
 
     /// Updates made so far.
@@ -57,15 +76,21 @@ impl Schedule {
         self.step
     }
 
-    /// Updates in all; 0 while it is being measured.
+    /// Updates in all, as planned so far; 0 while the first plan is being made.
     pub(super) fn steps(&self) -> u32 {
         self.steps
     }
 
-    /// Share of the course that is over, 0 to 1; 0 while it is being measured.
+    /// Share of the course that is over, 0 to 1; 0 while the first plan is being made. It never
+    /// jumps: another plan goes on from where the last one has come to.
     pub(super) fn share(&self) -> f64 {
-        f64::from(self.step) / f64::from(self.steps.max(1)).max(f64::from(self.step))
-            * if self.steps == 0 { 0.0 } else { 1.0 }
+        if self.steps == 0 {
+            return 0.0;
+        }
+        let Plan { step, share, .. } = self.plan;
+        let planned = f64::from(self.steps.saturating_sub(step).max(1));
+        let done = f64::from(self.step - step) / planned;
+        share + (1.0 - share) * done.min(1.0)
     }
 
     pub(super) fn elapsed_s(&self) -> f64 {
@@ -86,26 +111,40 @@ impl Schedule {
         self.peak * warm.min(1.0) * (0.05 + 0.95 * cosine)
     }
 
-    /// Counts an update, and fixes the number of updates once the pace is known.
+    /// Counts an update, and plans how many there are to be once the pace is known.
     pub(super) fn advance(&mut self) {
+        self.advance_at(self.elapsed_s());
+    }
+
+    /// As [`Self::advance`], so many seconds after the beginning.
+    fn advance_at(&mut self, now: f64) {
         self.step += 1;
         let Length::Seconds(limit) = self.length else { return };
         if self.step == COLD_STEPS {
-            self.warm = Some(Instant::now());
+            self.warm_s = Some(now);
         }
-        let Some(warm) = self.warm else { return };
-        let (measured, seconds) = (self.step - COLD_STEPS, warm.elapsed().as_secs_f64());
-        let enough = measured >= MEASURED_STEPS && seconds >= MEASURED_SHARE * limit;
-        if self.steps == 0 && enough {
-            let pace = seconds / f64::from(measured);
-            self.steps = self.step + steps_within(limit * PLANNED_SHARE - self.elapsed_s(), pace);
+        let Some(warm_s) = self.warm_s else { return };
+        if self.steps == 0 {
+            let (measured, seconds) = (self.step - COLD_STEPS, now - warm_s);
+            if measured >= MEASURED_STEPS && seconds >= MEASURED_SHARE * limit {
+                let pace = seconds / f64::from(measured);
+                self.steps = self.step + steps_within(limit * PLANNED_SHARE - now, pace);
+                let (step, pace) = (self.step, Some(pace));
+                self.plan = Plan { step, share: 0.0, seconds: now, pace };
+            }
+        } else if now - self.plan.seconds >= limit / PLANS && self.step < self.steps {
+            let pace = (now - self.plan.seconds) / f64::from(self.step - self.plan.step);
+            let (step, share) = (self.step, self.share());
+            self.plan = Plan { step, share, seconds: now, pace: Some(pace) };
+            self.steps = self.step + steps_within(limit * REPLANNED_SHARE - now, pace).max(1);
         }
     }
 
     pub(super) fn progress(&self) -> Progress {
         let elapsed_s = self.elapsed_s();
         let left = f64::from(self.steps.saturating_sub(self.step));
-        let remaining_s = (self.steps > 0).then(|| left * elapsed_s / f64::from(self.step.max(1)));
+        let pace = self.plan.pace.unwrap_or(elapsed_s / f64::from(self.step.max(1)));
+        let remaining_s = (self.steps > 0).then_some(left * pace);
         Progress {
             step: self.step,
             steps: self.steps,
@@ -149,6 +188,32 @@ mod tests {
             schedule.advance();
         }
         assert!(schedule.steps() > 1000, "steps that take no time: {}", schedule.steps());
+    }
+
+    /// Runs a budget of 100 s on a machine on which a step at a share of the time takes `pace`
+    /// seconds: when it ended, its rates, and its steps.
+    fn run(pace: impl Fn(f64) -> f64) -> (f64, Vec<f64>, u32) {
+        let mut schedule = Schedule::new(Length::Seconds(100.0), 1.0, 10);
+        let (mut now, mut rates) = (0.0, Vec::new());
+        while (schedule.steps == 0 || schedule.step < schedule.steps) && now < 100.0 {
+            now += pace(now / 100.0);
+            rates.push(schedule.rate());
+            schedule.advance_at(now);
+        }
+        (now, rates, schedule.step)
+    }
+
+    #[test]
+    fn a_machine_that_gets_slower_or_faster_ends_in_time_with_a_low_rate() {
+        let (_, _, even) = run(|_| 0.05);
+        for (name, early, late) in [("slower", 0.05, 0.15), ("faster", 0.15, 0.05)] {
+            let (ended, rates, steps) = run(|share| if share < 0.4 { early } else { late });
+            assert!((88.0..100.0).contains(&ended), "{name}: ended after {ended} s");
+            assert!(rates.last().is_some_and(|rate| *rate < 0.06), "{name}: {:?}", rates.last());
+            let jump = rates[20..].windows(2).map(|pair| (pair[1] - pair[0]).abs());
+            assert!(jump.fold(0.0, f64::max) < 0.02, "{name}: the rate jumps");
+            assert!((even / 4..even).contains(&steps), "{name}: {steps} steps of {even}");
+        }
     }
 
     #[test]

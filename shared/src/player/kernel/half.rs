@@ -4,7 +4,10 @@
 //! and IA-32 Architectures Software Developer's Manual, `VCVTPH2PS`). The crate that chooses
 //! instructions does not offer that one to AVX2, so these products choose for themselves.
 
-#![expect(unsafe_code, reason = "functions for instructions that not every processor has")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "functions for instructions that not every processor has")
+)]
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -26,7 +29,10 @@ pub(super) fn suits(arch: Arch) -> bool {
         _ => false,
     };
     #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    {
+        let _ = arch;
+        false
+    }
 }
 
 /// Whether `weights` lose nothing in 16 bits.
