@@ -277,8 +277,7 @@ pub fn summary_of(corpus: &Corpus) -> CorpusSummary {
 ///
 /// Fails if the bundle has no prior, or if what it plays is not sound.
 pub fn with_preview(bundle: Bundle, seed: u64) -> Result<Bundle> {
-    let model = Model::new(bundle.config(), bundle.tensors(), bundle.digest())
-        .context("cannot play what was trained")?;
+    let model = Model::from_bundle(&bundle).context("cannot play what was trained")?;
     let samples = PREVIEW_S * usize::try_from(bundle.config().codec.sample_rate)?;
     let key = TakeKey { seed, take: 0 };
     let take = Take::new(Arc::new(model), key).context("cannot play what was trained")?;

@@ -76,7 +76,7 @@ impl GenerateArgs {
         let format = self.file.export_format()?;
         let sampling = self.sampling()?;
         let bundle = Bundle::open(&self.bundle)?;
-        let model = Model::new(bundle.config(), bundle.tensors(), bundle.digest())
+        let model = Model::from_bundle(&bundle)
             .with_context(|| format!("cannot play {}", self.bundle.display()))?;
         let model = Arc::new(model);
         let clip = self.prime.as_deref().map(|path| codes_of_clip(path, &model)).transpose()?;
