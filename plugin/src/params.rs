@@ -199,7 +199,7 @@ impl DistillParams {
                 temperature: TEMPERATURE.clamp(self.temperature.value()),
                 top_k: whole(&TOP_K, &self.top_k),
                 top_p: TOP_P.clamp(self.top_p.value()),
-                levels: 0,
+                ..Sampling::default()
             },
             gain: 10.0_f32.powf(VOLUME_DB.clamp(self.gain.value()) / 20.0),
             shape: Shape {

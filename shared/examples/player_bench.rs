@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{
     Decoder, Model, NextSound, NextStep, PriorPlayer, Sampling, Take, TakeKey, VOICES,
@@ -72,6 +73,12 @@ fn config(channels: usize) -> ModelConfig {
         depth_size: 128,
         depth_layers: 2,
         depth_heads: 4,
+        conditioning: Conditioning {
+            loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
+            pitch: Some(Pitches { low: 60, high: 72 }),
+            classes: vec!["low".to_owned(), "high".to_owned()],
+            ..Conditioning::default()
+        },
     };
     ModelConfig { codec, prior: Some(prior) }
 }

@@ -30,7 +30,7 @@ fn raw_tensors(path: &Path, keep: fn(&str) -> bool) -> Vec<(String, Vec<u8>)> {
 
 fn metadata(steps: u32) -> PriorMetadata {
     let training = TrainingSummary { steps, ..TrainingSummary::default() };
-    PriorMetadata { training, perplexity: vec![Some(2.5), None] }
+    PriorMetadata { training, perplexity: vec![Some(2.5), None], ..PriorMetadata::default() }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use distill_shared::bundle::Tensor;
 use distill_shared::codes::Codes;
+use distill_shared::model::conditioning::Controls;
 use distill_shared::model::config::ModelConfig;
 use distill_shared::player::{
     Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, instruction_sets,
@@ -48,7 +49,7 @@ fn told(player: &mut PriorPlayer, codes: &Codes) -> Vec<Vec<f32>> {
     let mut all = Vec::new();
     for t in 0..codes.frames() {
         let mut logits = Vec::new();
-        player.step_with(&mut frame, |level, of_level| {
+        player.step_with(&mut frame, &Controls::default(), |level, of_level| {
             logits.extend(of_level);
             codes.frame(t)[level]
         });
@@ -266,7 +267,7 @@ fn a_take_begins_with_likely_codes_whatever_the_sampling_lets_in() {
     });
     prior.reset();
     let mut weights = Vec::new();
-    prior.step_with(&mut [0; LEVELS], |level, logits| {
+    prior.step_with(&mut [0; LEVELS], &Controls::default(), |level, logits| {
         if level == 0 {
             weights = logits.iter().map(|logit| logit.exp()).collect();
         }
@@ -289,10 +290,14 @@ fn a_setting_changes_nothing_before_its_step() {
     let sound = |sampling: &dyn Fn(usize) -> Sampling| {
         played(&mut Take::new(Arc::clone(&model), KEY).unwrap(), 12, sampling)
     };
-    let changed = sound(&|step| if step < 6 { Sampling::default() } else { cold });
+    let loud = Controls { loudness: Some(1.0), ..Controls::default() };
+    let asked = Sampling { controls: loud, ..Sampling::default() };
     let unchanged = sound(&usual);
-    assert_eq!(changed[..6 * 2 * HOP], unchanged[..6 * 2 * HOP]);
-    assert_ne!(changed, unchanged);
+    for setting in [cold, asked] {
+        let changed = sound(&|step| if step < 6 { Sampling::default() } else { setting });
+        assert_eq!(changed[..6 * 2 * HOP], unchanged[..6 * 2 * HOP]);
+        assert_ne!(changed, unchanged, "{setting:?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
+use distill_shared::model::conditioning::{Conditioning, Controls, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, NextStep, Sampling, Take, TakeKey, random_weights};
 
@@ -71,6 +72,12 @@ fn model() -> Arc<Model> {
         depth_size: 16,
         depth_layers: 1,
         depth_heads: 2,
+        conditioning: Conditioning {
+            loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
+            pitch: Some(Pitches { low: 60, high: 72 }),
+            classes: vec!["low".to_owned(), "high".to_owned()],
+            ..Conditioning::default()
+        },
     };
     let config = ModelConfig { codec, prior: Some(prior) };
     Arc::new(Model::new(&config, &random_weights(&config, 1), "").expect("the weights fit"))
@@ -86,10 +93,12 @@ fn a_take_allocates_nothing_while_it_plays() {
     let new = || Take::new(model(), TakeKey::default()).expect("there is a prior");
     let mut take = new();
     let mut out = vec![0.0; 2 * 1024];
+    let controls =
+        Controls { loudness: Some(0.3), pitch: Some(64.5), class: Some(1), ..Controls::default() };
     let settings = [
         Sampling::default(),
         Sampling { temperature: 0.0, levels: 2, ..Sampling::default() },
-        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9, levels: 0 },
+        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9, levels: 0, controls },
     ];
     let calls = allocations(|| {
         for sampling in settings.iter().cycle().take(12) {

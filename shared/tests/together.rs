@@ -5,6 +5,7 @@ mod small;
 use std::sync::Arc;
 
 use distill_shared::codes::{ABSENT, Codes};
+use distill_shared::model::conditioning::Controls;
 use distill_shared::player::{
     Decoder, Model, NextSound, NextStep, PriorPlayer, Sampling, Take, TakeKey, VOICES,
     instruction_sets,
@@ -19,8 +20,13 @@ fn voice(model: &Arc<Model>, voice: usize) -> (Take, Sampling) {
     let sampling = Sampling {
         temperature: 0.5 + 0.2 * f32::from(number),
         top_k: u32::from(number % 3) * 2,
+        top_p: 1.0,
         levels: u32::from(number) % 5,
-        ..Sampling::default()
+        controls: Controls {
+            loudness: (number > 0).then_some(f32::from(number) / 8.0),
+            class: number.is_multiple_of(2).then_some(1),
+            ..Controls::default()
+        },
     };
     let key = TakeKey { take: number.into(), ..KEY };
     (Take::new(Arc::clone(model), key).expect("there is a prior"), sampling)

@@ -10,6 +10,7 @@ pub mod clip;
 pub mod codes_file;
 pub mod corpus;
 pub mod date;
+pub mod descriptors;
 pub mod device;
 pub mod environment;
 pub mod evaluate;

@@ -14,6 +14,7 @@ use distill_shared::player::{Model, Sampling, Take, TakeKey};
 
 use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
+use crate::descriptors::offer::{Offer, offer};
 use crate::device::OpenDevice;
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
@@ -172,7 +173,13 @@ impl Session<'_> {
         let config = &bundle.config().codec;
         let quantizer = &train::quantizer(config, bundle.tensors())?;
         let codec = KnownCodec { config, quantizer };
-        let prior = self.with_run(cancel, |run| train::train_prior(codec, codes, &plan, run))?;
+        let moments = self
+            .with_run(cancel, |run| train::listen_to_codes(codes, config, bundle.tensors(), run))?;
+        let classes: Vec<&str> = codes.iter().map(|one| one.class.as_str()).collect();
+        let Offer { conditioning, not_offered } = offer(&moments, &classes);
+        plan.config.conditioning = conditioning;
+        let prior =
+            self.with_run(cancel, |run| train::train_prior(codec, codes, &moments, &plan, run))?;
         let PriorTrainingComplete { steps, elapsed_s, best_validation_loss, cancelled } =
             prior.complete;
         let training = TrainingSummary {
@@ -186,7 +193,7 @@ impl Session<'_> {
         let perplexity = std::mem::take(&mut self.listeners.perplexity);
         let known = |value: f64| Some(value).filter(|value| value.is_finite());
         let perplexity = perplexity.into_iter().map(known).collect();
-        let metadata = PriorMetadata { training, perplexity };
+        let metadata = PriorMetadata { training, perplexity, not_offered };
         Ok(Trained { config: prior.config, weights: rounded(&prior.tensors), metadata })
     }
 

@@ -4,6 +4,7 @@
 //! to be learned, and a prior with room to spare learns its corpus by heart.
 
 use distill_shared::bundle::CorpusCodes;
+use distill_shared::model::conditioning::Conditioning;
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 
 use crate::corpus::Corpus;
@@ -56,5 +57,6 @@ pub fn adaptive_prior_config(codec: &CodecConfig, codes: &[CorpusCodes]) -> Prio
         depth_size,
         depth_layers: 2,
         depth_heads: 4,
+        conditioning: Conditioning::default(),
     }
 }

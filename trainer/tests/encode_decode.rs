@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use distill_shared::bundle::{Bundle, Card, CorpusCodes};
 use distill_shared::codes::Codes;
+use distill_shared::model::conditioning::Conditioning;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::random_weights;
 use distill_trainer::audio::decode::decode;
@@ -62,6 +63,7 @@ fn bundle(seed: u64) -> Bundle {
         depth_size: 8,
         depth_layers: 1,
         depth_heads: 2,
+        conditioning: Conditioning::default(),
     };
     let config = ModelConfig { codec, prior: Some(prior) };
     let mut codes = Codes::new(3);

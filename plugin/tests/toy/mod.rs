@@ -15,6 +15,7 @@ use distill_plugin::stream::connect;
 use distill_plugin::voice::Note;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
 use distill_shared::companding::stretch;
+use distill_shared::model::conditioning::Conditioning;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey, VOICES, uniform};
 
@@ -50,6 +51,7 @@ pub fn config() -> ModelConfig {
         depth_size: 8,
         depth_layers: 1,
         depth_heads: 2,
+        conditioning: Conditioning::default(),
     };
     ModelConfig { codec, prior: Some(prior) }
 }

@@ -72,6 +72,8 @@ pub struct PriorMetadata {
     /// Exponential of the held-out cross-entropy of each level, coarse to fine; `None` where it
     /// could not be measured.
     pub perplexity: Vec<Option<f64>>,
+    /// What it cannot be asked for, and why: a sentence for each.
+    pub not_offered: Vec<String>,
 }
 
 /// One run of training.

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::conditioning::{Conditioning, MAX_CLASS_NAME, MAX_CLASSES};
+
 /// Sizes of codec and prior: the `config` of a bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +53,14 @@ pub enum ConfigError {
     /// `gain` is not a positive factor of a sensible size.
     #[error("gain is {0}, outside 1e-6 to 1e6")]
     Gain(f32),
+    /// The range of a descriptor is not one.
+    #[error("the {0} that the prior offers is not a range of numbers")]
+    Distribution(&'static str),
+    /// There are too many classes, or one has too long a name.
+    #[error(
+        "there are over {MAX_CLASSES} classes, or the name of one is longer than {MAX_CLASS_NAME}"
+    )]
+    Classes,
     /// `memory` is not a share of something that fades.
     #[error("memory is {0}, outside 0 to {MAX_MEMORY}")]
     Memory(f32),
@@ -229,7 +239,7 @@ impl CodecConfig {
 }
 
 /// Sizes of the prior: a temporal transformer over frames and a depth transformer over levels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriorConfig {
     /// `H`: channels of the temporal transformer.
@@ -246,6 +256,9 @@ pub struct PriorConfig {
     pub depth_layers: usize,
     /// Attention heads of the depth transformer.
     pub depth_heads: usize,
+    /// What it can be asked for.
+    #[serde(default)]
+    pub conditioning: Conditioning,
 }
 
 impl PriorConfig {
@@ -263,6 +276,7 @@ impl PriorConfig {
         in_range("depth_layers", self.depth_layers, 1, 48)?;
         in_range("depth_heads", self.depth_heads, 1, 64)?;
         check_heads(self.heads, self.hidden_size)?;
+        self.conditioning.check()?;
         check_heads(self.depth_heads, self.depth_size)?;
         // What a take remembers: keys and values of every frame of the window in every layer.
         let remembered = self.layers * self.window * self.hidden_size;
@@ -277,6 +291,9 @@ impl PriorConfig {
         let mut list = TensorList::default();
         list.add("prior.start", &[h]);
         list.add("prior.codes", &[n * k, h]);
+        if self.conditioning.rows() > 0 {
+            list.add("prior.conditioning", &[self.conditioning.rows(), h]);
+        }
         list.add("prior.latent", &[h, codec.latent_dim]);
         list.layers("prior.layers", self.layers, h, self.heads);
         list.norm("prior.norm", h);
@@ -401,6 +418,7 @@ mod tests {
             depth_size: 128,
             depth_layers: 2,
             depth_heads: 4,
+            conditioning: Conditioning::default(),
         };
         ModelConfig { codec, prior: Some(prior) }
     }

@@ -5,6 +5,7 @@
 //! are custom operations with a hand-written gradient; each has a plain form beside it that other
 //! devices run and that the tests compare with.
 
+pub mod conditioning;
 pub mod config;
 
 #[cfg(feature = "candle")]

@@ -11,6 +11,7 @@ use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, Transfo
 use super::weights::Weights;
 use super::{Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
+use crate::model::conditioning::{Conditioning, Controls};
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
@@ -24,6 +25,9 @@ pub(crate) struct PriorWeights {
     start: Vec<f32>,
     /// `[N * K, H]`.
     codes: Vec<f32>,
+    /// What it can be asked for, and the rows that it then adds, `[R, H]`.
+    conditioning: Conditioning,
+    conditions: Vec<f32>,
     /// From `[D]` to `[H]`.
     latent: Linear,
     temporal: Transformer,
@@ -64,6 +68,11 @@ impl PriorWeights {
         Self {
             start: weights.values("prior.start"),
             codes: weights.values("prior.codes"),
+            conditions: match config.conditioning.rows() {
+                0 => Vec::new(),
+                _ => weights.values("prior.conditioning"),
+            },
+            conditioning: config.conditioning.clone(),
             latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
             project: weights.linear("prior.depth.project", config.hidden_size),
@@ -121,11 +130,12 @@ struct Room {
     logits: Vec<f32>,
 }
 
-/// A sequence, the codes of its last frame, which those of the next take the place of, and how
-/// many levels are drawn.
+/// A sequence, the codes of its last frame, which those of the next take the place of, what is
+/// asked of the next, and how many of its levels are drawn.
 struct Turn<'a> {
     sequence: &'a mut Sequence,
     codes: &'a mut [u32],
+    controls: Controls,
     levels: usize,
 }
 
@@ -180,7 +190,8 @@ impl PriorPlayer {
                 frame.copy_from_slice(codes.frame(t - 1));
             }
             let (sequence, levels) = (&mut self.sequence, frame.len());
-            let turn = Turn { sequence, codes: &mut frame, levels };
+            let controls = Controls::default();
+            let turn = Turn { sequence, codes: &mut frame, controls, levels };
             self.room.hear(&self.model, prior, &mut [turn]);
         }
     }
@@ -225,7 +236,8 @@ impl PriorPlayer {
             assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
             let all = codes.len();
             let levels = if sampling.levels == 0 { all } else { all.min(sampling.levels as usize) };
-            Turn { sequence: &mut player.sequence, codes, levels }
+            let controls = sampling.controls;
+            Turn { sequence: &mut player.sequence, codes, controls, levels }
         });
         room.step(&model, &mut turns.collect::<ArrayVec<_, VOICES>>(), |turn, level, logits| {
             let (key, frame, sampling) = draws[turn];
@@ -238,15 +250,20 @@ impl PriorPlayer {
         }
     }
 
-    /// As [`Self::step`], but `choose` takes the code of each level, coarse to fine, from its
-    /// logits, `[K]`.
+    /// As [`Self::step`], asked for `controls`, but `choose` takes the code of each level, coarse to
+    /// fine, from its logits, `[K]`.
     ///
     /// # Panics
     ///
     /// As [`Self::step`], and if `choose` takes a code that is not below `K`.
-    pub fn step_with(&mut self, codes: &mut [u32], mut choose: impl FnMut(usize, &[f32]) -> u32) {
+    pub fn step_with(
+        &mut self,
+        codes: &mut [u32],
+        controls: &Controls,
+        mut choose: impl FnMut(usize, &[f32]) -> u32,
+    ) {
         let levels = codes.len();
-        let turn = Turn { sequence: &mut self.sequence, codes, levels };
+        let turn = Turn { sequence: &mut self.sequence, codes, controls: *controls, levels };
         self.room.step(&self.model, &mut [turn], |_, level, logits| choose(level, logits));
     }
 }
@@ -291,9 +308,16 @@ impl Room {
         }
         let latents = &self.latents[..rows * codec.latent_dim];
         prior.latent.apply(model.arch, latents, &mut self.x[..rows * hidden]);
-        for (Turn { sequence, codes, .. }, x) in turns.iter().zip(self.x.chunks_mut(hidden)) {
+        for (turn, x) in turns.iter().zip(self.x.chunks_mut(hidden)) {
+            let Turn { sequence, codes, controls, .. } = turn;
             if sequence.temporal.position() == 0 {
                 x.copy_from_slice(&prior.start);
+            }
+            for (row, weight) in prior.conditioning.weigh(controls) {
+                let row = &prior.conditions[row * hidden..][..hidden];
+                x.iter_mut().zip(row).for_each(|(x, condition)| *x += weight * condition);
+            }
+            if sequence.temporal.position() == 0 {
                 continue;
             }
             for (level, &code) in codes.iter().enumerate().filter(|(_, code)| **code != ABSENT) {

@@ -3,8 +3,9 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::math;
+use crate::model::conditioning::Controls;
 
-/// How boldly codes are chosen.
+/// How codes are chosen: how boldly, and what is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// 0 always takes the likeliest code; 1 follows what was learned; more is bolder. Up to
@@ -17,11 +18,13 @@ pub struct Sampling {
     /// Levels that are drawn, the coarse ones first; 0 draws all. Fewer levels cost less and tell
     /// less: what is left out is [`ABSENT`](crate::codes::ABSENT).
     pub levels: u32,
+    /// What the prior is asked for.
+    pub controls: Controls,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0, levels: 0 }
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, levels: 0, controls: Controls::default() }
     }
 }
 
@@ -39,6 +42,7 @@ impl Sampling {
             temperature: or(self.temperature, temperature).clamp(0.0, Self::MAX_TEMPERATURE),
             top_k: self.top_k,
             levels: self.levels,
+            controls: self.controls,
             top_p: or(self.top_p, top_p).clamp(0.0, 1.0),
         }
     }
@@ -254,7 +258,13 @@ mod tests {
 
     #[test]
     fn settings_that_are_no_numbers_become_sensible() {
-        let wild = Sampling { temperature: f32::NAN, top_k: 3, top_p: f32::NAN, levels: 2 };
+        let wild = Sampling {
+            temperature: f32::NAN,
+            top_k: 3,
+            top_p: f32::NAN,
+            levels: 2,
+            ..Sampling::default()
+        };
         assert_eq!(wild.clamped(), Sampling { top_k: 3, levels: 2, ..Sampling::default() });
         let wild = Sampling { temperature: f32::INFINITY, top_p: -1.0, ..Sampling::default() };
         assert_eq!(
@@ -271,7 +281,7 @@ mod tests {
             for (temperature, top_k, top_p) in
                 [(1.0, 0, 1.0), (0.0, 0, 1.0), (1e-9, 0, 1.0), (10.0, 2, 0.5)]
             {
-                let sampling = Sampling { temperature, top_k, top_p, levels: 0 };
+                let sampling = Sampling { temperature, top_k, top_p, ..Sampling::default() };
                 for u in [0.0, 0.5, 0.999_999_94] {
                     let code = Sampler::new(3).draw(Arch::new(), &logits, &sampling, u);
                     assert!(code < 3, "{logits:?} with {sampling:?} gave {code}");

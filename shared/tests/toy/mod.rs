@@ -4,6 +4,7 @@ use distill_shared::bundle::{
     Bundle, Card, CorpusCodes, CurvePoint, LevelHealth, PriorMetadata, Tensor, Tensors,
 };
 use distill_shared::codes::unflatten_codes;
+use distill_shared::model::conditioning::Conditioning;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 /// The smallest model that has every part.
@@ -37,6 +38,7 @@ pub(crate) fn prior(hidden_size: usize) -> PriorConfig {
         depth_size: 2,
         depth_layers: 1,
         depth_heads: 1,
+        conditioning: Conditioning::default(),
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::duration;
 use super::exit::Ending;
 use super::output::{print, print_json};
+use super::set::SetArgs;
 use super::sound_file::SoundFileArgs;
 use crate::audio::export::ExportFormat;
 use crate::clip::read_clip;
@@ -53,6 +54,8 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     levels: u32,
     #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
     file: SoundFileArgs,
     /// Print one JSON object
     #[arg(long)]
@@ -74,8 +77,9 @@ struct Made {
 impl GenerateArgs {
     pub(super) fn run(self) -> Result<Ending> {
         let format = self.file.export_format()?;
-        let sampling = self.sampling()?;
+        let mut sampling = self.sampling()?;
         let bundle = Bundle::open(&self.bundle)?;
+        sampling.controls = self.set.controls(&bundle, &self.bundle)?;
         let model = Model::from_bundle(&bundle)
             .with_context(|| format!("cannot play {}", self.bundle.display()))?;
         let model = Arc::new(model);
@@ -148,7 +152,7 @@ impl GenerateArgs {
         if !(0.0..=1.0).contains(&top_p) {
             return Err(Usage(format!("--top-p is {top_p}, outside 0 to 1")).into());
         }
-        Ok(Sampling { temperature, top_k, top_p, levels })
+        Ok(Sampling { temperature, top_k, top_p, levels, ..Sampling::default() })
     }
 }
 

@@ -8,11 +8,13 @@ use clap::Args;
 use distill_shared::bundle::{
     Bundle, CorpusCodes, CorpusSummary, EvaluationSummary, Figures, TrainingSummary,
 };
+use distill_shared::model::conditioning::{Conditioning, Distribution};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use serde_json::{Value, json};
 
 use super::exit::Ending;
 use super::output::{print, print_json};
+use super::set::note;
 use crate::health;
 use crate::progress::clock;
 
@@ -101,6 +103,10 @@ fn text(path: &Path, bundle: &Bundle) -> String {
         page.training(&metadata.training, " nats per code");
         let perplexity = metadata.perplexity.iter().flatten().map(|value| format!("{value:.1}"));
         page.line("perplexity", &perplexity.collect::<Vec<_>>().join(", "));
+        page.line("asked for", &offered_text(bundle));
+        for why in &metadata.not_offered {
+            page.line("not for", why);
+        }
     }
     page.0
 }
@@ -239,6 +245,29 @@ fn prior_text(prior: &PriorConfig, bundle: &Bundle) -> String {
         prior.depth_size,
         weights(bundle, "prior."),
     )
+}
+
+/// What the prior can be asked for, with its range in the corpus.
+fn offered_text(bundle: &Bundle) -> String {
+    let Some(prior) = bundle.prior_config() else { return String::new() };
+    let Conditioning { loudness, brightness, density, pitch, classes } = &prior.conditioning;
+    let rate = bundle.config().codec.frame_rate() as f32;
+    let range = |name: &str, unit: &str, found: &Distribution, show: &dyn Fn(f32) -> f32| {
+        let (low, high) = (show(found.value(0.0)), show(found.value(1.0)));
+        format!("{name} ({low:.0} to {high:.0} {unit})")
+    };
+    let mut offered = Vec::new();
+    offered.extend(loudness.iter().map(|found| range("loudness", "dB", found, &|db| db)));
+    let hz = &|octaves: f32| octaves.exp2();
+    offered.extend(brightness.iter().map(|found| range("brightness", "Hz", found, hz)));
+    let per_second = &|onsets: f32| onsets * rate;
+    let unit = "onsets per second";
+    offered.extend(density.iter().map(|found| range("density", unit, found, per_second)));
+    offered.extend(pitch.map(|keys| format!("pitch ({} to {})", note(keys.low), note(keys.high))));
+    if !classes.is_empty() {
+        offered.push(format!("class ({})", classes.join(", ")));
+    }
+    offered.join(", ")
 }
 
 /// Number of weights whose names begin with `start`.

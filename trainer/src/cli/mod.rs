@@ -15,6 +15,7 @@ mod interrupt;
 mod output;
 mod result;
 mod run;
+mod set;
 mod sound_file;
 mod train;
 mod train_prior;

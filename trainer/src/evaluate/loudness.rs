@@ -42,12 +42,17 @@ impl Biquad {
 #[must_use]
 pub fn loudness(channels: &[Vec<f32>]) -> f64 {
     let mean_square = |channel: &Vec<f32>| {
-        let (mut shelf, mut high_pass) = (SHELF.start(), HIGH_PASS.start());
-        let weighted = channel.iter().map(|&sample| high_pass(shelf(f64::from(sample))).powi(2));
-        weighted.sum::<f64>() / channel.len().max(1) as f64
+        let squares = k_weighted(channel).map(|sample| sample.powi(2));
+        squares.sum::<f64>() / channel.len().max(1) as f64
     };
     let sum: f64 = channels.iter().map(mean_square).sum();
     decibels(sum.max(SILENCE)) - 0.691
+}
+
+/// A channel at 48 kHz as the head hears it.
+pub fn k_weighted(channel: &[f32]) -> impl Iterator<Item = f64> {
+    let (mut shelf, mut high_pass) = (SHELF.start(), HIGH_PASS.start());
+    channel.iter().map(move |&sample| high_pass(shelf(f64::from(sample))))
 }
 
 /// How much louder `output` is than `reference`, both `[C][S]` at 48 kHz, in dB.

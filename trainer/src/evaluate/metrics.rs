@@ -172,7 +172,7 @@ fn si_sdr_db(reference: &[f64], output: &[f64]) -> f64 {
 }
 
 /// A ratio of powers in dB.
-pub(super) fn decibels(power: f64) -> f64 {
+pub(crate) fn decibels(power: f64) -> f64 {
     10.0 * power.log10()
 }
 

@@ -7,6 +7,7 @@
 mod bounds;
 pub mod codebooks;
 pub mod codec;
+mod controls;
 mod crops;
 mod draw;
 mod init;
@@ -28,7 +29,7 @@ use candle_core::Device;
 
 pub use codec::{CodecPlan, TrainedCodec, train_codec};
 pub use prior::{KnownCodec, PriorPlan, TrainedPrior, train_prior};
-pub use reading::{corpus_use, extract_code_sequences, quantizer};
+pub use reading::{corpus_use, extract_code_sequences, listen_to_codes, quantizer};
 pub use schedule::Length;
 
 use crate::events::TrainingEvent;

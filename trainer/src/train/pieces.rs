@@ -7,6 +7,7 @@ use distill_shared::codes::Codes;
 use distill_shared::quantizer::Quantizer;
 
 use super::draw::Draw;
+use crate::descriptors::{HORIZON, Moment};
 
 /// Frames of a piece of stream.
 pub(super) const PIECE_FRAMES: usize = 128;
@@ -15,12 +16,27 @@ const START_SHARE: f64 = 0.3;
 /// Pieces of held-out recordings to measure on, at most.
 const HELD_PIECES: usize = 24;
 
+/// A recording as a prior reads it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recorded<'a> {
+    pub(super) codes: &'a Codes,
+    /// What is heard in each of its frames.
+    pub(super) moments: &'a [Moment],
+    /// Which class it is of, if that can be asked for.
+    pub(super) class: Option<u32>,
+}
+
 /// A piece of stream.
 pub(super) struct Piece {
     /// The frames before it, as far back as the quantizer remembers; none at the start of a take.
     pub(super) before: Codes,
     /// The frames to predict, `[T, N]`.
     pub(super) codes: Codes,
+    /// What is heard in these frames and as far beyond as descriptors look; nothing if the piece is
+    /// not described.
+    pub(super) moments: Vec<Moment>,
+    /// The class of each frame.
+    pub(super) classes: Vec<Option<u32>>,
 }
 
 impl Piece {
@@ -44,35 +60,40 @@ impl Piece {
 }
 
 /// A random piece of stream from `recordings`, with up to `recall` frames before it.
-pub(super) fn random_piece(recordings: &[&Codes], recall: usize, draw: &mut Draw) -> Piece {
-    let total: usize = recordings.iter().map(|codes| codes.frames()).sum();
+pub(super) fn random_piece(recordings: &[Recorded], recall: usize, draw: &mut Draw) -> Piece {
+    let total: usize = recordings.iter().map(|one| one.codes.frames()).sum();
     let pick = |draw: &mut Draw| {
         // Half by length, half by number, so that neither long nor many files drown the rest.
         if draw.uniform() < 0.5 {
             return draw.below(recordings.len());
         }
         let mut at = draw.below(total);
-        let found = recordings.iter().position(|codes| {
-            let inside = at < codes.frames();
-            at = at.wrapping_sub(codes.frames());
+        let found = recordings.iter().position(|one| {
+            let inside = at < one.codes.frames();
+            at = at.wrapping_sub(one.codes.frames());
             inside
         });
         found.unwrap_or(0)
     };
     let mut recording = recordings[pick(draw)];
     let start = draw.uniform() < START_SHARE;
-    let mut at = if start { 0 } else { draw.below(recording.frames()) };
-    let before = before(recording, at, recall);
-    let mut codes = Codes::new(recording.quantizers());
-    while codes.frames() < PIECE_FRAMES {
-        if at == recording.frames() {
+    let mut at = if start { 0 } else { draw.below(recording.codes.frames()) };
+    let before = before(recording.codes, at, recall);
+    let mut codes = Codes::new(recording.codes.quantizers());
+    let (mut moments, mut classes) = (Vec::new(), Vec::new());
+    for frame in 0..PIECE_FRAMES + HORIZON {
+        if at == recording.codes.frames() {
             recording = recordings[pick(draw)];
             at = 0;
         }
-        codes.push(recording.frame(at));
+        if frame < PIECE_FRAMES {
+            codes.push(recording.codes.frame(at));
+            classes.push(recording.class);
+        }
+        moments.push(recording.moments.get(at).copied().unwrap_or_default());
         at += 1;
     }
-    Piece { before, codes }
+    Piece { before, codes, moments, classes }
 }
 
 /// Held-out recordings from their beginnings, cut into pieces, spread evenly if there are many.
@@ -83,7 +104,8 @@ pub(super) fn held_pieces<'a>(held: impl Iterator<Item = &'a Codes>, recall: usi
             let end = recording.frames().min(start + PIECE_FRAMES);
             let mut codes = Codes::new(recording.quantizers());
             (start..end).for_each(|t| codes.push(recording.frame(t)));
-            pieces.push(Piece { before: before(recording, start, recall), codes });
+            let before = before(recording, start, recall);
+            pieces.push(Piece { before, codes, moments: Vec::new(), classes: Vec::new() });
         }
     }
     let stride = pieces.len().div_ceil(HELD_PIECES).max(1);
@@ -122,6 +144,10 @@ mod tests {
         Quantizer::new(&config, (0..200_u8).map(f32::from).collect())
     }
 
+    fn piece(before: Codes, codes: Codes) -> Piece {
+        Piece { before, codes, moments: Vec::new(), classes: Vec::new() }
+    }
+
     fn recording(codes: std::ops::Range<u32>) -> Codes {
         let mut recording = Codes::new(1);
         codes.for_each(|code| recording.push(&[code]));
@@ -130,13 +156,13 @@ mod tests {
 
     #[test]
     fn a_piece_from_a_start_reads_all_but_its_last_frame() {
-        let piece = Piece { before: Codes::new(1), codes: recording(1..4) };
+        let piece = piece(Codes::new(1), recording(1..4));
         assert_eq!(piece.read(&quantizer()), (vec![1, 2], vec![1.0, 2.5]));
     }
 
     #[test]
     fn a_piece_from_inside_reads_the_frame_before_it_too_and_remembers_what_came_earlier() {
-        let piece = Piece { before: recording(4..6), codes: recording(6..8) };
+        let piece = piece(recording(4..6), recording(6..8));
         assert_eq!(piece.read(&quantizer()), (vec![5, 6], vec![7.0, 9.5]));
     }
 
@@ -153,15 +179,31 @@ mod tests {
     #[test]
     fn random_pieces_are_whole_and_go_on_with_another_recording() {
         let (short, long) = (recording(0..30), recording(40..200));
+        // Each frame is as loud as its code says.
+        let heard = |codes: &Codes| -> Vec<Moment> {
+            let power = |&code: &u32| Moment { power: code as f32, ..Moment::default() };
+            codes.as_slice().iter().map(power).collect()
+        };
+        let (quiet, loud) = (heard(&short), heard(&long));
+        let recordings = [
+            Recorded { codes: &short, moments: &quiet, class: Some(0) },
+            Recorded { codes: &long, moments: &loud, class: Some(1) },
+        ];
         let mut starts = 0;
         for step in 0..50 {
             let mut draw = Draw::new(1, Purpose::Crops, step);
-            let piece = random_piece(&[&short, &long], 10, &mut draw);
+            let piece = random_piece(&recordings, 10, &mut draw);
             assert_eq!(piece.codes.frames(), PIECE_FRAMES);
             starts += u32::from(piece.before.frames() == 0);
             let codes = [piece.before.as_slice(), piece.codes.as_slice()].concat();
             let goes_on = |pair: &[u32]| pair[1] == pair[0] + 1 || [0, 40].contains(&pair[1]);
             assert!(codes.windows(2).all(goes_on), "{codes:?}");
+            assert_eq!(piece.moments.len(), PIECE_FRAMES + HORIZON);
+            for ((moment, class), &code) in
+                piece.moments.iter().zip(&piece.classes).zip(piece.codes.as_slice())
+            {
+                assert_eq!((moment.power, *class), (code as f32, Some(u32::from(code >= 40))));
+            }
         }
         assert!((8..40).contains(&starts), "{starts} of 50 start a take");
     }

@@ -9,19 +9,20 @@ use candle_core::backprop::GradStore;
 use candle_core::{D, Device, Tensor};
 use candle_nn::ops::log_softmax;
 use distill_shared::bundle::{CorpusCodes, Tensors};
-use distill_shared::codes::Codes;
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
 use distill_shared::quantizer::Quantizer;
 
+use super::controls::asked_of;
 use super::draw::{Draw, Purpose};
 use super::init::initial_weights;
 use super::optimizer::AdamW;
-use super::pieces::{PIECE_FRAMES, Piece, frames, held_pieces, random_piece};
+use super::pieces::{PIECE_FRAMES, Piece, Recorded, frames, held_pieces, random_piece};
 use super::schedule::{Length, Schedule};
 use super::workers::Workers;
 use super::{Diverged, Run};
+use crate::descriptors::Moment;
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
 
 /// Pieces that one thread takes at a time.
@@ -89,7 +90,8 @@ pub struct KnownCodec<'a> {
     pub quantizer: &'a Quantizer,
 }
 
-/// Trains a prior on those of `codes` that are not held out.
+/// Trains a prior on those of `codes` that are not held out. `moments` are what is heard in the
+/// frames of each; none of them are needed if nothing is to be asked for.
 ///
 /// # Errors
 ///
@@ -97,10 +99,11 @@ pub struct KnownCodec<'a> {
 pub fn train_prior(
     codec: KnownCodec,
     codes: &[CorpusCodes],
+    moments: &[Vec<Moment>],
     plan: &PriorPlan,
     run: &mut Run,
 ) -> Result<TrainedPrior> {
-    let mut training = Training::new(codec, codes, plan, run.device, run.threads)?;
+    let mut training = Training::new(codec, codes, moments, plan, run.device, run.threads)?;
     while !training.schedule.is_over() && !training.is_past_its_best() && !run.cancelled() {
         let metrics = training.step()?;
         (run.events)(TrainingEvent::PriorStep(metrics));
@@ -121,7 +124,7 @@ struct Training<'a> {
     quantizer: &'a Quantizer,
     device: &'a Device,
     workers: Workers,
-    train: Vec<&'a Codes>,
+    train: Vec<Recorded<'a>>,
     held: Vec<Piece>,
     weights: Weights,
     prior: CodePrior,
@@ -137,16 +140,21 @@ impl<'a> Training<'a> {
     fn new(
         codec: KnownCodec<'a>,
         codes: &'a [CorpusCodes],
+        moments: &'a [Vec<Moment>],
         plan: &'a PriorPlan,
         device: &'a Device,
         threads: usize,
     ) -> Result<Self> {
         let KnownCodec { config: codec, quantizer } = codec;
-        let train: Vec<_> = codes
-            .iter()
-            .filter(|c| !c.held_out && c.codes.frames() > 0)
-            .map(|c| &c.codes)
-            .collect();
+        let classes = &plan.config.conditioning.classes;
+        let heard = moments.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+        let train = codes.iter().zip(heard).filter(|(c, _)| !c.held_out && c.codes.frames() > 0);
+        let recorded = |(c, moments): (&'a CorpusCodes, &'a [Moment])| {
+            let class = classes.iter().position(|name| *name == c.class);
+            let class = class.and_then(|class| u32::try_from(class).ok());
+            Recorded { codes: &c.codes, moments, class }
+        };
+        let train: Vec<_> = train.map(recorded).collect();
         ensure!(!train.is_empty(), "there are no codes to train a prior on");
         let held = codes.iter().filter(|c| c.held_out && c.codes.frames() > 0).map(|c| &c.codes);
         let weights = initial_weights(&plan.config.tensors(codec), plan.seed, device)?;
@@ -201,7 +209,8 @@ impl<'a> Training<'a> {
             })
             .collect();
         let mut draw = Draw::new(self.plan.seed, Purpose::Corruption, key(first));
-        let inputs = self.inputs(&pieces, Some(&mut draw))?;
+        let mut asked = Draw::new(self.plan.seed, Purpose::Controls, key(first));
+        let inputs = self.inputs(&pieces, Some((&mut draw, &mut asked)))?;
         let hidden = self.prior.hidden(&inputs)?;
 
         let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
@@ -217,13 +226,18 @@ impl<'a> Training<'a> {
         Ok((loss.backward()?, value))
     }
 
-    /// What the prior reads before each frame of `pieces` of one length: `[B, T, H]`.
-    fn inputs(&self, pieces: &[Piece], mut corrupt: Option<&mut Draw>) -> Result<Tensor> {
+    /// What the prior reads before each frame of `pieces` of one length: `[B, T, H]`. In training,
+    /// with what it draws, it reads them with faults and is told some of what is to come.
+    fn inputs(
+        &self,
+        pieces: &[Piece],
+        mut training: Option<(&mut Draw, &mut Draw)>,
+    ) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let (mut codes, mut latents) = piece.read(self.quantizer);
-            if let Some(draw) = &mut corrupt {
-                self.corrupt(&mut codes, &mut latents, draw)?;
+            if let Some((faults, _)) = &mut training {
+                self.corrupt(&mut codes, &mut latents, faults)?;
             }
             let starts = piece.before.frames() == 0;
             let mut row = if starts { vec![self.prior.start()?] } else { Vec::new() };
@@ -232,7 +246,12 @@ impl<'a> Training<'a> {
                 let latents = Tensor::from_vec(latents, shape, self.device)?;
                 row.push(self.prior.embed(&codes, &latents)?);
             }
-            rows.push(Tensor::cat(&row, 0)?);
+            let mut row = Tensor::cat(&row, 0)?;
+            if let Some((_, draw)) = &mut training {
+                let asked = asked_of(piece, &self.plan.config.conditioning, draw);
+                row = self.prior.ask(&row, &asked)?;
+            }
+            rows.push(row);
         }
         Ok(Tensor::stack(&rows, 0)?)
     }
@@ -334,6 +353,8 @@ fn depth_rows(pieces: &[Piece], draw: &mut Draw) -> Result<(Vec<u32>, Vec<f32>)>
 
 #[cfg(test)]
 mod tests {
+    use distill_shared::codes::Codes;
+
     use super::*;
 
     #[test]
@@ -343,8 +364,13 @@ mod tests {
             (0..frames).for_each(|_| codes.push(&[0]));
             codes
         };
-        let inside = Piece { before: stream(1), codes: stream(PIECE_FRAMES) };
-        let start = Piece { before: stream(0), codes: stream(PIECE_FRAMES) };
+        let piece = |before| Piece {
+            before: stream(before),
+            codes: stream(PIECE_FRAMES),
+            moments: Vec::new(),
+            classes: Vec::new(),
+        };
+        let (inside, start) = (piece(1), piece(0));
         let pieces = [inside, start];
         for key in 0..20 {
             let mut draw = Draw::new(1, Purpose::Frames, key);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use distill_shared::bundle::{CorpusCodes, Tensors};
 use distill_shared::model::config::{CodecConfig, ModelConfig};
-use distill_shared::player::{Model, encode};
+use distill_shared::player::{Model, decode, encode};
 use distill_shared::quantizer::Quantizer;
 
 use super::Run;
@@ -13,6 +13,7 @@ use super::codebooks::level_use;
 use super::codec::CODEBOOKS;
 use super::workers::Workers;
 use crate::corpus::Corpus;
+use crate::descriptors::{Moment, listen};
 use crate::events::LevelUse;
 
 /// Reads every recording of `corpus` as codes, as the player does.
@@ -26,8 +27,7 @@ pub fn extract_code_sequences(
     tensors: &Tensors,
     run: &Run,
 ) -> Result<Vec<CorpusCodes>> {
-    let whole = ModelConfig { codec: config.clone(), prior: None };
-    let model = Arc::new(Model::new(&whole, tensors, "").context("cannot play the codec")?);
+    let model = codec_model(config, tensors)?;
     let codes = Workers::new(run.threads)?.run(corpus.recordings.len(), |i| {
         let channels: Vec<&[f32]> = corpus.recordings[i].audio.iter().map(Vec::as_slice).collect();
         Ok(encode(&model, &channels))
@@ -39,6 +39,32 @@ pub fn extract_code_sequences(
         codes,
     });
     Ok(named.collect())
+}
+
+/// Listens to recordings as the codec plays them from their codes: what is heard in each frame.
+///
+/// # Errors
+///
+/// Fails if `tensors` are not those of a codec of `config`, or threads cannot be started.
+pub fn listen_to_codes(
+    codes: &[CorpusCodes],
+    config: &CodecConfig,
+    tensors: &Tensors,
+    run: &Run,
+) -> Result<Vec<Vec<Moment>>> {
+    let model = codec_model(config, tensors)?;
+    Workers::new(run.threads)?.run(codes.len(), |i| {
+        let samples = codes[i].codes.frames() * config.hop();
+        let sound = decode(&model, &codes[i].codes, samples);
+        let channels: Vec<Vec<f32>> = sound.chunks(samples.max(1)).map(<[f32]>::to_vec).collect();
+        Ok(listen(&channels, config.sample_rate, config.hop()))
+    })
+}
+
+/// A codec without a prior, to play with.
+fn codec_model(config: &CodecConfig, tensors: &Tensors) -> Result<Arc<Model>> {
+    let whole = ModelConfig { codec: config.clone(), prior: None };
+    Ok(Arc::new(Model::new(&whole, tensors, "").context("cannot play the codec")?))
 }
 
 /// The quantizer of a codec of `config`.

@@ -1,0 +1,292 @@
+//! Conditioning: what the prior can be asked for, beside the codes before.
+//!
+//! A descriptor that is asked for adds a row of a learned table to what the prior reads before each
+//! frame, one that is left open adds nothing. Between the values that have a row, rows are mixed in
+//! proportion. Loudness, brightness and density are asked for as ranks: 0.7 is more than 70 % of
+//! what was heard in training, whatever the material.
+
+use arrayvec::ArrayVec;
+use serde::{Deserialize, Serialize};
+
+use super::config::ConfigError;
+
+/// Values at which a [`Distribution`] is known, evenly spaced in rank.
+pub const KNOTS: usize = 17;
+/// The most classes a prior can tell apart.
+pub const MAX_CLASSES: usize = 64;
+/// The most characters of the name of a class.
+pub const MAX_CLASS_NAME: usize = 256;
+/// The highest pitch, as the number of a MIDI key.
+pub const MAX_PITCH: u8 = 127;
+
+/// What a prior offers to be asked for; what the corpus could not teach is not there.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Conditioning {
+    /// Level of the sound that begins with a frame, in dB re full scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<Distribution>,
+    /// Where its energy lies, in octaves above 1 Hz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brightness: Option<Distribution>,
+    /// How many sounds begin, per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub density: Option<Distribution>,
+    /// Its pitch, as the number of a MIDI key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pitch: Option<Pitches>,
+    /// Names of the classes of recordings: the folders they were in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+}
+
+/// Quantiles of a descriptor over the corpus: values at evenly spaced ranks, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Distribution(pub [f32; KNOTS]);
+
+/// The keys between which a corpus has pitches, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pitches {
+    /// The lowest.
+    pub low: u8,
+    /// The highest.
+    pub high: u8,
+}
+
+/// What is asked of a frame. What is not offered, or is not a number, is left open.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Controls {
+    /// Rank of the loudness, 0 to 1.
+    pub loudness: Option<f32>,
+    /// Rank of the brightness, 0 to 1.
+    pub brightness: Option<f32>,
+    /// Rank of the density of onsets, 0 to 1.
+    pub density: Option<f32>,
+    /// Pitch as the number of a MIDI key; 60.5 is a quarter tone above 60.
+    pub pitch: Option<f32>,
+    /// Index into [`Conditioning::classes`].
+    pub class: Option<u32>,
+}
+
+/// Rows of the table and how much each counts: two for each descriptor, at most.
+pub type Rows = ArrayVec<(usize, f32), 10>;
+
+impl Distribution {
+    /// The quantiles of `values`, in any order; none if there are none.
+    #[must_use]
+    pub fn of(mut values: Vec<f32>) -> Option<Self> {
+        values.retain(|value| value.is_finite());
+        values.sort_by(f32::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        Some(Self(std::array::from_fn(|knot| values[(knot * last + KNOTS / 2) / (KNOTS - 1)])))
+    }
+
+    /// The share of the corpus that has less than `value`, 0 to 1; of values that many share, the
+    /// middle.
+    #[must_use]
+    pub fn rank(&self, value: f32) -> f32 {
+        let below = self.0.partition_point(|&knot| knot < value);
+        let upto = self.0.partition_point(|&knot| knot <= value);
+        let knots = (KNOTS - 1) as f32;
+        if below < upto {
+            return (below + upto - 1) as f32 / 2.0 / knots;
+        }
+        match below {
+            0 => 0.0,
+            KNOTS => 1.0,
+            _ => {
+                let (low, high) = (self.0[below - 1], self.0[below]);
+                ((below - 1) as f32 + (value - low) / (high - low)) / knots
+            }
+        }
+    }
+
+    /// The value that has `rank`, 0 to 1.
+    #[must_use]
+    pub fn value(&self, rank: f32) -> f32 {
+        let at = position(rank, KNOTS);
+        let low = (at as usize).min(KNOTS - 2);
+        self.0[low] + (self.0[low + 1] - self.0[low]) * (at - low as f32)
+    }
+
+    fn check(&self, name: &'static str) -> Result<(), ConfigError> {
+        let sound = self.0.iter().all(|value| value.is_finite()) && self.0.is_sorted();
+        if sound { Ok(()) } else { Err(ConfigError::Distribution(name)) }
+    }
+}
+
+/// Where a rank lies among `knots`, 0 to `knots - 1`.
+fn position(rank: f32, knots: usize) -> f32 {
+    rank.clamp(0.0, 1.0) * (knots - 1) as f32
+}
+
+impl Conditioning {
+    /// The ranks that are offered, by the name under which they are asked for.
+    #[must_use]
+    pub fn ranks(&self) -> [(&'static str, Option<&Distribution>); 3] {
+        let Self { loudness, brightness, density, .. } = self;
+        [
+            ("loudness", loudness.as_ref()),
+            ("brightness", brightness.as_ref()),
+            ("density", density.as_ref()),
+        ]
+    }
+
+    /// Rows of the table.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        let ranks = self.ranks().iter().filter(|(_, offered)| offered.is_some()).count();
+        let pitches = self.pitch.map_or(0, |pitch| pitch.rows());
+        ranks * KNOTS + pitches + self.classes.len()
+    }
+
+    /// The rows that `controls` add up. Real-time safe.
+    #[must_use]
+    pub fn weigh(&self, controls: &Controls) -> Rows {
+        let mut rows = Rows::new();
+        let mut first = 0;
+        let asked = [controls.loudness, controls.brightness, controls.density];
+        for ((_, offered), rank) in self.ranks().into_iter().zip(asked) {
+            if offered.is_some() {
+                let at = rank.filter(|rank| !rank.is_nan()).map(|rank| position(rank, KNOTS));
+                mix(first, at, KNOTS, &mut rows);
+                first += KNOTS;
+            }
+        }
+        if let Some(pitches) = self.pitch {
+            let at = controls.pitch.filter(|pitch| !pitch.is_nan());
+            let low = f32::from(pitches.low);
+            let at = at.map(|pitch| pitch.clamp(low, f32::from(pitches.high)) - low);
+            mix(first, at, pitches.rows(), &mut rows);
+            first += pitches.rows();
+        }
+        let class = controls.class.map(|class| class as usize);
+        rows.extend(
+            class.filter(|&class| class < self.classes.len()).map(|row| (first + row, 1.0)),
+        );
+        rows
+    }
+
+    /// Checks that everything is in its range.
+    ///
+    /// # Errors
+    ///
+    /// Names what is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        for (name, offered) in self.ranks() {
+            offered.map_or(Ok(()), |distribution| distribution.check(name))?;
+        }
+        if self.pitch.is_some_and(|Pitches { low, high }| low > high || high > MAX_PITCH) {
+            return Err(ConfigError::Distribution("pitch"));
+        }
+        let named = self.classes.iter().all(|name| name.chars().count() <= MAX_CLASS_NAME);
+        if !named || self.classes.len() > MAX_CLASSES {
+            return Err(ConfigError::Classes);
+        }
+        Ok(())
+    }
+}
+
+impl Pitches {
+    /// Rows of the table: one for each key.
+    fn rows(self) -> usize {
+        usize::from(self.high.saturating_sub(self.low)) + 1
+    }
+}
+
+/// Adds the one or two of `count` rows from `first` on between which position `at` lies.
+fn mix(first: usize, at: Option<f32>, count: usize, rows: &mut Rows) {
+    let Some(at) = at else { return };
+    let low = (at as usize).min(count - 1);
+    let share = at - low as f32;
+    rows.push((first + low, 1.0 - share));
+    if share > 0.0 && low + 1 < count {
+        rows.push((first + low + 1, share));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ladder() -> Distribution {
+        Distribution(std::array::from_fn(|knot| knot as f32 * 2.0))
+    }
+
+    fn offered() -> Conditioning {
+        Conditioning {
+            loudness: Some(ladder()),
+            density: Some(ladder()),
+            pitch: Some(Pitches { low: 40, high: 42 }),
+            classes: vec!["kick".to_owned(), "snare".to_owned()],
+            ..Conditioning::default()
+        }
+    }
+
+    #[test]
+    fn quantiles_turn_values_into_ranks_and_back() {
+        let values = (0..=160_u8).rev().map(f32::from).collect();
+        let found = Distribution::of(values).unwrap();
+        assert_eq!(found.0, std::array::from_fn(|knot| knot as f32 * 10.0));
+        for rank in [0.0, 0.03, 0.5, 0.77, 1.0] {
+            assert!((found.rank(found.value(rank)) - rank).abs() < 1e-6);
+        }
+        assert_eq!((found.rank(-5.0), found.rank(500.0)), (0.0, 1.0));
+        assert_eq!(Distribution::of(vec![f32::NAN]), None);
+    }
+
+    #[test]
+    fn a_value_that_many_share_has_the_rank_in_their_middle() {
+        let mut knots = [0.0; KNOTS];
+        knots[12..].fill(3.0);
+        let found = Distribution(knots);
+        assert_eq!(found.rank(0.0), 5.5 / 16.0);
+        assert_eq!(found.rank(3.0), 14.0 / 16.0);
+    }
+
+    #[test]
+    fn what_is_asked_for_becomes_rows_of_the_table() {
+        let offered = offered();
+        assert_eq!(offered.rows(), 2 * KNOTS + 3 + 2);
+        let rows = |controls| offered.weigh(&controls).to_vec();
+        assert_eq!(rows(Controls::default()), []);
+        let loud = Controls { loudness: Some(0.5), class: Some(1), ..Controls::default() };
+        assert_eq!(rows(loud), [(8, 1.0), (2 * KNOTS + 4, 1.0)]);
+        let dense = Controls { density: Some(1.0 / 64.0), ..Controls::default() };
+        assert_eq!(rows(dense), [(KNOTS, 0.75), (KNOTS + 1, 0.25)]);
+        let high = Controls { pitch: Some(41.25), ..Controls::default() };
+        assert_eq!(rows(high), [(2 * KNOTS + 1, 0.75), (2 * KNOTS + 2, 0.25)]);
+    }
+
+    #[test]
+    fn what_is_not_offered_or_out_of_range_does_no_harm() {
+        let offered = offered();
+        let nothing = Controls {
+            brightness: Some(0.5),
+            loudness: Some(f32::NAN),
+            class: Some(9),
+            ..Controls::default()
+        };
+        assert_eq!(offered.weigh(&nothing).to_vec(), []);
+        let wild = Controls { loudness: Some(7.0), pitch: Some(1e9), ..Controls::default() };
+        assert_eq!(offered.weigh(&wild).to_vec(), [(16, 1.0), (2 * KNOTS + 2, 1.0)]);
+    }
+
+    #[test]
+    fn conditioning_out_of_range_is_refused() {
+        assert_eq!(offered().check(), Ok(()));
+        let refused = |change: fn(&mut Conditioning)| {
+            let mut wrong = offered();
+            change(&mut wrong);
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        };
+        refused(|c| c.loudness = Some(Distribution([f32::INFINITY; KNOTS])));
+        refused(|c| c.density = Some(Distribution(std::array::from_fn(|k| -(k as f32)))));
+        refused(|c| c.pitch = Some(Pitches { low: 50, high: 40 }));
+        refused(|c| c.pitch = Some(Pitches { low: 50, high: 128 }));
+        refused(|c| c.classes = vec!["x".repeat(300)]);
+        refused(|c| c.classes = vec![String::new(); 65]);
+    }
+}

@@ -1,0 +1,227 @@
+//! Descriptors: what can be heard of a sound frame by frame, and so be asked of a prior.
+//!
+//! [`listen`] measures each frame by itself. What a prior is asked for describes what *follows*: a
+//! player who asks for something bright means the sound to come. So [`describe`] looks from a frame
+//! forwards, as far as its kind of descriptor needs.
+
+pub mod offer;
+mod onsets;
+mod pitch;
+
+use realfft::num_complex::Complex;
+
+use crate::evaluate::loudness::k_weighted;
+use crate::evaluate::metrics::decibels;
+use crate::evaluate::spectra::Stft;
+
+/// Frames whose sound is described together: a third of a second at the usual rate.
+const NEAR: usize = 16;
+/// Frames over which onsets are counted: a second and a half at the usual rate. As far as
+/// [`describe`] looks.
+pub const HORIZON: usize = 72;
+/// Frames in which a pitch that is asked for has to be heard.
+const PITCHED: usize = 8;
+/// Window in samples of what is measured in spectra.
+const WINDOW: usize = 2048;
+/// Mean square below which there is nothing to describe: -80 dB re full scale.
+const SILENCE: f32 = 1e-8;
+
+/// What is heard in one frame.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Moment {
+    /// K-weighted mean square of all channels together, re full scale.
+    pub power: f32,
+    /// Centre of the energy on an axis of octaves above 1 Hz.
+    pub brightness: f32,
+    /// Sounds that begin.
+    pub onsets: f32,
+    /// Pitch as the number of a MIDI key, if there is one.
+    pub pitch: Option<f32>,
+}
+
+/// What a sound is like from one frame on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Description {
+    /// Level in dB re full scale, at least that of silence.
+    pub loudness: f32,
+    /// Centre of the energy in octaves above 1 Hz; none in silence.
+    pub brightness: Option<f32>,
+    /// Onsets per frame, those that are near counting most.
+    pub density: f32,
+    /// Pitch as the number of a MIDI key.
+    pub pitch: Option<f32>,
+}
+
+/// Listens to `channels`, `[C][S]` at `rate` Hz, in frames of `hop` samples: `[S / hop]`, rounded up.
+#[must_use]
+pub fn listen(channels: &[Vec<f32>], rate: u32, hop: usize) -> Vec<Moment> {
+    let samples = channels.first().map_or(0, Vec::len);
+    let mut moments = vec![Moment::default(); samples.div_ceil(hop)];
+    for channel in channels {
+        let weighted: Vec<f32> = k_weighted(channel).map(|sample| sample as f32).collect();
+        for (moment, samples) in moments.iter_mut().zip(weighted.chunks(hop)) {
+            moment.power += samples.iter().map(|s| s * s).sum::<f32>() / hop as f32;
+        }
+    }
+    let bin_hz = f64::from(rate) / WINDOW as f64;
+    let octaves: Vec<f64> = (0..=WINDOW / 2).map(|bin| (bin as f64 * bin_hz).log2()).collect();
+    let columns = columns(channels, (hop / 2).max(1));
+    for (t, moment) in moments.iter_mut().enumerate() {
+        // The column in the middle of the frame.
+        let Some(energies) = columns.get(2 * t + 1).or(columns.last()) else { break };
+        let (mut sum, mut total) = (0.0, 1e-30);
+        for (octave, energy) in octaves.iter().zip(energies).skip(1) {
+            sum += octave * energy;
+            total += energy;
+        }
+        moment.brightness = (sum / total) as f32;
+    }
+    for at in onsets::find(&columns, bin_hz) {
+        if let Some(moment) = moments.get_mut(at / 2) {
+            moment.onsets += 1.0;
+        }
+    }
+    let mono = mono(channels);
+    pitch::track(&mono, rate, hop, &mut moments);
+    moments
+}
+
+/// Energies of the bins of all channels together, every `hop` samples.
+fn columns(channels: &[Vec<f32>], hop: usize) -> Vec<Vec<f64>> {
+    let stft = Stft::new(WINDOW, hop);
+    let mut columns: Vec<Vec<f64>> = Vec::new();
+    for channel in channels {
+        let sound: Vec<f64> = channel.iter().map(|&sample| f64::from(sample)).collect();
+        let mut frames = stft.frames(&sound);
+        let mut t = 0;
+        while let Some(spectrum) = frames.advance() {
+            if t == columns.len() {
+                columns.push(vec![0.0; spectrum.len()]);
+            }
+            let energies = spectrum.iter().map(Complex::norm_sqr);
+            columns[t].iter_mut().zip(energies).for_each(|(sum, energy)| *sum += energy);
+            t += 1;
+        }
+    }
+    columns
+}
+
+/// The mean of the channels.
+fn mono(channels: &[Vec<f32>]) -> Vec<f64> {
+    let samples = channels.first().map_or(0, Vec::len);
+    let mean = |i: usize| {
+        channels.iter().map(|c| f64::from(c[i])).sum::<f64>() / channels.len().max(1) as f64
+    };
+    (0..samples).map(mean).collect()
+}
+
+/// Describes what follows from the first of `moments` on.
+#[must_use]
+pub fn describe(moments: &[Moment]) -> Description {
+    let near = &moments[..moments.len().min(NEAR)];
+    let power: f32 = near.iter().map(|m| m.power).sum();
+    let mean = (power / near.len().max(1) as f32).max(SILENCE);
+    let centre = near.iter().map(|m| m.power * m.brightness).sum::<f32>() / power;
+    Description {
+        loudness: decibels(mean.into()) as f32,
+        brightness: (mean > SILENCE).then_some(centre),
+        density: density(moments),
+        pitch: pitch_of(&moments[..moments.len().min(PITCHED)]),
+    }
+}
+
+/// Onsets per frame, weighted by a triangle that falls from the first frame to the horizon.
+fn density(moments: &[Moment]) -> f32 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (i, moment) in moments.iter().take(HORIZON).enumerate() {
+        let weight = (HORIZON - i) as f32;
+        sum += weight * moment.onsets;
+        total += weight;
+    }
+    if total > 0.0 { sum / total } else { 0.0 }
+}
+
+/// The pitch of the loudest frame that has one, if most of the energy is in frames that do.
+fn pitch_of(moments: &[Moment]) -> Option<f32> {
+    let power = |moments: &mut dyn Iterator<Item = &Moment>| moments.map(|m| m.power).sum::<f32>();
+    let pitched = power(&mut moments.iter().filter(|m| m.pitch.is_some()));
+    if pitched < SILENCE || 2.0 * pitched < power(&mut moments.iter()) {
+        return None;
+    }
+    let pitched = moments.iter().filter(|m| m.pitch.is_some());
+    pitched.max_by(|a, b| a.power.total_cmp(&b.power)).and_then(|moment| moment.pitch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: u32 = 48_000;
+    const HOP: usize = 1024;
+
+    fn tone(key: f32, seconds: f32, level: f32) -> Vec<f32> {
+        let hz = 440.0 * ((key - 69.0) / 12.0).exp2();
+        let samples = (seconds * 48_000.0) as u32;
+        let sample = |t: u32| {
+            let turn = std::f32::consts::TAU * hz * t as f32 / 48_000.0;
+            level * (turn.sin() + 0.5 * (2.0 * turn).sin() + 0.25 * (3.0 * turn).sin())
+        };
+        (0..samples).map(sample).collect()
+    }
+
+    #[test]
+    fn a_tone_has_its_pitch_and_its_brightness() {
+        for key in [33.0, 45.5, 60.0, 84.0] {
+            let moments = listen(&[tone(key, 1.0, 0.1)], RATE, HOP);
+            let inside = &moments[4..moments.len() - 4];
+            for moment in inside {
+                let found = moment.pitch.expect("a tone has a pitch");
+                assert!((found - key).abs() < 0.1, "{found} is not {key}");
+            }
+        }
+        let brightness = |key| describe(&listen(&[tone(key, 1.0, 0.1)], RATE, HOP)).brightness;
+        let octave = brightness(72.0).unwrap() - brightness(60.0).unwrap();
+        assert!((octave - 1.0).abs() < 0.1, "an octave higher is {octave} octaves brighter");
+    }
+
+    #[test]
+    fn ten_times_the_amplitude_is_twenty_decibels_louder() {
+        let loudness = |level| describe(&listen(&[tone(60.0, 0.5, level)], RATE, HOP)).loudness;
+        assert!((loudness(0.5) - loudness(0.05) - 20.0).abs() < 0.01);
+        let silence = describe(&listen(&[vec![0.0; 9000]], RATE, HOP));
+        assert!((silence.loudness + 80.0).abs() < 1e-3, "{silence:?}");
+        assert_eq!((silence.brightness, silence.pitch, silence.density), (None, None, 0.0));
+    }
+
+    #[test]
+    fn both_channels_are_heard() {
+        let tone = tone(60.0, 0.5, 0.1);
+        let stereo = [vec![0.0; tone.len()], tone.clone()];
+        assert_eq!(listen(&stereo, RATE, HOP)[9].power, listen(&[tone], RATE, HOP)[9].power);
+    }
+
+    #[test]
+    fn noise_has_no_pitch() {
+        let mut state = 1_u32;
+        let noise: Vec<f32> = (0..48_000)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                f32::from((state >> 16) as u16) / 65_536.0 - 0.5
+            })
+            .collect();
+        let moments = listen(&[noise], RATE, HOP);
+        let pitched = moments.iter().filter(|m| m.pitch.is_some()).count();
+        assert!(pitched * 20 < moments.len(), "{pitched} of {} frames", moments.len());
+    }
+
+    #[test]
+    fn onsets_that_are_near_count_most() {
+        let mut moments = [Moment::default(); HORIZON];
+        moments[0].onsets = 1.0;
+        let first = describe(&moments).density;
+        assert!((first * (HORIZON as f32 + 1.0) / 2.0 - 1.0).abs() < 1e-5, "{first}");
+        moments[0].onsets = 0.0;
+        moments[HORIZON - 1].onsets = 1.0;
+        assert!(describe(&moments).density < first / 50.0);
+    }
+}
