@@ -76,7 +76,9 @@ pub fn listen(channels: &[Vec<f32>], rate: u32, hop: usize) -> Vec<Moment> {
         }
         moment.brightness = (sum / total) as f32;
     }
-    for at in onsets::find(&columns, bin_hz) {
+    // The last half window hears the sound's mirror image, in which nothing begins.
+    let whole = samples.saturating_sub(WINDOW / 2) / (hop / 2).max(1) + 1;
+    for at in onsets::find(&columns[..whole.min(columns.len())], bin_hz) {
         if let Some(moment) = moments.get_mut(at / 2) {
             moment.onsets += 1.0;
         }
@@ -175,7 +177,7 @@ mod tests {
             let moments = listen(&[tone(key, 1.0, 0.1)], RATE, HOP);
             let inside = &moments[4..moments.len() - 4];
             for moment in inside {
-                let found = moment.pitch.expect("a tone has a pitch");
+                let found = moment.pitch.unwrap_or_default();
                 assert!((found - key).abs() < 0.1, "{found} is not {key}");
             }
         }
