@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::evaluation::EvaluationSummary;
+use super::evaluation::{EvaluationSummary, PriorEvaluationSummary};
 
 /// Points of a loss curve that a bundle keeps.
 pub const MAX_CURVE: usize = 256;
@@ -34,6 +34,9 @@ pub struct Card {
     /// What was measured of the codec, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<EvaluationSummary>,
+    /// What was measured of the prior.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_evaluation: Option<PriorEvaluationSummary>,
 }
 
 /// The recordings behind a bundle.

@@ -1,5 +1,7 @@
 //! What was measured of a codec on recordings it was not trained on: a part of the card.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::card::{LevelHealth, null_as_zero};
@@ -33,6 +35,27 @@ pub struct EvaluationSummary {
     pub encode_factor: Option<f64>,
     /// Time that decoding took, divided by the length of the sound, on one thread.
     pub decode_factor: Option<f64>,
+}
+
+/// What `distill evaluate` found of a prior. Rates are in bits per second of sound.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PriorEvaluationSummary {
+    /// When it was measured, as an RFC 3339 date and time.
+    pub date: String,
+    /// The prior on held-out recordings.
+    pub held_out: Option<f64>,
+    /// The prior on recordings that it was trained on.
+    pub trained: Option<f64>,
+    /// Tables of codes on held-out recordings.
+    pub unigram: Option<f64>,
+    /// Tables of pairs of codes on held-out recordings.
+    pub bigram: Option<f64>,
+    /// For each rank it can be asked for, the correlation of what was asked with what was heard.
+    pub follows: BTreeMap<String, f64>,
+    /// Share of notes in tune, if it can be asked for pitch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes_in_tune: Option<f64>,
 }
 
 /// Rate of the codes, in kbit/s.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use distill_shared::bundle::{Bundle, EvaluationSummary};
+use distill_shared::bundle::{Bundle, Card};
 use serde_json::{Value, json};
 
 use super::duration;
@@ -20,6 +20,7 @@ use crate::corpus::{
     nothing_usable, survey,
 };
 use crate::device::{DeviceChoice, cores};
+use crate::evaluate::prior::{self, measure_prior};
 use crate::evaluate::reconstruction::{Reconstruction, reconstruct};
 use crate::evaluate::{Baseline, Evaluation, MeasureOptions, measure, table};
 use crate::listeners::Listeners;
@@ -27,13 +28,15 @@ use crate::pipeline::Session;
 use crate::progress::Display;
 use crate::stop::Usage;
 
-/// Measures what the codec of a bundle keeps of recordings it was not trained on
+/// Measures what the codec of a bundle keeps of recordings, or, without a folder, what its prior is
+/// worth
 #[derive(Debug, Args)]
 pub(super) struct EvaluateArgs {
     /// The bundle
     bundle: PathBuf,
-    /// Folder of recordings to measure with; the folders in it are searched too
-    folder: PathBuf,
+    /// Folder of recordings to measure the codec with; the folders in it are searched too. Without
+    /// it the prior is measured, with what the bundle remembers of its training
+    folder: Option<PathBuf>,
     /// If FOLDER is the one that the bundle was trained on: only what training held out of it, as
     /// the seed on the card and the names of the files decide
     #[arg(long)]
@@ -48,6 +51,9 @@ pub(super) struct EvaluateArgs {
     /// Write what the codec makes of each recording to this folder, as 32-bit float WAV
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Seed of the takes that the prior is measured by
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
     /// Write the figures on the card of the bundle; everything else in it stays as it is
     #[arg(long)]
     save: bool,
@@ -65,7 +71,45 @@ pub(super) struct EvaluateArgs {
 
 impl EvaluateArgs {
     pub(super) fn run(self) -> Result<Ending> {
-        self.check()?;
+        match &self.folder {
+            Some(folder) => self.measure_codec(folder),
+            None => self.measure_prior(),
+        }
+    }
+
+    /// Measures the prior.
+    fn measure_prior(&self) -> Result<Ending> {
+        if self.held_out || self.max_seconds.is_some() || self.no_baseline || self.output.is_some()
+        {
+            let message = "--held-out, --max-seconds, --no-baseline and --output need the folder of \
+                           recordings to measure the codec with";
+            return Err(Usage(message.to_owned()).into());
+        }
+        let bundle = Bundle::open(&self.bundle)?;
+        let display = if self.quiet { Display::quiet() } else { Display::new() };
+        display.say("measuring the prior");
+        let evaluation = measure_prior(&bundle, self.threads(), self.seed)
+            .with_context(|| format!("cannot evaluate the prior of {}", self.bundle.display()))?;
+        if self.json {
+            let figures = json!({
+                "bundle": self.bundle,
+                "digest": bundle.digest(),
+                "seed": self.seed,
+                "prior": evaluation,
+            });
+            print_json(&figures)?;
+        } else {
+            print(&prior::table::text(&evaluation))?;
+        }
+        if self.save {
+            self.write_card(&bundle, |card| card.prior_evaluation = Some(evaluation.for_card()))?;
+        }
+        Ok(Ending::Done)
+    }
+
+    /// Measures the codec with the recordings in `folder`.
+    fn measure_codec(&self, folder: &Path) -> Result<Ending> {
+        self.check(folder)?;
         let bundle = Bundle::open(&self.bundle)?;
         let display = if self.quiet { Display::quiet() } else { Display::new() };
         let mut session = Session {
@@ -75,7 +119,7 @@ impl EvaluateArgs {
             cancel: stop_flag()?,
             listeners: Listeners { display, ..Listeners::default() },
         };
-        let recordings = self.recordings(&mut session)?;
+        let recordings = self.recordings(folder, &mut session)?;
         let files = self.output.as_deref().map(|folder| paths(folder, &recordings)).transpose()?;
         let made = reconstruct(&mut session, &bundle, recordings)
             .with_context(|| format!("cannot evaluate {}", self.bundle.display()))?;
@@ -84,27 +128,27 @@ impl EvaluateArgs {
             write_audio(path, sound, ExportFormat { format, bit_depth, rate: SAMPLE_RATE })?;
         }
         let evaluation = self.measure(&mut session, &bundle, &made)?;
-        let summary = evaluation.for_card(self.folder_name(), self.limit());
+        let summary = evaluation.for_card(name_of(folder), self.limit());
         if self.json {
-            print_json(&self.object(&bundle, &evaluation)?)?;
+            print_json(&self.object(folder, &bundle, &evaluation)?)?;
         } else {
             print(&table::text(&evaluation))?;
         }
         if self.save {
-            self.write_card(&bundle, summary)?;
+            self.write_card(&bundle, |card| card.evaluation = Some(summary))?;
         }
         Ok(Ending::Done)
     }
 
     /// Refuses what cannot be done before any work.
-    fn check(&self) -> Result<()> {
+    fn check(&self, folder: &Path) -> Result<()> {
         if self.max_seconds.is_some_and(|time| time.as_secs_f64() < SHORTEST_S) {
             let message = format!("--max-seconds must be at least {SHORTEST_S}");
             return Err(Usage(message).into());
         }
         let Some(output) = &self.output else { return Ok(()) };
         let inside = |output: &Path| {
-            let (output, folder) = (output.canonicalize().ok()?, self.folder.canonicalize().ok()?);
+            let (output, folder) = (output.canonicalize().ok()?, folder.canonicalize().ok()?);
             Some(output.starts_with(folder))
         };
         // A folder that is not there yet has no canonical path, but some parent of it has.
@@ -118,7 +162,7 @@ impl EvaluateArgs {
     }
 
     /// The recordings to measure with.
-    fn recordings(&self, session: &mut Session) -> Result<Vec<Recording>> {
+    fn recordings(&self, folder: &Path, session: &mut Session) -> Result<Vec<Recording>> {
         let bar = session.listeners.display.count("reading");
         let on_file = |files: usize| {
             bar.set_length(files as u64);
@@ -130,7 +174,7 @@ impl EvaluateArgs {
             cancel: session.cancel,
             on_file: &on_file,
         };
-        let Survey { mut recordings, verdicts } = survey(&self.folder, &options)?;
+        let Survey { mut recordings, verdicts } = survey(folder, &options)?;
         let display = &mut session.listeners.display;
         display.finish();
         for verdict in &verdicts {
@@ -145,16 +189,18 @@ impl EvaluateArgs {
             }
         }
         if recordings.is_empty() {
-            bail!(nothing_usable(&self.folder, &verdicts));
+            bail!(nothing_usable(folder, &verdicts));
         }
         if self.held_out {
             recordings = Corpus::new(recordings, session.seed).recordings;
             recordings.retain(|recording| recording.held_out);
         }
         self.keep_beginnings(&mut recordings, display);
-        ensure!(!recordings.is_empty(), "every recording in {} begins with silence", {
-            self.folder.display()
-        });
+        ensure!(
+            !recordings.is_empty(),
+            "every recording in {} begins with silence",
+            folder.display()
+        );
         Ok(recordings)
     }
 
@@ -194,11 +240,11 @@ impl EvaluateArgs {
     }
 
     /// The evaluation as JSON.
-    fn object(&self, bundle: &Bundle, evaluation: &Evaluation) -> Result<Value> {
+    fn object(&self, folder: &Path, bundle: &Bundle, evaluation: &Evaluation) -> Result<Value> {
         let mut object = json!({
             "bundle": self.bundle,
             "digest": bundle.digest(),
-            "folder": self.folder,
+            "folder": folder,
             "held_out": self.held_out,
             "max_seconds": self.limit(),
         });
@@ -211,7 +257,7 @@ impl EvaluateArgs {
 
     /// Writes the figures on the card of the bundle, unless it has become another model since it
     /// was measured.
-    fn write_card(&self, measured: &Bundle, summary: EvaluationSummary) -> Result<()> {
+    fn write_card(&self, measured: &Bundle, write: impl FnOnce(&mut Card)) -> Result<()> {
         let path = self.bundle.display();
         let bundle = Bundle::open(&self.bundle)?;
         ensure!(
@@ -219,7 +265,7 @@ impl EvaluateArgs {
             "{path} was changed while it was measured; evaluate it again"
         );
         let mut card = bundle.card().clone();
-        card.evaluation = Some(summary);
+        write(&mut card);
         let bundle = bundle
             .with_card(card)
             .with_context(|| format!("cannot write the figures on the card of {path}"))?;
@@ -234,12 +280,12 @@ impl EvaluateArgs {
     fn limit(&self) -> Option<f64> {
         self.max_seconds.map(|time| time.as_secs_f64())
     }
+}
 
-    /// Name of the folder of recordings: a card does not tell where on a disk it lies.
-    fn folder_name(&self) -> String {
-        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
-        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
+/// Name of the folder of recordings: a card does not tell where on a disk it lies.
+fn name_of(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Where each recording is written in `folder`, which is made if it is not there: under its own

@@ -23,6 +23,8 @@ pub const HORIZON: usize = 72;
 const PITCHED: usize = 8;
 /// Window in samples of what is measured in spectra.
 const WINDOW: usize = 2048;
+/// The lowest bin whose energy counts as brightness or darkness; below is rumble.
+const LOWEST_BIN: usize = 2;
 /// Mean square below which there is nothing to describe: -80 dB re full scale.
 const SILENCE: f32 = 1e-8;
 
@@ -70,7 +72,7 @@ pub fn listen(channels: &[Vec<f32>], rate: u32, hop: usize) -> Vec<Moment> {
         // The column in the middle of the frame.
         let Some(energies) = columns.get(2 * t + 1).or(columns.last()) else { break };
         let (mut sum, mut total) = (0.0, 1e-30);
-        for (octave, energy) in octaves.iter().zip(energies).skip(1) {
+        for (octave, energy) in octaves.iter().zip(energies).skip(LOWEST_BIN) {
             sum += octave * energy;
             total += energy;
         }

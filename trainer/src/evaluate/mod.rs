@@ -11,6 +11,7 @@ pub mod griffin_lim;
 pub mod loudness;
 pub mod mel;
 pub mod metrics;
+pub mod prior;
 pub mod reconstruction;
 pub mod spectra;
 pub mod summary;

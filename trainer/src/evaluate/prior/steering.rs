@@ -1,0 +1,162 @@
+//! Whether the prior does what it is asked for.
+//!
+//! Takes are made with a descriptor asked for at several values, and heard with the ears that
+//! described the corpus. Ranks: the correlation of what was asked with what was heard (Spearman
+//! 1904). Pitch: how many of the frames that have one are within 50 cents of the key.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use distill_shared::model::conditioning::{Conditioning, Controls, Pitches};
+use distill_shared::player::{Model, Sampling, Take, TakeKey};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::descriptors::{Description, describe, listen};
+use crate::render::render;
+
+/// Ranks that are asked for.
+const RANKS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+/// Takes for each of them.
+const TAKES: u64 = 4;
+/// Length of a take that is asked for a rank, in seconds.
+const RANKED_S: f32 = 8.0;
+/// Keys that are asked for, at most.
+const KEYS: usize = 16;
+/// Length of a note in seconds.
+const NOTE_S: f32 = 3.0;
+/// How far a note may be off, in semitones.
+const IN_TUNE: f32 = 0.5;
+
+/// How well a prior can be steered.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Steering {
+    /// For each rank that is offered: its name, and the correlation of what was asked for with what
+    /// was heard, -1 to 1.
+    pub ranks: Vec<(&'static str, f64)>,
+    /// Share of the pitched frames that are in tune, and of the notes that are in tune in most of
+    /// their pitched frames.
+    pub pitch: Option<InTune>,
+}
+
+/// How well notes are in tune.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct InTune {
+    /// Notes that were asked for.
+    pub notes: usize,
+    /// Share of them of which most pitched frames are in tune.
+    pub notes_in_tune: f64,
+    /// Share of all their pitched frames that are.
+    pub frames_in_tune: f64,
+}
+
+/// Steers the prior of `model` and listens. Runs on the threads of the current pool.
+///
+/// # Errors
+///
+/// Fails if the model has no prior.
+pub fn steer(model: &Arc<Model>, offered: &Conditioning, seed: u64) -> Result<Steering> {
+    let mut ranks = Vec::new();
+    for (index, (name, range)) in offered.ranks().into_iter().enumerate() {
+        if range.is_some() {
+            ranks.push((name, follow_rank(model, index, seed)?));
+        }
+    }
+    let pitch = offered.pitch.map(|keys| follow_keys(model, keys, seed)).transpose()?;
+    Ok(Steering { ranks, pitch })
+}
+
+/// The correlation of a rank that is asked for with what is heard.
+fn follow_rank(model: &Arc<Model>, index: usize, seed: u64) -> Result<f64> {
+    let takes: Vec<(f32, u64)> =
+        RANKS.iter().flat_map(|&rank| (0..TAKES).map(move |take| (rank, take))).collect();
+    let heard = takes.par_iter().map(|&(rank, take)| {
+        let mut controls = Controls::default();
+        *[&mut controls.loudness, &mut controls.brightness, &mut controls.density][index] =
+            Some(rank);
+        let described = heard(model, controls, TakeKey { seed, take }, RANKED_S)?;
+        let value = |found: &Description| match index {
+            0 => Some(found.loudness),
+            1 => found.brightness,
+            _ => Some(found.density),
+        };
+        let values: Vec<f64> = described.iter().filter_map(value).map(f64::from).collect();
+        Ok(values.iter().sum::<f64>() / values.len().max(1) as f64)
+    });
+    let heard: Vec<f64> = heard.collect::<Result<_>>()?;
+    let asked: Vec<f64> = takes.iter().map(|&(rank, _)| rank.into()).collect();
+    Ok(spearman(&asked, &heard))
+}
+
+/// How well the keys of the corpus are in tune.
+fn follow_keys(model: &Arc<Model>, Pitches { low, high }: Pitches, seed: u64) -> Result<InTune> {
+    let stride = (usize::from(high - low) + 1).div_ceil(KEYS);
+    let keys: Vec<u8> = (low..=high).step_by(stride).collect();
+    let notes = keys.par_iter().map(|&key| {
+        let controls = Controls { pitch: Some(key.into()), ..Controls::default() };
+        let take = TakeKey { seed, take: key.into() };
+        let pitches: Vec<f32> =
+            heard(model, controls, take, NOTE_S)?.iter().filter_map(|d| d.pitch).collect();
+        let right = pitches.iter().filter(|pitch| (**pitch - f32::from(key)).abs() <= IN_TUNE);
+        Ok((right.count(), pitches.len()))
+    });
+    let notes: Vec<(usize, usize)> = notes.collect::<Result<_>>()?;
+    let right = notes.iter().filter(|(right, all)| *all > 0 && 2 * right > *all).count();
+    let (in_tune, all) = notes.iter().fold((0, 0), |sum, note| (sum.0 + note.0, sum.1 + note.1));
+    Ok(InTune {
+        notes: notes.len(),
+        notes_in_tune: right as f64 / notes.len().max(1) as f64,
+        frames_in_tune: in_tune as f64 / all.max(1) as f64,
+    })
+}
+
+/// Makes `seconds` of a take that is asked for `controls`, and describes each of its frames.
+fn heard(
+    model: &Arc<Model>,
+    controls: Controls,
+    key: TakeKey,
+    seconds: f32,
+) -> Result<Vec<Description>> {
+    let codec = &model.config().codec;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let samples = (seconds * codec.sample_rate as f32) as usize;
+    let take = Take::new(Arc::clone(model), key)?;
+    let sound = render(take, &Sampling { controls, ..Sampling::default() }, samples);
+    let moments = listen(&sound, codec.sample_rate, codec.hop());
+    Ok((0..moments.len()).map(|t| describe(&moments[t..])).collect())
+}
+
+/// Spearman's rank correlation: the correlation of the ranks, of equal values their mean.
+#[must_use]
+pub fn spearman(one: &[f64], other: &[f64]) -> f64 {
+    let (one, other) = (ranks(one), ranks(other));
+    let mean = (one.len() as f64 + 1.0) / 2.0;
+    let product = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
+    };
+    let spread = (product(&one, &one) * product(&other, &other)).sqrt();
+    if spread > 0.0 { product(&one, &other) / spread } else { 0.0 }
+}
+
+/// The rank of each value, 1 being the least.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let below = |x: f64| values.iter().filter(|&&v| v < x).count() as f64;
+    let equal = |x: f64| values.iter().filter(|&&v| v == x).count() as f64;
+    values.iter().map(|&x| below(x) + (equal(x) + 1.0) / 2.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_correlation_of_ranks_is_that_of_known_examples() {
+        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[10.0, 100.0, 1000.0]), 1.0);
+        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
+        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[5.0, 5.0, 5.0]), 0.0);
+        // 1 - 6 * (1 + 1) / (5 * 24)
+        let swapped = spearman(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 1.0, 3.0, 4.0, 5.0]);
+        assert!((swapped - 0.9).abs() < 1e-12);
+        assert_eq!(ranks(&[2.0, 7.0, 2.0]), [1.5, 3.0, 1.5]);
+    }
+}
