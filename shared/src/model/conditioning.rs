@@ -12,6 +12,8 @@ use super::config::ConfigError;
 
 /// Values at which a [`Distribution`] is known, evenly spaced in rank.
 pub const KNOTS: usize = 17;
+/// Levels of codes, the coarse ones, that are chosen by what is asked for beside what was learned.
+pub const GUIDED_LEVELS: usize = 4;
 /// The most classes a prior can tell apart.
 pub const MAX_CLASSES: usize = 64;
 /// The most characters of the name of a class.
@@ -134,27 +136,42 @@ impl Conditioning {
         ]
     }
 
+    /// Ranks that are offered.
+    #[must_use]
+    pub fn offered_ranks(&self) -> usize {
+        self.ranks().iter().filter(|(_, offered)| offered.is_some()).count()
+    }
+
+    /// Calls `visit` with the number among [`Self::offered_ranks`] of every rank that is asked for
+    /// and offered, the knot below it, and how far it is on the way to the next, 0 to 1. Real-time
+    /// safe.
+    pub fn asked_ranks(&self, controls: &Controls, mut visit: impl FnMut(usize, usize, f32)) {
+        let asked = [controls.loudness, controls.brightness, controls.density];
+        let offered = self.ranks().into_iter().zip(asked).filter(|((_, range), _)| range.is_some());
+        for (number, (_, rank)) in offered.enumerate() {
+            if let Some(rank) = rank.filter(|rank| !rank.is_nan()) {
+                let at = position(rank, KNOTS);
+                let knot = (at as usize).min(KNOTS - 2);
+                visit(number, knot, at - knot as f32);
+            }
+        }
+    }
+
     /// Rows of the table.
     #[must_use]
     pub fn rows(&self) -> usize {
-        let ranks = self.ranks().iter().filter(|(_, offered)| offered.is_some()).count();
         let pitches = self.pitch.map_or(0, |pitch| pitch.rows());
-        ranks * KNOTS + pitches + self.classes.len()
+        self.offered_ranks() * KNOTS + pitches + self.classes.len()
     }
 
     /// The rows that `controls` add up. Real-time safe.
     #[must_use]
     pub fn weigh(&self, controls: &Controls) -> Rows {
         let mut rows = Rows::new();
-        let mut first = 0;
-        let asked = [controls.loudness, controls.brightness, controls.density];
-        for ((_, offered), rank) in self.ranks().into_iter().zip(asked) {
-            if offered.is_some() {
-                let at = rank.filter(|rank| !rank.is_nan()).map(|rank| position(rank, KNOTS));
-                mix(first, at, KNOTS, &mut rows);
-                first += KNOTS;
-            }
-        }
+        self.asked_ranks(controls, |number, knot, share| {
+            mix(number * KNOTS, Some(knot as f32 + share), KNOTS, &mut rows);
+        });
+        let mut first = self.offered_ranks() * KNOTS;
         if let Some(pitches) = self.pitch {
             let at = controls.pitch.filter(|pitch| !pitch.is_nan());
             let low = f32::from(pitches.low);

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::conditioning::{Conditioning, MAX_CLASS_NAME, MAX_CLASSES};
+use super::conditioning::{Conditioning, GUIDED_LEVELS, KNOTS, MAX_CLASS_NAME, MAX_CLASSES};
 
 /// Sizes of codec and prior: the `config` of a bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -283,6 +283,15 @@ impl PriorConfig {
         in_range("layers x window x hidden_size", remembered, 1, 1 << 24)
     }
 
+    /// Shape of what each coarse code tells of each rank that can be asked for, at each knot: none
+    /// if no rank can be.
+    #[must_use]
+    pub fn guide_shape(&self, codec: &CodecConfig) -> Option<[usize; 4]> {
+        let ranks = self.conditioning.offered_ranks();
+        let levels = codec.quantizers.min(GUIDED_LEVELS);
+        (ranks > 0).then_some([ranks, levels, codec.codebook_size, KNOTS])
+    }
+
     /// Name and shape of every tensor of a prior over the codes of `codec`, sorted by name.
     #[must_use]
     pub fn tensors(&self, codec: &CodecConfig) -> Vec<(String, Vec<usize>)> {
@@ -293,6 +302,9 @@ impl PriorConfig {
         list.add("prior.codes", &[n * k, h]);
         if self.conditioning.rows() > 0 {
             list.add("prior.conditioning", &[self.conditioning.rows(), h]);
+        }
+        if let Some(shape) = self.guide_shape(codec) {
+            list.add("prior.guide", &shape);
         }
         list.add("prior.latent", &[h, codec.latent_dim]);
         list.layers("prior.layers", self.layers, h, self.heads);

@@ -11,12 +11,14 @@ use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, Transfo
 use super::weights::Weights;
 use super::{Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
-use crate::model::conditioning::{Conditioning, Controls};
+use crate::model::conditioning::{Conditioning, Controls, GUIDED_LEVELS, KNOTS};
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
 /// with which none does keep some probability; a take that drew one would begin with next to nothing.
 const FIRST_TOP_P: f32 = 0.9;
+/// The power to which it counts how much likelier what is asked for is after a code.
+const GUIDANCE: f32 = 2.0;
 
 /// The packed layers of the prior.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct PriorWeights {
     /// What it can be asked for, and the rows that it then adds, `[R, H]`.
     conditioning: Conditioning,
     conditions: Vec<f32>,
+    /// What coarse codes tell of what can be asked for, `[ranks, levels, K, knots]`.
+    guide: Vec<f32>,
     /// From `[D]` to `[H]`.
     latent: Linear,
     temporal: Transformer,
@@ -72,6 +76,10 @@ impl PriorWeights {
                 0 => Vec::new(),
                 _ => weights.values("prior.conditioning"),
             },
+            guide: match config.guide_shape(codec) {
+                None => Vec::new(),
+                Some(_) => weights.values("prior.guide"),
+            },
             conditioning: config.conditioning.clone(),
             latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
@@ -81,6 +89,23 @@ impl PriorWeights {
             depth: Transformer::new(weights, "prior.depth", depth),
             heads,
         }
+    }
+}
+
+impl PriorWeights {
+    /// Adds to the logits, `[K]`, of a coarse level what its codes tell of what is asked for: by how
+    /// much likelier it is after each of them, to a power. Real-time safe.
+    fn guide(&self, controls: &Controls, level: usize, logits: &mut [f32]) {
+        let levels = self.heads.len().min(GUIDED_LEVELS);
+        if level >= levels {
+            return;
+        }
+        self.conditioning.asked_ranks(controls, |rank, knot, share| {
+            let of_level = &self.guide[(rank * levels + level) * logits.len() * KNOTS..];
+            for (logit, told) in logits.iter_mut().zip(of_level.chunks_exact(KNOTS)) {
+                *logit += GUIDANCE * (told[knot] + share * (told[knot + 1] - told[knot]));
+            }
+        });
     }
 }
 
@@ -241,6 +266,9 @@ impl PriorPlayer {
         });
         room.step(&model, &mut turns.collect::<ArrayVec<_, VOICES>>(), |turn, level, logits| {
             let (key, frame, sampling) = draws[turn];
+            if let Some(prior) = &model.prior {
+                prior.guide(&sampling.controls, level, logits);
+            }
             let level = u32::try_from(level).unwrap_or(u32::MAX);
             sampler.draw(model.arch, logits, &sampling, uniform(key, frame, level))
         });
@@ -287,7 +315,7 @@ impl Room {
         &mut self,
         model: &Model,
         turns: &mut [Turn],
-        choose: impl FnMut(usize, usize, &[f32]) -> u32,
+        choose: impl FnMut(usize, usize, &mut [f32]) -> u32,
     ) {
         let Some(prior) = &model.prior else { return }; // there is one: the player's `new` saw it
         self.hear(model, prior, turns);
@@ -338,7 +366,7 @@ impl Room {
         model: &Model,
         prior: &PriorWeights,
         turns: &mut [Turn],
-        mut choose: impl FnMut(usize, usize, &[f32]) -> u32,
+        mut choose: impl FnMut(usize, usize, &mut [f32]) -> u32,
     ) {
         let (size, width) = (model.config().codec.codebook_size, prior.project.outputs());
         turns.iter_mut().for_each(|turn| turn.sequence.depth.reset());
@@ -370,7 +398,7 @@ impl Room {
             drop(sequences);
             head.apply(model.arch, heard, logits);
             let drawing = turns.iter_mut().enumerate().filter(|(_, turn)| level < turn.levels);
-            for ((i, turn), logits) in drawing.zip(logits.chunks_exact(size)) {
+            for ((i, turn), logits) in drawing.zip(logits.chunks_exact_mut(size)) {
                 turn.codes[level] = choose(i, level, logits);
                 assert!((turn.codes[level] as usize) < size, "a code is below {size}");
             }

@@ -14,8 +14,9 @@ use crate::evaluate::loudness::k_weighted;
 use crate::evaluate::metrics::decibels;
 use crate::evaluate::spectra::Stft;
 
-/// Frames whose sound is described together: a third of a second at the usual rate.
-const NEAR: usize = 16;
+/// Frames whose sound is described together, a second at the usual rate: long enough to hear what
+/// is played, and not how its tails fade.
+const NEAR: usize = 48;
 /// Frames over which onsets are counted: a second and a half at the usual rate. As far as
 /// [`describe`] looks.
 pub const HORIZON: usize = 72;

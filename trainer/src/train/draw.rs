@@ -12,6 +12,7 @@ pub(super) enum Purpose {
     Corruption = 5,
     Frames = 6,
     Controls = 7,
+    Guide = 8,
 }
 
 /// Random numbers of one purpose and one step.

@@ -10,6 +10,7 @@ pub mod codec;
 mod controls;
 mod crops;
 mod draw;
+mod guide;
 mod init;
 mod level;
 pub mod loss;

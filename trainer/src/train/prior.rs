@@ -16,6 +16,7 @@ use distill_shared::quantizer::Quantizer;
 
 use super::controls::asked_of;
 use super::draw::{Draw, Purpose};
+use super::guide::guide;
 use super::init::initial_weights;
 use super::optimizer::AdamW;
 use super::pieces::{PIECE_FRAMES, Piece, Recorded, frames, held_pieces, random_piece};
@@ -25,6 +26,8 @@ use super::{Diverged, Run};
 use crate::descriptors::Moment;
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
 
+/// What is counted, not trained.
+const GUIDE: &str = "prior.guide";
 /// Pieces that one thread takes at a time.
 const PART: usize = 2;
 /// Share of the input codes that are replaced at random: what is learned must not hang on every
@@ -162,7 +165,7 @@ impl<'a> Training<'a> {
             held: held_pieces(held, quantizer.recall()),
             train,
             prior: CodePrior::new(&plan.config, codec, &weights)?,
-            optimizer: AdamW::new(&weights, &[])?,
+            optimizer: AdamW::new(&weights, &[GUIDE])?,
             weights,
             schedule: Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS),
             workers: Workers::new(threads)?,
@@ -326,7 +329,11 @@ impl<'a> Training<'a> {
         if self.recent.1 > 0 || self.best.is_none() {
             self.measure()?;
         }
-        let (best_validation_loss, tensors) = self.best.take().context("nothing was measured")?;
+        let (best_validation_loss, mut tensors) =
+            self.best.take().context("nothing was measured")?;
+        if let Some(guide) = guide(&self.train, self.codec, &self.plan.config, self.plan.seed) {
+            tensors.insert(GUIDE.to_owned(), guide);
+        }
         let complete = PriorTrainingComplete {
             steps: self.schedule.step(),
             elapsed_s: self.schedule.elapsed_s(),
