@@ -8,7 +8,7 @@ use candle_core::{Device, Result, Tensor};
 use distill_shared::bundle::Tensors;
 use distill_shared::codes::Codes;
 use distill_shared::model::codec::Codec;
-use distill_shared::model::conditioning::{Conditioning, Controls, Distribution, Pitches};
+use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
@@ -123,17 +123,6 @@ fn decoded_features_agree_mono_and_stereo() -> Result<()> {
     Ok(())
 }
 
-/// Controls that ask for something else in each frame, and for nothing in some.
-fn some_controls(frame: u8) -> Controls {
-    let asked = |every: u8, value: f32| frame.is_multiple_of(every).then_some(value);
-    Controls {
-        loudness: asked(2, f32::from(frame) * 0.13 % 1.0),
-        pitch: asked(3, 58.0 + f32::from(frame) * 0.3),
-        class: asked(5, 1.0).map(|_| u32::from(frame) % 2),
-        ..Controls::default()
-    }
-}
-
 #[test]
 fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
     let config = config(1);
@@ -144,9 +133,7 @@ fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
     let prior = CodePrior::new(&sizes, &config.codec, &weights)?;
     let read = &codes.as_slice()[..(FRAMES - 1) * config.codec.quantizers];
     let latents = latents(&config, &tensors, &codes)?.narrow(0, 0, FRAMES - 1)?;
-    let inputs = Tensor::cat(&[prior.start()?, prior.embed(read, &latents)?], 0)?;
-    let asked: Vec<Controls> = (0_u8..).take(FRAMES).map(some_controls).collect();
-    let inputs = prior.ask(&inputs, &asked)?.unsqueeze(0)?;
+    let inputs = Tensor::cat(&[prior.start()?, prior.embed(read, &latents)?], 0)?.unsqueeze(0)?;
     let logits = prior.logits(&prior.hidden(&inputs)?.squeeze(0)?, codes.as_slice())?;
     let expected = logits.transpose(0, 1)?.to_vec3::<f32>()?; // [T, N, K]
 
@@ -154,7 +141,7 @@ fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
         let mut player = PriorPlayer::new(model(&config, &tensors, arch)).expect("has a prior");
         let mut frame = vec![0; config.codec.quantizers];
         for (t, expected) in expected.iter().enumerate() {
-            player.step_with(&mut frame, &asked[t], |level, logits| {
+            player.step_with(&mut frame, |level, logits| {
                 let what = format!("frame {t}, level {level}, {arch:?}");
                 assert_agree(logits, &expected[level], &what);
                 codes.frame(t)[level]

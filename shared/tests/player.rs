@@ -49,7 +49,7 @@ fn told(player: &mut PriorPlayer, codes: &Codes) -> Vec<Vec<f32>> {
     let mut all = Vec::new();
     for t in 0..codes.frames() {
         let mut logits = Vec::new();
-        player.step_with(&mut frame, &Controls::default(), |level, of_level| {
+        player.step_with(&mut frame, |level, of_level| {
             logits.extend(of_level);
             codes.frame(t)[level]
         });
@@ -267,7 +267,7 @@ fn a_take_begins_with_likely_codes_whatever_the_sampling_lets_in() {
     });
     prior.reset();
     let mut weights = Vec::new();
-    prior.step_with(&mut [0; LEVELS], &Controls::default(), |level, logits| {
+    prior.step_with(&mut [0; LEVELS], |level, logits| {
         if level == 0 {
             weights = logits.iter().map(|logit| logit.exp()).collect();
         }

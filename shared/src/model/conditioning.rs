@@ -1,9 +1,14 @@
-//! Conditioning: what the prior can be asked for, beside the codes before.
+//! Conditioning: what the prior can be asked for.
 //!
-//! A descriptor that is asked for adds a row of a learned table to what the prior reads before each
-//! frame, one that is left open adds nothing. Between the values that have a row, rows are mixed in
-//! proportion. Loudness, brightness and density are asked for as ranks: 0.7 is more than 70 % of
-//! what was heard in training, whatever the material.
+//! The corpus tells how much likelier a loudness, a pitch or a class is once a code is heard than it
+//! is anywhere. By the rule of Bayes, a code is as much likelier when that is asked for: the *guide*
+//! of a prior holds, for each thing that can be asked for, what it adds to the logits of the coarse
+//! levels. What is left open adds nothing. Between values that have a row of the guide, rows are
+//! mixed in proportion.
+//!
+//! Loudness and brightness are asked for as ranks: 0.7 is more than 70 % of what was heard in
+//! training, whatever the material. Density, which is none at all most of the time, is asked for as
+//! a share of the greatest.
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
@@ -42,7 +47,8 @@ pub struct Conditioning {
     pub classes: Vec<String>,
 }
 
-/// Quantiles of a descriptor over the corpus: values at evenly spaced ranks, the least first.
+/// The range of a descriptor over the corpus: its values at evenly spaced settings from 0 to 1, the
+/// least first. They are quantiles, or evenly spaced themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Distribution(pub [f32; KNOTS]);
@@ -64,7 +70,7 @@ pub struct Controls {
     pub loudness: Option<f32>,
     /// Rank of the brightness, 0 to 1.
     pub brightness: Option<f32>,
-    /// Rank of the density of onsets, 0 to 1.
+    /// Density of onsets as a share of the greatest, 0 to 1.
     pub density: Option<f32>,
     /// Pitch as the number of a MIDI key; 60.5 is a quarter tone above 60.
     pub pitch: Option<f32>,
@@ -72,7 +78,7 @@ pub struct Controls {
     pub class: Option<u32>,
 }
 
-/// Rows of the table and how much each counts: two for each descriptor, at most.
+/// Rows of the guide and how much each counts: two for each descriptor, at most.
 pub type Rows = ArrayVec<(usize, f32), 10>;
 
 impl Distribution {
@@ -83,6 +89,19 @@ impl Distribution {
         values.sort_by(f32::total_cmp);
         let last = values.len().checked_sub(1)?;
         Some(Self(std::array::from_fn(|knot| values[(knot * last + KNOTS / 2) / (KNOTS - 1)])))
+    }
+
+    /// Evenly spaced values from the least to the one that 98 % of `values` do not exceed; none if
+    /// there are none.
+    #[must_use]
+    pub fn even(mut values: Vec<f32>) -> Option<Self> {
+        values.retain(|value| value.is_finite());
+        values.sort_by(f32::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        let (low, high) = (values[0], values[last * 98 / 100]);
+        Some(Self(std::array::from_fn(|knot| {
+            low + (high - low) * knot as f32 / (KNOTS - 1) as f32
+        })))
     }
 
     /// The share of the corpus that has less than `value`, 0 to 1; of values that many share, the
@@ -109,7 +128,7 @@ impl Distribution {
     #[must_use]
     pub fn value(&self, rank: f32) -> f32 {
         let at = position(rank, KNOTS);
-        let low = (at as usize).min(KNOTS - 2);
+        let low = place(at, KNOTS - 1);
         self.0[low] + (self.0[low + 1] - self.0[low]) * (at - low as f32)
     }
 
@@ -124,6 +143,12 @@ fn position(rank: f32, knots: usize) -> f32 {
     rank.clamp(0.0, 1.0) * (knots - 1) as f32
 }
 
+/// The place below position `at`, which is not negative, among `count`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "among few")]
+fn place(at: f32, count: usize) -> usize {
+    (at as usize).min(count - 1)
+}
+
 impl Conditioning {
     /// The ranks that are offered, by the name under which they are asked for.
     #[must_use]
@@ -136,42 +161,27 @@ impl Conditioning {
         ]
     }
 
-    /// Ranks that are offered.
-    #[must_use]
-    pub fn offered_ranks(&self) -> usize {
-        self.ranks().iter().filter(|(_, offered)| offered.is_some()).count()
-    }
-
-    /// Calls `visit` with the number among [`Self::offered_ranks`] of every rank that is asked for
-    /// and offered, the knot below it, and how far it is on the way to the next, 0 to 1. Real-time
-    /// safe.
-    pub fn asked_ranks(&self, controls: &Controls, mut visit: impl FnMut(usize, usize, f32)) {
-        let asked = [controls.loudness, controls.brightness, controls.density];
-        let offered = self.ranks().into_iter().zip(asked).filter(|((_, range), _)| range.is_some());
-        for (number, (_, rank)) in offered.enumerate() {
-            if let Some(rank) = rank.filter(|rank| !rank.is_nan()) {
-                let at = position(rank, KNOTS);
-                let knot = (at as usize).min(KNOTS - 2);
-                visit(number, knot, at - knot as f32);
-            }
-        }
-    }
-
-    /// Rows of the table.
+    /// Rows of the guide.
     #[must_use]
     pub fn rows(&self) -> usize {
         let pitches = self.pitch.map_or(0, |pitch| pitch.rows());
-        self.offered_ranks() * KNOTS + pitches + self.classes.len()
+        let ranks = self.ranks().iter().filter(|(_, offered)| offered.is_some()).count();
+        ranks * KNOTS + pitches + self.classes.len()
     }
 
-    /// The rows that `controls` add up. Real-time safe.
+    /// The rows of the guide that `controls` add up. Real-time safe.
     #[must_use]
     pub fn weigh(&self, controls: &Controls) -> Rows {
         let mut rows = Rows::new();
-        self.asked_ranks(controls, |number, knot, share| {
-            mix(number * KNOTS, Some(knot as f32 + share), KNOTS, &mut rows);
-        });
-        let mut first = self.offered_ranks() * KNOTS;
+        let mut first = 0;
+        let asked = [controls.loudness, controls.brightness, controls.density];
+        for ((_, offered), rank) in self.ranks().into_iter().zip(asked) {
+            if offered.is_some() {
+                let at = rank.filter(|rank| !rank.is_nan()).map(|rank| position(rank, KNOTS));
+                mix(first, at, KNOTS, &mut rows);
+                first += KNOTS;
+            }
+        }
         if let Some(pitches) = self.pitch {
             let at = controls.pitch.filter(|pitch| !pitch.is_nan());
             let low = f32::from(pitches.low);
@@ -207,7 +217,7 @@ impl Conditioning {
 }
 
 impl Pitches {
-    /// Rows of the table: one for each key.
+    /// Rows of the guide: one for each key.
     fn rows(self) -> usize {
         usize::from(self.high.saturating_sub(self.low)) + 1
     }
@@ -216,7 +226,7 @@ impl Pitches {
 /// Adds the one or two of `count` rows from `first` on between which position `at` lies.
 fn mix(first: usize, at: Option<f32>, count: usize, rows: &mut Rows) {
     let Some(at) = at else { return };
-    let low = (at as usize).min(count - 1);
+    let low = place(at, count);
     let share = at - low as f32;
     rows.push((first + low, 1.0 - share));
     if share > 0.0 && low + 1 < count {
@@ -255,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn even_values_reach_from_the_least_to_nearly_the_greatest() {
+        let mut values = vec![0.0; 90];
+        values.extend([32.0; 9]);
+        values.push(1000.0);
+        let found = Distribution::even(values).unwrap();
+        assert_eq!(found.0, std::array::from_fn(|knot| knot as f32 * 2.0));
+        assert_eq!(Distribution::even(Vec::new()), None);
+    }
+
+    #[test]
     fn a_value_that_many_share_has_the_rank_in_their_middle() {
         let mut knots = [0.0; KNOTS];
         knots[12..].fill(3.0);
@@ -264,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_becomes_rows_of_the_table() {
+    fn what_is_asked_for_becomes_rows_of_the_guide() {
         let offered = offered();
         assert_eq!(offered.rows(), 2 * KNOTS + 3 + 2);
         let rows = |controls| offered.weigh(&controls).to_vec();

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::conditioning::{Conditioning, GUIDED_LEVELS, KNOTS, MAX_CLASS_NAME, MAX_CLASSES};
+use super::conditioning::{Conditioning, GUIDED_LEVELS, MAX_CLASS_NAME, MAX_CLASSES};
 
 /// Sizes of codec and prior: the `config` of a bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -283,13 +283,13 @@ impl PriorConfig {
         in_range("layers x window x hidden_size", remembered, 1, 1 << 24)
     }
 
-    /// Shape of what each coarse code tells of each rank that can be asked for, at each knot: none
-    /// if no rank can be.
+    /// Shape of the guide: what it adds to the logits of each coarse code for each thing that can
+    /// be asked for. None if nothing can be.
     #[must_use]
-    pub fn guide_shape(&self, codec: &CodecConfig) -> Option<[usize; 4]> {
-        let ranks = self.conditioning.offered_ranks();
+    pub fn guide_shape(&self, codec: &CodecConfig) -> Option<[usize; 3]> {
+        let rows = self.conditioning.rows();
         let levels = codec.quantizers.min(GUIDED_LEVELS);
-        (ranks > 0).then_some([ranks, levels, codec.codebook_size, KNOTS])
+        (rows > 0).then_some([rows, levels, codec.codebook_size])
     }
 
     /// Name and shape of every tensor of a prior over the codes of `codec`, sorted by name.
@@ -300,9 +300,6 @@ impl PriorConfig {
         let mut list = TensorList::default();
         list.add("prior.start", &[h]);
         list.add("prior.codes", &[n * k, h]);
-        if self.conditioning.rows() > 0 {
-            list.add("prior.conditioning", &[self.conditioning.rows(), h]);
-        }
         if let Some(shape) = self.guide_shape(codec) {
             list.add("prior.guide", &shape);
         }

@@ -6,7 +6,6 @@
 use candle_core::{Result, Tensor};
 
 use super::attention::{Span, TransformerLayer};
-use super::conditioning::{Conditioning, Controls};
 use super::config::{CodecConfig, PriorConfig};
 use super::layers::{LayerNorm, Linear, project};
 use super::ops;
@@ -20,9 +19,6 @@ pub struct CodePrior {
     start: Tensor,
     codes: Tensor,
     latent: Tensor,
-    conditioning: Conditioning,
-    /// `[R, H]`; none if nothing can be asked for.
-    conditions: Option<Tensor>,
     layers: Vec<TransformerLayer>,
     norm: LayerNorm,
     depth: DepthTransformer,
@@ -45,11 +41,6 @@ impl CodePrior {
             start: scope.get("start")?,
             codes: scope.get("codes")?,
             latent: scope.get("latent")?,
-            conditions: match config.conditioning.rows() {
-                0 => None,
-                _ => Some(scope.get("conditioning")?),
-            },
-            conditioning: config.conditioning.clone(),
             layers: layers.collect::<Result<_>>()?,
             norm: LayerNorm::new(&scope.push("norm"))?,
             depth: DepthTransformer::new(config, codec, weights)?,
@@ -78,24 +69,6 @@ impl CodePrior {
     /// Fails if the tensor cannot be viewed as a row.
     pub fn start(&self) -> Result<Tensor> {
         self.start.unsqueeze(0)
-    }
-
-    /// Adds what is asked of each of `M` frames to the inputs, `[M, H]`, from which they are made.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the shapes do not fit.
-    pub fn ask(&self, inputs: &Tensor, controls: &[Controls]) -> Result<Tensor> {
-        let Some(conditions) = &self.conditions else { return Ok(inputs.clone()) };
-        let rows = self.conditioning.rows();
-        let mut shares = vec![0.0_f32; controls.len() * rows];
-        for (shares, controls) in shares.chunks_exact_mut(rows).zip(controls) {
-            for (row, share) in self.conditioning.weigh(controls) {
-                shares[row] += share;
-            }
-        }
-        let shares = Tensor::from_vec(shares, (controls.len(), rows), inputs.device())?;
-        inputs + shares.matmul(conditions)?
     }
 
     /// Inputs `[B, T, H]`, each the frame before, to what is known about each frame: `[B, T, H]`.

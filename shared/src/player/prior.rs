@@ -11,13 +11,14 @@ use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, Transfo
 use super::weights::Weights;
 use super::{Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
-use crate::model::conditioning::{Conditioning, Controls, GUIDED_LEVELS, KNOTS};
+use crate::model::conditioning::{Conditioning, Controls, GUIDED_LEVELS};
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
 /// with which none does keep some probability; a take that drew one would begin with next to nothing.
 const FIRST_TOP_P: f32 = 0.9;
-/// The power to which it counts how much likelier what is asked for is after a code.
+/// How much the guide counts: at 1 as much as the rule of Bayes says, were a frame all that decides
+/// what follows; more makes up for what the frames before have decided.
 const GUIDANCE: f32 = 2.0;
 
 /// The packed layers of the prior.
@@ -27,10 +28,9 @@ pub(crate) struct PriorWeights {
     start: Vec<f32>,
     /// `[N * K, H]`.
     codes: Vec<f32>,
-    /// What it can be asked for, and the rows that it then adds, `[R, H]`.
+    /// What it can be asked for.
     conditioning: Conditioning,
-    conditions: Vec<f32>,
-    /// What coarse codes tell of what can be asked for, `[ranks, levels, K, knots]`.
+    /// What that adds to the logits of coarse codes, `[rows, levels, K]`.
     guide: Vec<f32>,
     /// From `[D]` to `[H]`.
     latent: Linear,
@@ -72,10 +72,6 @@ impl PriorWeights {
         Self {
             start: weights.values("prior.start"),
             codes: weights.values("prior.codes"),
-            conditions: match config.conditioning.rows() {
-                0 => Vec::new(),
-                _ => weights.values("prior.conditioning"),
-            },
             guide: match config.guide_shape(codec) {
                 None => Vec::new(),
                 Some(_) => weights.values("prior.guide"),
@@ -93,19 +89,17 @@ impl PriorWeights {
 }
 
 impl PriorWeights {
-    /// Adds to the logits, `[K]`, of a coarse level what its codes tell of what is asked for: by how
-    /// much likelier it is after each of them, to a power. Real-time safe.
+    /// Adds to the logits, `[K]`, of a coarse level what the guide has for what is asked for.
+    /// Real-time safe.
     fn guide(&self, controls: &Controls, level: usize, logits: &mut [f32]) {
         let levels = self.heads.len().min(GUIDED_LEVELS);
         if level >= levels {
             return;
         }
-        self.conditioning.asked_ranks(controls, |rank, knot, share| {
-            let of_level = &self.guide[(rank * levels + level) * logits.len() * KNOTS..];
-            for (logit, told) in logits.iter_mut().zip(of_level.chunks_exact(KNOTS)) {
-                *logit += GUIDANCE * (told[knot] + share * (told[knot + 1] - told[knot]));
-            }
-        });
+        for (row, share) in self.conditioning.weigh(controls) {
+            let told = &self.guide[(row * levels + level) * logits.len()..];
+            logits.iter_mut().zip(told).for_each(|(logit, told)| *logit += GUIDANCE * share * told);
+        }
     }
 }
 
@@ -155,12 +149,11 @@ struct Room {
     logits: Vec<f32>,
 }
 
-/// A sequence, the codes of its last frame, which those of the next take the place of, what is
-/// asked of the next, and how many of its levels are drawn.
+/// A sequence, the codes of its last frame, which those of the next take the place of, and how
+/// many levels are drawn.
 struct Turn<'a> {
     sequence: &'a mut Sequence,
     codes: &'a mut [u32],
-    controls: Controls,
     levels: usize,
 }
 
@@ -215,8 +208,7 @@ impl PriorPlayer {
                 frame.copy_from_slice(codes.frame(t - 1));
             }
             let (sequence, levels) = (&mut self.sequence, frame.len());
-            let controls = Controls::default();
-            let turn = Turn { sequence, codes: &mut frame, controls, levels };
+            let turn = Turn { sequence, codes: &mut frame, levels };
             self.room.hear(&self.model, prior, &mut [turn]);
         }
     }
@@ -261,8 +253,7 @@ impl PriorPlayer {
             assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
             let all = codes.len();
             let levels = if sampling.levels == 0 { all } else { all.min(sampling.levels as usize) };
-            let controls = sampling.controls;
-            Turn { sequence: &mut player.sequence, codes, controls, levels }
+            Turn { sequence: &mut player.sequence, codes, levels }
         });
         room.step(&model, &mut turns.collect::<ArrayVec<_, VOICES>>(), |turn, level, logits| {
             let (key, frame, sampling) = draws[turn];
@@ -278,20 +269,15 @@ impl PriorPlayer {
         }
     }
 
-    /// As [`Self::step`], asked for `controls`, but `choose` takes the code of each level, coarse to
+    /// As [`Self::step`], asked for nothing, but `choose` takes the code of each level, coarse to
     /// fine, from its logits, `[K]`.
     ///
     /// # Panics
     ///
     /// As [`Self::step`], and if `choose` takes a code that is not below `K`.
-    pub fn step_with(
-        &mut self,
-        codes: &mut [u32],
-        controls: &Controls,
-        mut choose: impl FnMut(usize, &[f32]) -> u32,
-    ) {
+    pub fn step_with(&mut self, codes: &mut [u32], mut choose: impl FnMut(usize, &[f32]) -> u32) {
         let levels = codes.len();
-        let turn = Turn { sequence: &mut self.sequence, codes, controls: *controls, levels };
+        let turn = Turn { sequence: &mut self.sequence, codes, levels };
         self.room.step(&self.model, &mut [turn], |_, level, logits| choose(level, logits));
     }
 }
@@ -336,16 +322,9 @@ impl Room {
         }
         let latents = &self.latents[..rows * codec.latent_dim];
         prior.latent.apply(model.arch, latents, &mut self.x[..rows * hidden]);
-        for (turn, x) in turns.iter().zip(self.x.chunks_mut(hidden)) {
-            let Turn { sequence, codes, controls, .. } = turn;
+        for (Turn { sequence, codes, .. }, x) in turns.iter().zip(self.x.chunks_mut(hidden)) {
             if sequence.temporal.position() == 0 {
                 x.copy_from_slice(&prior.start);
-            }
-            for (row, weight) in prior.conditioning.weigh(controls) {
-                let row = &prior.conditions[row * hidden..][..hidden];
-                x.iter_mut().zip(row).for_each(|(x, condition)| *x += weight * condition);
-            }
-            if sequence.temporal.position() == 0 {
                 continue;
             }
             for (level, &code) in codes.iter().enumerate().filter(|(_, code)| **code != ABSENT) {

@@ -251,16 +251,16 @@ fn prior_text(prior: &PriorConfig, bundle: &Bundle) -> String {
 fn offered_text(bundle: &Bundle) -> String {
     let Some(prior) = bundle.prior_config() else { return String::new() };
     let Conditioning { loudness, brightness, density, pitch, classes } = &prior.conditioning;
-    let rate = bundle.config().codec.frame_rate() as f32;
-    let range = |name: &str, unit: &str, found: &Distribution, show: &dyn Fn(f32) -> f32| {
-        let (low, high) = (show(found.value(0.0)), show(found.value(1.0)));
+    let rate = bundle.config().codec.frame_rate();
+    let range = |name: &str, unit: &str, found: &Distribution, show: &dyn Fn(f64) -> f64| {
+        let (low, high) = (show(found.value(0.0).into()), show(found.value(1.0).into()));
         format!("{name} ({low:.0} to {high:.0} {unit})")
     };
     let mut offered = Vec::new();
     offered.extend(loudness.iter().map(|found| range("loudness", "dB", found, &|db| db)));
-    let hz = &|octaves: f32| octaves.exp2();
+    let hz = &|octaves: f64| octaves.exp2();
     offered.extend(brightness.iter().map(|found| range("brightness", "Hz", found, hz)));
-    let per_second = &|onsets: f32| onsets * rate;
+    let per_second = &|onsets: f64| onsets * rate;
     let unit = "onsets per second";
     offered.extend(density.iter().map(|found| range("density", unit, found, per_second)));
     offered.extend(pitch.map(|keys| format!("pitch ({} to {})", note(keys.low), note(keys.high))));

@@ -57,6 +57,7 @@ pub struct Description {
 
 /// Listens to `channels`, `[C][S]` at `rate` Hz, in frames of `hop` samples: `[S / hop]`, rounded up.
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "what is described needs no more digits")]
 pub fn listen(channels: &[Vec<f32>], rate: u32, hop: usize) -> Vec<Moment> {
     let samples = channels.first().map_or(0, Vec::len);
     let mut moments = vec![Moment::default(); samples.div_ceil(hop)];
@@ -122,6 +123,7 @@ fn mono(channels: &[Vec<f32>]) -> Vec<f64> {
 
 /// Describes what follows from the first of `moments` on.
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "what is described needs no more digits")]
 pub fn describe(moments: &[Moment]) -> Description {
     let near = &moments[..moments.len().min(NEAR)];
     let power: f32 = near.iter().map(|m| m.power).sum();
@@ -164,34 +166,33 @@ mod tests {
     const RATE: u32 = 48_000;
     const HOP: usize = 1024;
 
-    fn tone(key: f32, seconds: f32, level: f32) -> Vec<f32> {
+    fn tone(key: f32, milliseconds: u32, level: f32) -> Vec<f32> {
         let hz = 440.0 * ((key - 69.0) / 12.0).exp2();
-        let samples = (seconds * 48_000.0) as u32;
         let sample = |t: u32| {
             let turn = std::f32::consts::TAU * hz * t as f32 / 48_000.0;
             level * (turn.sin() + 0.5 * (2.0 * turn).sin() + 0.25 * (3.0 * turn).sin())
         };
-        (0..samples).map(sample).collect()
+        (0..48 * milliseconds).map(sample).collect()
     }
 
     #[test]
     fn a_tone_has_its_pitch_and_its_brightness() {
         for key in [33.0, 45.5, 60.0, 84.0] {
-            let moments = listen(&[tone(key, 1.0, 0.1)], RATE, HOP);
+            let moments = listen(&[tone(key, 1000, 0.1)], RATE, HOP);
             let inside = &moments[4..moments.len() - 4];
             for moment in inside {
                 let found = moment.pitch.unwrap_or_default();
                 assert!((found - key).abs() < 0.1, "{found} is not {key}");
             }
         }
-        let brightness = |key| describe(&listen(&[tone(key, 1.0, 0.1)], RATE, HOP)).brightness;
+        let brightness = |key| describe(&listen(&[tone(key, 1000, 0.1)], RATE, HOP)).brightness;
         let octave = brightness(72.0).unwrap() - brightness(60.0).unwrap();
         assert!((octave - 1.0).abs() < 0.1, "an octave higher is {octave} octaves brighter");
     }
 
     #[test]
     fn ten_times_the_amplitude_is_twenty_decibels_louder() {
-        let loudness = |level| describe(&listen(&[tone(60.0, 0.5, level)], RATE, HOP)).loudness;
+        let loudness = |level| describe(&listen(&[tone(60.0, 500, level)], RATE, HOP)).loudness;
         assert!((loudness(0.5) - loudness(0.05) - 20.0).abs() < 0.01);
         let silence = describe(&listen(&[vec![0.0; 9000]], RATE, HOP));
         assert!((silence.loudness + 80.0).abs() < 1e-3, "{silence:?}");
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn both_channels_are_heard() {
-        let tone = tone(60.0, 0.5, 0.1);
+        let tone = tone(60.0, 500, 0.1);
         let stereo = [vec![0.0; tone.len()], tone.clone()];
         assert_eq!(listen(&stereo, RATE, HOP)[9].power, listen(&[tone], RATE, HOP)[9].power);
     }

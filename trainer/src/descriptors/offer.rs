@@ -34,9 +34,9 @@ pub fn offer(recordings: &[Vec<Moment>], classes: &[&str]) -> Offer {
     let whole = stream.len().saturating_sub(HORIZON).max(stream.len().min(1));
     let all: Vec<Description> = (0..whole).map(|at| describe(&stream[at..])).collect();
     let mut not_offered = Vec::new();
-    let mut ranked = |index: usize, values: Vec<f32>| {
+    let mut ranged = |index: usize, found: Option<Distribution>| {
         let (name, least, unit) = LEAST_SPAN[index];
-        let found = Distribution::of(values)?;
+        let found = found?;
         let span = found.value(0.9) - found.value(0.1);
         if span < least {
             not_offered.push(format!(
@@ -45,9 +45,9 @@ pub fn offer(recordings: &[Vec<Moment>], classes: &[&str]) -> Offer {
         }
         (span >= least).then_some(found)
     };
-    let loudness = ranked(0, all.iter().map(|d| d.loudness).collect());
-    let brightness = ranked(1, all.iter().filter_map(|d| d.brightness).collect());
-    let density = ranked(2, all.iter().map(|d| d.density).collect());
+    let loudness = ranged(0, Distribution::of(all.iter().map(|d| d.loudness).collect()));
+    let brightness = ranged(1, Distribution::of(all.iter().filter_map(|d| d.brightness).collect()));
+    let density = ranged(2, Distribution::even(all.iter().map(|d| d.density).collect()));
     let pitch = pitches(&all).map_err(|why| not_offered.push(why)).ok();
     let classes = class_names(classes).map_err(|why| not_offered.push(why)).unwrap_or_default();
     Offer {
@@ -61,7 +61,9 @@ fn pitches(all: &[Description]) -> Result<Pitches, String> {
     let mut keys = BTreeMap::new();
     let pitches: Vec<f32> = all.iter().filter_map(|d| d.pitch).collect();
     for pitch in &pitches {
-        *keys.entry(pitch.round().clamp(0.0, MAX_PITCH.into()) as u8).or_insert(0_usize) += 1;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a key")]
+        let key = pitch.round().clamp(0.0, MAX_PITCH.into()) as u8;
+        *keys.entry(key).or_insert(0_usize) += 1;
     }
     let sounding = all.iter().filter(|d| d.brightness.is_some()).count();
     let share = pitches.len() as f64 / sounding.max(1) as f64;
@@ -102,8 +104,8 @@ mod tests {
 
     fn moment(step: usize) -> Moment {
         Moment {
-            power: 10.0_f32.powi(-(step as i32 % 40) / 8),
-            brightness: 8.0 + step as f32 % 50.0 / 20.0,
+            power: 10.0_f32.powf(-(step as f32) / 100.0),
+            brightness: 8.0 + step as f32 % 200.0 / 40.0,
             onsets: if step.is_multiple_of(20 + step / 100) { 1.0 } else { 0.0 },
             pitch: Some(50.0 + (step / 60) as f32),
         }

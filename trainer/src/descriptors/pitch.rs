@@ -18,6 +18,7 @@ const NEARLY_HIGHEST: f64 = 0.93;
 const KEYS: std::ops::RangeInclusive<f64> = 20.0..=110.0;
 
 /// Finds the pitch of each frame of `hop` samples of `sound`, at `rate` Hz.
+#[expect(clippy::cast_possible_truncation, reason = "what is described needs no more digits")]
 pub(super) fn track(sound: &[f64], rate: u32, hop: usize, moments: &mut [Moment]) {
     let mut detector = Detector::new();
     for (t, moment) in moments.iter_mut().enumerate().filter(|(_, m)| m.power > SILENCE) {

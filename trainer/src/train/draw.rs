@@ -11,8 +11,7 @@ pub(super) enum Purpose {
     Restarts = 4,
     Corruption = 5,
     Frames = 6,
-    Controls = 7,
-    Guide = 8,
+    Guide = 7,
 }
 
 /// Random numbers of one purpose and one step.

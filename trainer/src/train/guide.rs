@@ -1,26 +1,28 @@
-//! What codes tell of what is to come: how much likelier each rank of a descriptor is after a coarse
-//! code than it is anywhere.
+//! The guide: how much likelier everything that can be asked for is after a coarse code than it is
+//! anywhere, counted over the corpus.
 //!
-//! By the rule of Bayes, a code that is drawn when a rank is asked for should be drawn that much more
-//! often. The prior learns from what little of a recording is surprising which codes go with which
-//! ranks; counts know it at once.
+//! A prior that is told what is to come, while it trains, learns next to nothing of it in minutes:
+//! most frames follow from those before, and the few that do not are drowned by the rest. Counts
+//! know at once which codes begin something loud.
 
 use distill_shared::bundle::Tensor;
-use distill_shared::model::conditioning::KNOTS;
+use distill_shared::model::conditioning::{Conditioning, Controls};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 
 use super::draw::{Draw, Purpose};
-use super::pieces::{Recorded, frames, random_piece};
-use crate::descriptors::{Description, describe};
+use super::pieces::{Piece, Recorded, frames, random_piece};
+use crate::descriptors::describe;
 
 /// Pieces of stream that are counted.
 const PIECES: u32 = 1024;
-/// Deviation of the ranks that count as one.
+/// Deviation of the settings that count as one.
 const BLUR: f32 = 0.12;
-/// Frames with which every code is taken to have been heard at any rank.
+/// Deviation of the pitches that count as one, in semitones.
+const PITCH_BLUR: f32 = 0.3;
+/// Frames with which every code is taken to have been heard anywhere.
 const DOUBT: f32 = 8.0;
 
-/// The guide of a prior, `[ranks, levels, K, knots]`, in nats; none if no rank can be asked for.
+/// The guide of a prior, `[rows, levels, K]`, in nats; none if nothing can be asked for.
 pub(super) fn guide(
     recordings: &[Recorded],
     codec: &CodecConfig,
@@ -28,91 +30,154 @@ pub(super) fn guide(
     seed: u64,
 ) -> Option<Tensor> {
     let shape = config.guide_shape(codec)?;
-    let [_, levels, size, _] = shape;
-    let ranges: Vec<_> = config
-        .conditioning
-        .ranks()
-        .into_iter()
-        .enumerate()
-        .filter_map(|(kind, (_, range))| Some((kind, range?)))
-        .collect();
+    let [_, levels, size] = shape;
+    let offered = &config.conditioning;
     let mut counts = vec![0.0_f32; shape.iter().product()];
     for step in 0..PIECES {
         let piece = random_piece(recordings, 0, &mut Draw::new(seed, Purpose::Guide, step));
         for (t, codes) in frames(&piece.codes).enumerate() {
-            let found = describe(&piece.moments[t..]);
-            for (number, (kind, range)) in ranges.iter().enumerate() {
-                let Some(value) = value(&found, *kind) else { continue };
-                let heard = blurred(range.rank(value));
+            for (row, share) in heard(&piece, t, offered) {
                 for (level, &code) in codes.iter().take(levels).enumerate() {
-                    let row = (number * levels + level) * size + code as usize;
-                    let counts = &mut counts[row * KNOTS..][..KNOTS];
-                    counts.iter_mut().zip(heard).for_each(|(count, heard)| *count += heard);
+                    counts[(row * levels + level) * size + code as usize] += share;
                 }
             }
         }
     }
-    counts.chunks_exact_mut(size * KNOTS).for_each(likelier);
+    let mut first = 0;
+    for rows in groups(offered) {
+        let row = levels * size;
+        likelier(&mut counts[first * row..(first + rows) * row], row, size);
+        first += rows;
+    }
     Tensor::f16(&shape, &counts)
 }
 
-/// The value of a kind of descriptor.
-fn value(found: &Description, kind: usize) -> Option<f32> {
-    match kind {
-        0 => Some(found.loudness),
-        1 => found.brightness,
-        _ => Some(found.density),
-    }
-}
-
-/// How near a rank is to each knot; 1 in all.
-fn blurred(rank: f32) -> [f32; KNOTS] {
-    let near = |knot: usize| {
-        let distance = rank - knot as f32 / (KNOTS - 1) as f32;
-        (-0.5 * (distance / BLUR).powi(2)).exp()
+/// Rows of the guide that are of one kind: one of them holds wherever the kind can be heard.
+fn groups(offered: &Conditioning) -> Vec<usize> {
+    let one = |controls| offered.weigh(&controls).first().map(|&(row, _)| row);
+    let low = Controls {
+        loudness: Some(0.0),
+        brightness: Some(0.0),
+        density: Some(0.0),
+        pitch: Some(0.0),
+        class: Some(0),
     };
-    let all: [f32; KNOTS] = std::array::from_fn(near);
-    let sum: f32 = all.iter().sum();
-    all.map(|near| near / sum)
+    let nothing = Controls::default();
+    let kinds = [
+        Controls { loudness: low.loudness, ..nothing },
+        Controls { brightness: low.brightness, ..nothing },
+        Controls { density: low.density, ..nothing },
+        Controls { pitch: low.pitch, ..nothing },
+        Controls { class: low.class, ..nothing },
+    ];
+    let mut begins: Vec<usize> = kinds.into_iter().filter_map(one).collect();
+    begins.push(offered.rows());
+    begins.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
-/// Turns counts of one level, `[K, knots]`, into how much likelier each knot is after a code than
-/// anywhere, as a logarithm.
-fn likelier(counts: &mut [f32]) {
-    let mut anywhere = [1e-6_f32; KNOTS];
-    for code in counts.chunks_exact(KNOTS) {
-        anywhere.iter_mut().zip(code).for_each(|(sum, count)| *sum += count);
-    }
-    let total: f32 = anywhere.iter().sum();
-    for code in counts.chunks_exact_mut(KNOTS) {
-        let heard: f32 = code.iter().sum();
-        for (count, anywhere) in code.iter_mut().zip(anywhere) {
-            let share = anywhere / total;
-            *count = ((*count + DOUBT * share) / (heard + DOUBT) / share).ln();
+/// What is heard from frame `t` of a piece on, as shares of rows: 1 in all for each kind.
+fn heard(piece: &Piece, t: usize, offered: &Conditioning) -> Vec<(usize, f32)> {
+    let found = describe(&piece.moments[t..]);
+    let Conditioning { loudness, brightness, density, pitch, .. } = offered;
+    let nothing = Controls::default();
+    let mut rows = Vec::new();
+    let mut blurred = |middle: Option<f32>, deviation: f32, ask: &dyn Fn(f32) -> Controls| {
+        let Some(middle) = middle else { return };
+        let spread = [-1.5_f32, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5];
+        let weights = spread.map(|x| (-0.5 * x * x).exp());
+        let total: f32 = weights.iter().sum();
+        for (x, weight) in spread.into_iter().zip(weights) {
+            let asked = offered.weigh(&ask(middle + deviation * x));
+            rows.extend(asked.into_iter().map(|(row, share)| (row, share * weight / total)));
+        }
+    };
+    let loud = loudness.map(|range| range.rank(found.loudness));
+    blurred(loud, BLUR, &|x| Controls { loudness: Some(x), ..nothing });
+    let bright = brightness.and_then(|range| Some(range.rank(found.brightness?)));
+    blurred(bright, BLUR, &|x| Controls { brightness: Some(x), ..nothing });
+    let dense = density.map(|range| range.rank(found.density));
+    blurred(dense, BLUR, &|x| Controls { density: Some(x), ..nothing });
+    let pitched = pitch.and(found.pitch);
+    blurred(pitched, PITCH_BLUR, &|x| Controls { pitch: Some(x), ..nothing });
+    let class = piece.classes.get(t).copied().flatten();
+    rows.extend(offered.weigh(&Controls { class, ..nothing }));
+    rows
+}
+
+/// Turns counts of the rows of one kind, `[rows, levels, K]` of `row` values each, into how much
+/// likelier each row is after a code than anywhere, as logarithms.
+fn likelier(counts: &mut [f32], row: usize, size: usize) {
+    for level in 0..row / size {
+        let of_level = |r: usize, code: usize| r * row + level * size + code;
+        let rows = counts.len() / row;
+        let anywhere: Vec<f32> =
+            (0..rows).map(|r| counts[of_level(r, 0)..][..size].iter().sum()).collect();
+        let total: f32 = anywhere.iter().sum();
+        for code in 0..size {
+            let heard: f32 = (0..rows).map(|r| counts[of_level(r, code)]).sum();
+            for (r, anywhere) in anywhere.iter().enumerate() {
+                let share = (anywhere / total.max(1e-6)).max(1e-6);
+                let count = &mut counts[of_level(r, code)];
+                *count = ((*count + DOUBT * share) / (heard + DOUBT) / share).ln();
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use distill_shared::codes::Codes;
+    use distill_shared::model::conditioning::{Distribution, Pitches};
 
-    #[test]
-    fn a_code_is_likelier_where_it_was_heard() {
-        // Code 0 is heard at low ranks, code 1 at high ones, code 2 never.
-        let mut counts =
-            [blurred(0.2).map(|n| 50.0 * n), blurred(0.8).map(|n| 50.0 * n), [0.0; KNOTS]].concat();
-        likelier(&mut counts);
-        let told = |code: usize, knot: usize| counts[code * KNOTS + knot];
-        assert!(told(0, 3) > 0.5 && told(0, 13) < -1.0, "{counts:?}");
-        assert!(told(1, 13) > 0.5 && told(1, 3) < -1.0, "{counts:?}");
-        assert!((0..KNOTS).all(|knot| told(2, knot).abs() < 1e-5));
+    use super::super::pieces::PIECE_FRAMES;
+    use super::super::toy_codec;
+    use super::*;
+    use crate::descriptors::Moment;
+    use crate::sizes::adaptive_prior_config;
+
+    /// A recording of one code that is always the same, heard as `moment`.
+    fn steady(code: u32) -> Codes {
+        let mut codes = Codes::new(2);
+        (0..4 * PIECE_FRAMES).for_each(|_| codes.push(&[code, 3 - code]));
+        codes
     }
 
     #[test]
-    fn a_rank_is_near_its_knot() {
-        let near = blurred(0.5);
-        assert!((near.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!(near[8] > near[7] && near[7] > near[0] && (near[7] - near[9]).abs() < 1e-6);
+    fn a_code_is_likelier_when_what_it_was_heard_with_is_asked_for() {
+        let (quiet, loud) = (steady(0), steady(1));
+        let moment = |power, pitch| Moment { power, pitch: Some(pitch), ..Moment::default() };
+        let soft = vec![moment(1e-6, 50.0); quiet.frames()];
+        let hard = vec![moment(1e-2, 60.0); loud.frames()];
+        let recordings = [
+            Recorded { codes: &quiet, moments: &soft, class: Some(0) },
+            Recorded { codes: &loud, moments: &hard, class: Some(1) },
+        ];
+        let codec = toy_codec();
+        let mut config = adaptive_prior_config(&codec, &[]);
+        config.conditioning = Conditioning {
+            loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32 * 5.0 - 80.0))),
+            pitch: Some(Pitches { low: 48, high: 62 }),
+            classes: vec!["quiet".to_owned(), "loud".to_owned()],
+            ..Conditioning::default()
+        };
+        let guide = guide(&recordings, &codec, &config, 1).unwrap().to_f32();
+        let told = |controls: Controls, level: usize, code: usize| -> f32 {
+            let rows = config.conditioning.weigh(&controls);
+            let row = |(row, share): (usize, f32)| share * guide[(row * 2 + level) * 4 + code];
+            rows.into_iter().map(row).sum()
+        };
+        let nothing = Controls::default();
+        let loud = [
+            Controls { loudness: Some(0.75), ..nothing },
+            Controls { pitch: Some(60.0), ..nothing },
+            Controls { class: Some(1), ..nothing },
+        ];
+        for controls in loud {
+            for (level, codes) in [(0, [1, 0]), (1, [2, 3])] {
+                let [right, wrong] = codes.map(|code| told(controls, level, code));
+                assert!(right > 0.3 && wrong < -2.0, "{controls:?}: {right} and {wrong}");
+            }
+            assert!(told(controls, 0, 2).abs() < 1e-3, "a code that was never heard tells nothing");
+        }
     }
 }

@@ -7,7 +7,6 @@
 mod bounds;
 pub mod codebooks;
 pub mod codec;
-mod controls;
 mod crops;
 mod draw;
 mod guide;

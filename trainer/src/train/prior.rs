@@ -14,7 +14,6 @@ use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
 use distill_shared::quantizer::Quantizer;
 
-use super::controls::asked_of;
 use super::draw::{Draw, Purpose};
 use super::guide::guide;
 use super::init::initial_weights;
@@ -212,8 +211,7 @@ impl<'a> Training<'a> {
             })
             .collect();
         let mut draw = Draw::new(self.plan.seed, Purpose::Corruption, key(first));
-        let mut asked = Draw::new(self.plan.seed, Purpose::Controls, key(first));
-        let inputs = self.inputs(&pieces, Some((&mut draw, &mut asked)))?;
+        let inputs = self.inputs(&pieces, Some(&mut draw))?;
         let hidden = self.prior.hidden(&inputs)?;
 
         let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
@@ -229,18 +227,13 @@ impl<'a> Training<'a> {
         Ok((loss.backward()?, value))
     }
 
-    /// What the prior reads before each frame of `pieces` of one length: `[B, T, H]`. In training,
-    /// with what it draws, it reads them with faults and is told some of what is to come.
-    fn inputs(
-        &self,
-        pieces: &[Piece],
-        mut training: Option<(&mut Draw, &mut Draw)>,
-    ) -> Result<Tensor> {
+    /// What the prior reads before each frame of `pieces` of one length: `[B, T, H]`.
+    fn inputs(&self, pieces: &[Piece], mut corrupt: Option<&mut Draw>) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let (mut codes, mut latents) = piece.read(self.quantizer);
-            if let Some((faults, _)) = &mut training {
-                self.corrupt(&mut codes, &mut latents, faults)?;
+            if let Some(draw) = &mut corrupt {
+                self.corrupt(&mut codes, &mut latents, draw)?;
             }
             let starts = piece.before.frames() == 0;
             let mut row = if starts { vec![self.prior.start()?] } else { Vec::new() };
@@ -249,12 +242,7 @@ impl<'a> Training<'a> {
                 let latents = Tensor::from_vec(latents, shape, self.device)?;
                 row.push(self.prior.embed(&codes, &latents)?);
             }
-            let mut row = Tensor::cat(&row, 0)?;
-            if let Some((_, draw)) = &mut training {
-                let asked = asked_of(piece, &self.plan.config.conditioning, draw);
-                row = self.prior.ask(&row, &asked)?;
-            }
-            rows.push(row);
+            rows.push(Tensor::cat(&row, 0)?);
         }
         Ok(Tensor::stack(&rows, 0)?)
     }

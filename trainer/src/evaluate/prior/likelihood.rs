@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use distill_shared::codes::Codes;
-use distill_shared::model::conditioning::Controls;
 use distill_shared::player::{Model, PriorPlayer};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -64,7 +63,7 @@ fn bits(model: &Arc<Model>, recordings: &[&Codes]) -> Result<Vec<f64>> {
         let mut player = PriorPlayer::new(Arc::clone(model))?;
         let (mut frame, mut sums) = (vec![0; levels], vec![0.0; levels]);
         for t in 0..codes.frames() {
-            player.step_with(&mut frame, &Controls::default(), |level, logits| {
+            player.step_with(&mut frame, |level, logits| {
                 let code = codes.frame(t)[level];
                 sums[level] += surprise(logits, code);
                 code
