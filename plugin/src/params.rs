@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use distill_shared::model::conditioning::Controls;
 use distill_shared::player::Sampling;
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
@@ -25,6 +26,10 @@ const SEED: Span<i32> = Span { low: 0, high: 9999, default: 0 };
 const TEMPERATURE: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
 const TOP_K: Span<i32> = Span { low: 0, high: 256, default: 0 };
 const TOP_P: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
+/// Loudness, brightness and density; at the low end the prior is free.
+const ASKED: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
+/// Below this, nothing is asked for.
+const FREE: f32 = 0.005;
 const VOLUME_DB: Span<f32> = Span { low: -60.0, high: 12.0, default: 0.0 };
 const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
 const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
@@ -80,11 +85,14 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 12] = [
+pub const LIMITS: [(&str, Limit); 15] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("topk", Limit::Int(TOP_K)),
     ("topp", Limit::Float(TOP_P)),
+    ("loud", Limit::Float(ASKED)),
+    ("brigh", Limit::Float(ASKED)),
+    ("dens", Limit::Float(ASKED)),
     ("gain", Limit::Float(VOLUME_DB)),
     ("attack", Limit::Float(ATTACK_MS)),
     ("decay", Limit::Float(DECAY_MS)),
@@ -132,6 +140,15 @@ pub struct DistillParams {
     /// The prior chooses among the likeliest codes that together have this probability, 0 to 1.
     #[id = "topp"]
     pub top_p: FloatParam,
+    /// How loud what follows shall be among the recordings, 0 (whatever comes) to 1.
+    #[id = "loud"]
+    pub loudness: FloatParam,
+    /// How bright what follows shall be among the recordings, 0 (whatever comes) to 1.
+    #[id = "brigh"]
+    pub brightness: FloatParam,
+    /// How fast sounds shall follow each other, 0 (whatever comes) to 1.
+    #[id = "dens"]
+    pub density: FloatParam,
 
     /// Volume in dB, -60 to 12.
     #[id = "gain"]
@@ -174,6 +191,9 @@ impl DistillParams {
                 .with_value_to_string(Arc::new(show_top_k))
                 .with_string_to_value(Arc::new(read_top_k)),
             top_p: TOP_P.linear("Diversity"),
+            loudness: asked("Loudness"),
+            brightness: asked("Brightness"),
+            density: asked("Density"),
             gain: VOLUME_DB
                 .linear("Volume")
                 .with_unit(" dB")
@@ -199,6 +219,12 @@ impl DistillParams {
                 temperature: TEMPERATURE.clamp(self.temperature.value()),
                 top_k: whole(&TOP_K, &self.top_k),
                 top_p: TOP_P.clamp(self.top_p.value()),
+                controls: Controls {
+                    loudness: wanted(&self.loudness),
+                    brightness: wanted(&self.brightness),
+                    density: wanted(&self.density),
+                    ..Controls::default()
+                },
                 ..Sampling::default()
             },
             gain: 10.0_f32.powf(VOLUME_DB.clamp(self.gain.value()) / 20.0),
@@ -212,6 +238,28 @@ impl DistillParams {
             always_wait: self.always_wait.value(),
         }
     }
+}
+
+/// A parameter that asks the prior for something, or leaves it free.
+fn asked(name: &str) -> FloatParam {
+    ASKED
+        .linear(name)
+        .with_value_to_string(Arc::new(show_asked))
+        .with_string_to_value(Arc::new(read_asked))
+}
+
+/// What a parameter asks for, if anything. Real-time safe.
+fn wanted(param: &FloatParam) -> Option<f32> {
+    Some(ASKED.clamp(param.value())).filter(|value| *value >= FREE)
+}
+
+fn show_asked(value: f32) -> String {
+    if value < FREE { "Free".to_owned() } else { format!("{value:.2}") }
+}
+
+fn read_asked(text: &str) -> Option<f32> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("free") { Some(0.0) } else { text.parse().ok() }
 }
 
 fn show_top_k(top_k: i32) -> String {
@@ -237,6 +285,22 @@ mod tests {
     #[test]
     fn the_largest_number_of_voices_is_what_the_engine_has() {
         assert_eq!(usize::try_from(VOICES.high), Ok(MAX_VOICES));
+    }
+
+    #[test]
+    fn at_the_low_end_nothing_is_asked_for() {
+        let params = DistillParams::new(Selection::new().0);
+        assert_eq!(params.settings().sampling.controls, Controls::default());
+        let value = |normalized: f32| {
+            let param = asked("Loudness");
+            (
+                param.normalized_value_to_string(normalized, true),
+                param.string_to_normalized_value("0.5"),
+            )
+        };
+        assert_eq!(value(0.0), ("Free".to_owned(), Some(0.5)));
+        assert_eq!(value(0.25).0, "0.25");
+        assert_eq!(asked("Density").string_to_normalized_value(" free "), Some(0.0));
     }
 
     #[test]

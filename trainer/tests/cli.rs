@@ -325,6 +325,29 @@ fn saved_figures_are_on_the_card_and_leave_the_model_as_it_is() {
 }
 
 #[test]
+fn a_prior_is_measured_with_what_the_bundle_remembers() {
+    let (folder, _) = own_toy();
+    let told = stdout(&succeed(folder.path(), "evaluate own.distill --json --save --quiet"));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let bits = |what: &str| told["prior"]["likelihood"][what].as_f64().unwrap();
+    // Two levels of 16 entries at 46.9 frames per second: 8 bits a frame know nothing.
+    let most = 8.0 * 46.875;
+    for what in ["held_out", "trained", "unigram", "bigram"] {
+        assert!((1.0..1.5 * most).contains(&bits(what)), "{what}: {told}");
+    }
+    assert!(bits("bigram") <= bits("unigram") && bits("unigram") < 1.01 * most, "{told}");
+    let bundle = Bundle::open(&folder.path().join("own.distill")).unwrap();
+    let card = bundle.card().prior_evaluation.as_ref().unwrap();
+    assert_eq!(card.held_out, Some(bits("held_out")));
+    for (name, correlation) in &card.follows {
+        assert!((-1.0..=1.0).contains(correlation), "{name}: {correlation}");
+    }
+    let options = bundle.prior_config().unwrap().conditioning.ranks();
+    assert_eq!(card.follows.len(), options.iter().filter(|(_, range)| range.is_some()).count());
+    fail(folder.path(), "evaluate own.distill --held-out", 2, "need the folder");
+}
+
+#[test]
 fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     let bundle = toy().join("toy.distill");
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use distill_shared::bundle::{Bundle, Card, CorpusCodes};
 use distill_shared::codes::Codes;
-use distill_shared::model::conditioning::Conditioning;
+use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::random_weights;
 use distill_trainer::audio::decode::decode;
@@ -63,7 +63,12 @@ fn bundle(seed: u64) -> Bundle {
         depth_size: 8,
         depth_layers: 1,
         depth_heads: 2,
-        conditioning: Conditioning::default(),
+        conditioning: Conditioning {
+            loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
+            pitch: Some(Pitches { low: 60, high: 64 }),
+            classes: vec!["low".to_owned(), "high".to_owned()],
+            ..Conditioning::default()
+        },
     };
     let config = ModelConfig { codec, prior: Some(prior) };
     let mut codes = Codes::new(3);
@@ -181,4 +186,29 @@ fn a_take_goes_on_from_a_recording() {
     let format = ExportFormat { format: FileFormat::Wav, bit_depth: BitDepth::Int16, rate: 48_000 };
     write_audio(&folder.join("short.wav"), &[vec![0.1; 255]], format).unwrap();
     fail(folder, "generate one.distill --prime short.wav -o out.wav", 1, "too short to go on from");
+}
+
+#[test]
+fn a_take_is_asked_for_something() {
+    let folder = folder();
+    let folder = folder.path();
+    let made = |arguments: &str| {
+        succeed(folder, &format!("generate one.distill --duration 0.5 -o new.wav {arguments}"));
+        fs::read(folder.join("new.wav")).unwrap()
+    };
+    let alone = made("");
+    let asked = ["--set loudness=0.9", "--set pitch=c#4", "--set class=high"].map(made);
+    assert!(asked.iter().all(|sound| *sound != alone), "what is asked for is heard");
+    assert!(made("--set loudness=0.9 --set pitch=61 --set class=low") != asked[0]);
+    assert!(made("--set pitch=61") == asked[1], "a note has a name and a number");
+    let refuse = |set: &str, exit: i32, what: &str| {
+        fail(folder, &format!("generate one.distill -o out.wav --set {set}"), exit, what);
+    };
+    refuse("loudness", 2, "says no value");
+    refuse("colour=1", 2, "there are loudness, brightness");
+    refuse("loudness=2", 2, "not a rank from 0 to 1");
+    refuse("pitch=h2", 2, "not a note");
+    refuse("pitch=c2", 1, "has pitches from c4 to e4");
+    refuse("class=middle", 1, "there are low, high");
+    refuse("brightness=0.5", 1, "cannot be asked for brightness");
 }

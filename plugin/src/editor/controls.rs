@@ -15,6 +15,9 @@ pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSett
         row(ui, &params.temperature, setter);
         row(ui, &params.top_k, setter);
         row(ui, &params.top_p, setter);
+        row(ui, &params.loudness, setter);
+        row(ui, &params.brightness, setter);
+        row(ui, &params.density, setter);
         row(ui, &params.gain, setter);
         row(ui, &params.attack, setter);
         row(ui, &params.decay, setter);
