@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use distill_shared::bundle::Tensors;
 use distill_shared::codes::Codes;
 use distill_shared::model::codec::Codec;
@@ -130,11 +130,17 @@ fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
     let codes = some_codes(&config);
     let weights = Weights::from_tensors(&tensors, "prior.", &Device::Cpu)?;
     let sizes = config.prior.clone().expect("there is a prior");
-    let prior = CodePrior::new(&sizes, &config.codec, &weights)?;
+    let books = tensors["codec.quantizer.codebooks"].to_f32();
+    let CodecConfig { quantizers, codebook_size, latent_dim, .. } = config.codec;
+    let shape = (quantizers, codebook_size, latent_dim);
+    let books = Tensor::from_vec(books, shape, &Device::Cpu)?;
+    let prior = CodePrior::new(&sizes, &config.codec, &weights, &books)?;
     let read = &codes.as_slice()[..(FRAMES - 1) * config.codec.quantizers];
     let latents = latents(&config, &tensors, &codes)?.narrow(0, 0, FRAMES - 1)?;
     let inputs = Tensor::cat(&[prior.start()?, prior.embed(read, &latents)?], 0)?.unsqueeze(0)?;
-    let logits = prior.logits(&prior.hidden(&inputs)?.squeeze(0)?, codes.as_slice())?;
+    let nothing = Tensor::zeros((1, latent_dim), DType::F32, &Device::Cpu)?;
+    let before = Tensor::cat(&[nothing, latents], 0)?;
+    let logits = prior.logits(&prior.hidden(&inputs)?.squeeze(0)?, &before, codes.as_slice())?;
     let expected = logits.transpose(0, 1)?.to_vec3::<f32>()?; // [T, N, K]
 
     for arch in instruction_sets() {

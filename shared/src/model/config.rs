@@ -306,6 +306,11 @@ impl PriorConfig {
         list.add("prior.latent", &[h, codec.latent_dim]);
         list.layers("prior.layers", self.layers, h, self.heads);
         list.norm("prior.norm", h);
+        list.linear("prior.target", h, codec.latent_dim);
+        list.linear("prior.target.confidence", h, n);
+        list.add("prior.target.keep", &[codec.latent_dim]);
+        list.add("prior.target.scale", &[n, codec.latent_dim]);
+        list.add("prior.target.gain", &[n, codec.latent_dim]);
         list.linear("prior.depth.project", h, e);
         list.add("prior.depth.levels", &[n, e]);
         list.add("prior.depth.codes", &[(n - 1) * k, e]);

@@ -21,6 +21,8 @@ pub mod ops;
 #[cfg(feature = "candle")]
 pub mod prior;
 #[cfg(feature = "candle")]
+mod target;
+#[cfg(feature = "candle")]
 pub mod weights;
 
 #[cfg(all(test, feature = "candle"))]

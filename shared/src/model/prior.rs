@@ -9,6 +9,7 @@ use super::attention::{Span, TransformerLayer};
 use super::config::{CodecConfig, PriorConfig};
 use super::layers::{LayerNorm, Linear, project};
 use super::ops;
+use super::target::Target;
 use super::weights::Weights;
 
 /// The trainable prior. Weights: those of `prior`.
@@ -22,15 +23,21 @@ pub struct CodePrior {
     layers: Vec<TransformerLayer>,
     norm: LayerNorm,
     depth: DepthTransformer,
+    target: Target,
 }
 
 impl CodePrior {
-    /// Takes its weights.
+    /// Takes its weights, and the codebooks of the codec, `[N, K, D]`.
     ///
     /// # Errors
     ///
     /// Fails if a weight is missing.
-    pub fn new(config: &PriorConfig, codec: &CodecConfig, weights: &Weights) -> Result<Self> {
+    pub fn new(
+        config: &PriorConfig,
+        codec: &CodecConfig,
+        weights: &Weights,
+        books: &Tensor,
+    ) -> Result<Self> {
         let scope = weights.scope("prior");
         let span = Span { heads: config.heads, window: config.window, rotary: true };
         let layers = scope.push("layers");
@@ -44,6 +51,7 @@ impl CodePrior {
             layers: layers.collect::<Result<_>>()?,
             norm: LayerNorm::new(&scope.push("norm"))?,
             depth: DepthTransformer::new(config, codec, weights)?,
+            target: Target::new(codec, weights, books)?,
         })
     }
 
@@ -84,14 +92,16 @@ impl CodePrior {
         self.norm.forward(&x)
     }
 
-    /// Logits `[N, M, K]` of the codes of `M` frames, given what is known about each, `[M, H]`,
-    /// and its codes, `[M, N]` flattened; level n sees the codes of the levels before it.
+    /// Logits `[N, M, K]` of the codes of `M` frames, given what is known about each, `[M, H]`, the
+    /// latents before them, `[M, D]`, and their codes, `[M, N]` flattened; level n sees the codes of
+    /// the levels before it.
     ///
     /// # Errors
     ///
     /// Fails if the shapes do not fit.
-    pub fn logits(&self, hidden: &Tensor, codes: &[u32]) -> Result<Tensor> {
-        self.depth.forward(hidden, codes)
+    pub fn logits(&self, hidden: &Tensor, latents: &Tensor, codes: &[u32]) -> Result<Tensor> {
+        let rows = rows(codes, self.quantizers, self.codebook_size);
+        self.depth.forward(hidden, codes)? + self.target.logits(hidden, latents, &rows)?
     }
 }
 

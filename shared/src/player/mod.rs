@@ -20,6 +20,7 @@ mod random;
 mod random_weights;
 mod sampling;
 mod take;
+mod target;
 mod transformer;
 mod voicing;
 mod weights;

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
 use super::sampling::{Sampler, Sampling};
+use super::target::{Target, TargetRoom};
 use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, TransformerState};
 use super::weights::Weights;
 use super::{Model, ModelError, VOICES};
@@ -35,6 +36,7 @@ pub(crate) struct PriorWeights {
     /// From `[D]` to `[H]`.
     latent: Linear,
     temporal: Transformer,
+    target: Target,
     project: Linear,
     /// `[N, E]`.
     levels: Vec<f32>,
@@ -79,6 +81,7 @@ impl PriorWeights {
             conditioning: config.conditioning.clone(),
             latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
+            target: Target::new(weights, config, codec),
             project: weights.linear("prior.depth.project", config.hidden_size),
             levels: weights.values("prior.depth.levels"),
             depth_codes: weights.values("prior.depth.codes"),
@@ -143,6 +146,7 @@ struct Room {
     heard: Vec<f32>,
     /// Depth: `[E]` each.
     projected: Vec<f32>,
+    targets: TargetRoom,
     depth_x: Vec<f32>,
     depth_heard: Vec<f32>,
     /// `[K]`.
@@ -180,6 +184,7 @@ impl PriorPlayer {
             x: vec![0.0; VOICES * hidden],
             heard: vec![0.0; VOICES * hidden],
             projected: vec![0.0; VOICES * depth],
+            targets: TargetRoom::new(codec),
             depth_x: vec![0.0; VOICES * depth],
             depth_heard: vec![0.0; VOICES * depth],
             logits: vec![0.0; VOICES * codec.codebook_size],
@@ -337,6 +342,7 @@ impl Room {
         prior.temporal.step(model.arch, &mut self.temporal, &mut sequences, x, heard);
         let projected = &mut self.projected[..rows * prior.project.outputs()];
         prior.project.apply(model.arch, heard, projected);
+        prior.target.foresee(model.arch, heard, latents, &mut self.targets);
     }
 
     /// Runs the depth transformer level by level, each level for the sequences that draw it.
@@ -376,10 +382,15 @@ impl Room {
             prior.depth.step(model.arch, &mut self.depth, &mut sequences, x, heard);
             drop(sequences);
             head.apply(model.arch, heard, logits);
+            let drawing = turns.iter().enumerate().filter(|(_, turn)| level < turn.levels);
+            let drawing: ArrayVec<usize, VOICES> = drawing.map(|(i, _)| i).collect();
+            prior.target.add_logits(model.arch, level, &drawing, &mut self.targets, logits);
             let drawing = turns.iter_mut().enumerate().filter(|(_, turn)| level < turn.levels);
             for ((i, turn), logits) in drawing.zip(logits.chunks_exact_mut(size)) {
-                turn.codes[level] = choose(i, level, logits);
-                assert!((turn.codes[level] as usize) < size, "a code is below {size}");
+                let code = choose(i, level, logits);
+                assert!((code as usize) < size, "a code is below {size}");
+                turn.codes[level] = code;
+                self.targets.take_off(i, model.quantizer.books().entry(level, code));
             }
         }
     }

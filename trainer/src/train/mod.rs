@@ -20,6 +20,7 @@ pub mod prior;
 mod quantize;
 mod reading;
 mod schedule;
+mod target;
 mod vary;
 mod workers;
 

@@ -20,6 +20,7 @@ use super::init::initial_weights;
 use super::optimizer::AdamW;
 use super::pieces::{PIECE_FRAMES, Piece, Recorded, frames, held_pieces, random_piece};
 use super::schedule::{Length, Schedule};
+use super::target::{SCALE, begin_target};
 use super::workers::Workers;
 use super::{Diverged, Run};
 use crate::descriptors::Moment;
@@ -159,12 +160,18 @@ impl<'a> Training<'a> {
         let train: Vec<_> = train.map(recorded).collect();
         ensure!(!train.is_empty(), "there are no codes to train a prior on");
         let held = codes.iter().filter(|c| c.held_out && c.codes.frames() > 0).map(|c| &c.codes);
-        let weights = initial_weights(&plan.config.tensors(codec), plan.seed, device)?;
+        let mut weights = initial_weights(&plan.config.tensors(codec), plan.seed, device)?;
+        begin_target(&mut weights, codec, quantizer, &train)?;
+        let books = Tensor::from_slice(
+            quantizer.books().entries(),
+            (codec.quantizers, codec.codebook_size, codec.latent_dim),
+            device,
+        )?;
         Ok(Self {
             held: held_pieces(held, quantizer.recall()),
             train,
-            prior: CodePrior::new(&plan.config, codec, &weights)?,
-            optimizer: AdamW::new(&weights, &[GUIDE])?,
+            prior: CodePrior::new(&plan.config, codec, &weights, &books)?,
+            optimizer: AdamW::new(&weights, &[GUIDE, SCALE])?,
             weights,
             schedule: Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS),
             workers: Workers::new(threads)?,
@@ -211,25 +218,29 @@ impl<'a> Training<'a> {
             })
             .collect();
         let mut draw = Draw::new(self.plan.seed, Purpose::Corruption, key(first));
-        let inputs = self.inputs(&pieces, Some(&mut draw))?;
+        let (inputs, latents) = self.inputs(&pieces, Some(&mut draw))?;
         let hidden = self.prior.hidden(&inputs)?;
 
         let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
         let (rows, weights) = depth_rows(&pieces, &mut draw)?;
         let hidden = hidden.reshape((pieces.len() * PIECE_FRAMES, ()))?;
-        let hidden = hidden.index_select(&Tensor::new(rows.as_slice(), self.device)?, 0)?;
+        let chosen = Tensor::new(rows.as_slice(), self.device)?;
+        let hidden = hidden.index_select(&chosen, 0)?;
+        let latents = latents.index_select(&chosen, 0)?;
         let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
         let codes: Vec<u32> = rows.iter().flat_map(|&row| all[row as usize]).copied().collect();
-        let losses = self.cross_entropy(&hidden, &codes)?.mean(0)?;
+        let losses = self.cross_entropy(&hidden, &latents, &codes)?.mean(0)?;
         let value = f64::from(losses.mean_all()?.to_scalar::<f32>()?);
         let weights = Tensor::new(weights.as_slice(), self.device)?;
         let loss = ((losses * &weights)?.sum_all()? / weights.sum_all()?)?;
         Ok((loss.backward()?, value))
     }
 
-    /// What the prior reads before each frame of `pieces` of one length: `[B, T, H]`.
-    fn inputs(&self, pieces: &[Piece], mut corrupt: Option<&mut Draw>) -> Result<Tensor> {
+    /// What the prior reads before each frame of `pieces` of one length, `[B, T, H]`, and the latents
+    /// that it reads, `[B * T, D]`.
+    fn inputs(&self, pieces: &[Piece], mut corrupt: Option<&mut Draw>) -> Result<(Tensor, Tensor)> {
         let mut rows = Vec::with_capacity(pieces.len());
+        let mut before = Vec::new();
         for piece in pieces {
             let (mut codes, mut latents) = piece.read(self.quantizer);
             if let Some(draw) = &mut corrupt {
@@ -237,6 +248,10 @@ impl<'a> Training<'a> {
             }
             let starts = piece.before.frames() == 0;
             let mut row = if starts { vec![self.prior.start()?] } else { Vec::new() };
+            if starts {
+                before.extend(vec![0.0; self.codec.latent_dim]);
+            }
+            before.extend_from_slice(&latents);
             if !codes.is_empty() {
                 let shape = (codes.len() / self.codec.quantizers, self.codec.latent_dim);
                 let latents = Tensor::from_vec(latents, shape, self.device)?;
@@ -244,7 +259,9 @@ impl<'a> Training<'a> {
             }
             rows.push(Tensor::cat(&row, 0)?);
         }
-        Ok(Tensor::stack(&rows, 0)?)
+        let frames = before.len() / self.codec.latent_dim;
+        let before = Tensor::from_vec(before, (frames, self.codec.latent_dim), self.device)?;
+        Ok((Tensor::stack(&rows, 0)?, before))
     }
 
     /// Replaces some codes, and moves the latents a little.
@@ -259,11 +276,11 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Cross-entropy of the codes of `M` frames, `[N, M]`, from what is known of them, `[M, H]`, and
-    /// the codes, `[M, N]`.
-    fn cross_entropy(&self, hidden: &Tensor, codes: &[u32]) -> Result<Tensor> {
+    /// Cross-entropy of the codes of `M` frames, `[N, M]`, from what is known of them, `[M, H]`, the
+    /// latents before them, `[M, D]`, and the codes, `[M, N]`.
+    fn cross_entropy(&self, hidden: &Tensor, latents: &Tensor, codes: &[u32]) -> Result<Tensor> {
         let n = self.codec.quantizers;
-        let logits = self.prior.logits(hidden, codes)?; // [N, M, K]
+        let logits = self.prior.logits(hidden, latents, codes)?; // [N, M, K]
         let by_level: Vec<u32> =
             (0..n).flat_map(|level| codes.iter().skip(level).step_by(n)).copied().collect();
         let targets = Tensor::from_vec(by_level, (n, codes.len() / n, 1), self.device)?;
@@ -285,9 +302,10 @@ impl<'a> Training<'a> {
     fn measure(&mut self) -> Result<PriorEpochMetrics> {
         let measured = self.workers.run(self.held.len(), |i| {
             let piece = &self.held[i];
-            let hidden = self.prior.hidden(&self.inputs(std::slice::from_ref(piece), None)?)?;
+            let (inputs, latents) = self.inputs(std::slice::from_ref(piece), None)?;
+            let hidden = self.prior.hidden(&inputs)?;
             let losses =
-                self.cross_entropy(&hidden.squeeze(0)?.detach(), piece.codes.as_slice())?;
+                self.cross_entropy(&hidden.squeeze(0)?.detach(), &latents, piece.codes.as_slice())?;
             let losses = losses.mean(1)?.to_vec1::<f32>()?;
             Ok((losses, piece.codes.frames()))
         })?;
