@@ -1,6 +1,6 @@
 //! What the prior of a bundle is worth, in figures, from the bundle alone.
 //!
-//! [`likelihood`]: how well it foresees the recordings held out of its training. [`steering`]:
+//! [`likelihood`](mod@likelihood): how well it foresees the recordings held out of its training. [`steering`]:
 //! whether it does what it is asked for.
 
 pub mod likelihood;
