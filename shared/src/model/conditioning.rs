@@ -164,9 +164,16 @@ impl Conditioning {
     /// Rows of the guide.
     #[must_use]
     pub fn rows(&self) -> usize {
+        self.kinds().iter().sum()
+    }
+
+    /// Rows of the guide for each descriptor, in their order; none for what is not offered.
+    #[must_use]
+    pub fn kinds(&self) -> [usize; 5] {
+        let [loudness, brightness, density] =
+            self.ranks().map(|(_, offered)| if offered.is_some() { KNOTS } else { 0 });
         let pitches = self.pitch.map_or(0, |pitch| pitch.rows());
-        let ranks = self.ranks().iter().filter(|(_, offered)| offered.is_some()).count();
-        ranks * KNOTS + pitches + self.classes.len()
+        [loudness, brightness, density, pitches, self.classes.len()]
     }
 
     /// The rows of the guide that `controls` add up. Real-time safe.

@@ -22,6 +22,10 @@ const NEAR: usize = 48;
 pub const HORIZON: usize = 72;
 /// Frames in which a pitch that is asked for has to be heard.
 const PITCHED: usize = 8;
+/// How far pitches may be apart that are one, in semitones.
+const STEADY: f32 = 0.3;
+/// Share of the energy that has to be of one pitch.
+const MOSTLY: f32 = 0.7;
 /// Window in samples of what is measured in spectra.
 const WINDOW: usize = 2048;
 /// The lowest bin whose energy counts as brightness or darkness; below is rumble.
@@ -148,15 +152,15 @@ fn density(moments: &[Moment]) -> f32 {
     if total > 0.0 { sum / total } else { 0.0 }
 }
 
-/// The pitch of the loudest frame that has one, if most of the energy is in frames that do.
+/// The pitch of the loudest frame that has one, if most of the energy is in frames that agree with
+/// it: a drum glides, a note stays.
 fn pitch_of(moments: &[Moment]) -> Option<f32> {
-    let power = |moments: &mut dyn Iterator<Item = &Moment>| moments.map(|m| m.power).sum::<f32>();
-    let pitched = power(&mut moments.iter().filter(|m| m.pitch.is_some()));
-    if pitched < SILENCE || 2.0 * pitched < power(&mut moments.iter()) {
-        return None;
-    }
     let pitched = moments.iter().filter(|m| m.pitch.is_some());
-    pitched.max_by(|a, b| a.power.total_cmp(&b.power)).and_then(|moment| moment.pitch)
+    let pitch = pitched.max_by(|a, b| a.power.total_cmp(&b.power)).and_then(|m| m.pitch)?;
+    let agrees = |m: &&Moment| m.pitch.is_some_and(|other| (other - pitch).abs() <= STEADY);
+    let steady: f32 = moments.iter().filter(agrees).map(|m| m.power).sum();
+    let all: f32 = moments.iter().map(|m| m.power).sum();
+    (steady >= SILENCE && steady >= MOSTLY * all).then_some(pitch)
 }
 
 #[cfg(test)]
@@ -218,6 +222,19 @@ mod tests {
         let moments = listen(&[noise], RATE, HOP);
         let pitched = moments.iter().filter(|m| m.pitch.is_some()).count();
         assert!(pitched * 20 < moments.len(), "{pitched} of {} frames", moments.len());
+    }
+
+    #[test]
+    fn a_pitch_that_glides_is_none() {
+        let pitched = |glide: f32| {
+            let moment = |t: u8| {
+                let pitch = Some(60.0 + glide * f32::from(t));
+                Moment { power: 0.1, pitch, ..Moment::default() }
+            };
+            describe(&(0..20).map(moment).collect::<Vec<_>>()).pitch
+        };
+        assert!(pitched(0.02).is_some_and(|pitch| (pitch - 60.0).abs() < 0.2));
+        assert_eq!(pitched(0.3), None);
     }
 
     #[test]

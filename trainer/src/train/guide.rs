@@ -44,35 +44,12 @@ pub(super) fn guide(
         }
     }
     let mut first = 0;
-    for rows in groups(offered) {
-        let row = levels * size;
+    let row = levels * size;
+    for rows in offered.kinds() {
         likelier(&mut counts[first * row..(first + rows) * row], row, size);
         first += rows;
     }
     Tensor::f16(&shape, &counts)
-}
-
-/// Rows of the guide that are of one kind: one of them holds wherever the kind can be heard.
-fn groups(offered: &Conditioning) -> Vec<usize> {
-    let one = |controls| offered.weigh(&controls).first().map(|&(row, _)| row);
-    let low = Controls {
-        loudness: Some(0.0),
-        brightness: Some(0.0),
-        density: Some(0.0),
-        pitch: Some(0.0),
-        class: Some(0),
-    };
-    let nothing = Controls::default();
-    let kinds = [
-        Controls { loudness: low.loudness, ..nothing },
-        Controls { brightness: low.brightness, ..nothing },
-        Controls { density: low.density, ..nothing },
-        Controls { pitch: low.pitch, ..nothing },
-        Controls { class: low.class, ..nothing },
-    ];
-    let mut begins: Vec<usize> = kinds.into_iter().filter_map(one).collect();
-    begins.push(offered.rows());
-    begins.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
 /// What is heard from frame `t` of a piece on, as shares of rows: 1 in all for each kind.
