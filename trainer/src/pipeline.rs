@@ -167,17 +167,19 @@ impl Session<'_> {
             batch: settings.batch,
             seed: self.seed,
         };
-        if !hasty {
-            plan.length = length(plan.steps_per_epoch(codes));
-        }
         let config = &bundle.config().codec;
         let quantizer = &train::quantizer(config, bundle.tensors())?;
         let codec = KnownCodec { config, quantizer };
         let moments = self
             .with_run(cancel, |run| train::listen_to_codes(codes, config, bundle.tensors(), run))?;
-        let classes: Vec<&str> = codes.iter().map(|one| one.class.as_str()).collect();
+        let trained = codes.iter().filter(|one| !one.held_out);
+        let classes: Vec<&str> = trained.map(|one| one.class.as_str()).collect();
         let Offer { conditioning, not_offered } = offer(&moments, &classes);
         plan.config.conditioning = conditioning;
+        if !hasty {
+            // Listening is a part of what a budget is for.
+            plan.length = length(plan.steps_per_epoch(codes));
+        }
         let prior =
             self.with_run(cancel, |run| train::train_prior(codec, codes, &moments, &plan, run))?;
         let PriorTrainingComplete { steps, elapsed_s, best_validation_loss, cancelled } =

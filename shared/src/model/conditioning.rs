@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::ConfigError;
 
-/// Values at which a [`Distribution`] is known, evenly spaced in rank.
+/// Values at which a [`Distribution`] is known, at evenly spaced settings.
 pub const KNOTS: usize = 17;
 /// Levels of codes, the coarse ones, that are chosen by what is asked for beside what was learned.
 pub const GUIDED_LEVELS: usize = 4;
@@ -36,7 +36,7 @@ pub struct Conditioning {
     /// Where its energy lies, in octaves above 1 Hz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub brightness: Option<Distribution>,
-    /// How many sounds begin, per second.
+    /// How many sounds begin, per frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub density: Option<Distribution>,
     /// Its pitch, as the number of a MIDI key.
@@ -84,9 +84,8 @@ pub type Rows = ArrayVec<(usize, f32), 10>;
 impl Distribution {
     /// The quantiles of `values`, in any order; none if there are none.
     #[must_use]
-    pub fn of(mut values: Vec<f32>) -> Option<Self> {
-        values.retain(|value| value.is_finite());
-        values.sort_by(f32::total_cmp);
+    pub fn of(values: Vec<f32>) -> Option<Self> {
+        let values = sorted(values);
         let last = values.len().checked_sub(1)?;
         Some(Self(std::array::from_fn(|knot| values[(knot * last + KNOTS / 2) / (KNOTS - 1)])))
     }
@@ -94,9 +93,8 @@ impl Distribution {
     /// Evenly spaced values from the least to the one that 98 % of `values` do not exceed; none if
     /// there are none.
     #[must_use]
-    pub fn even(mut values: Vec<f32>) -> Option<Self> {
-        values.retain(|value| value.is_finite());
-        values.sort_by(f32::total_cmp);
+    pub fn even(values: Vec<f32>) -> Option<Self> {
+        let values = sorted(values);
         let last = values.len().checked_sub(1)?;
         let (low, high) = (values[0], values[last * 98 / 100]);
         Some(Self(std::array::from_fn(|knot| {
@@ -136,6 +134,13 @@ impl Distribution {
         let sound = self.0.iter().all(|value| value.is_finite()) && self.0.is_sorted();
         if sound { Ok(()) } else { Err(ConfigError::Distribution(name)) }
     }
+}
+
+/// Those of `values` that are numbers, the least first.
+fn sorted(mut values: Vec<f32>) -> Vec<f32> {
+    values.retain(|value| value.is_finite());
+    values.sort_by(f32::total_cmp);
+    values
 }
 
 /// Where a rank lies among `knots`, 0 to `knots - 1`.

@@ -66,27 +66,19 @@ pub fn listen(channels: &[Vec<f32>], rate: u32, hop: usize) -> Vec<Moment> {
     let samples = channels.first().map_or(0, Vec::len);
     let mut moments = vec![Moment::default(); samples.div_ceil(hop)];
     for channel in channels {
-        let weighted: Vec<f32> = k_weighted(channel).map(|sample| sample as f32).collect();
-        for (moment, samples) in moments.iter_mut().zip(weighted.chunks(hop)) {
-            moment.power += samples.iter().map(|s| s * s).sum::<f32>() / hop as f32;
+        for (i, sample) in k_weighted(channel).enumerate() {
+            moments[i / hop].power += (sample * sample / hop as f64) as f32;
         }
     }
-    let bin_hz = f64::from(rate) / WINDOW as f64;
-    let octaves: Vec<f64> = (0..=WINDOW / 2).map(|bin| (bin as f64 * bin_hz).log2()).collect();
-    let columns = columns(channels, (hop / 2).max(1));
+    let columns = columns(channels, rate, (hop / 2).max(1));
     for (t, moment) in moments.iter_mut().enumerate() {
         // The column in the middle of the frame.
-        let Some(energies) = columns.get(2 * t + 1).or(columns.last()) else { break };
-        let (mut sum, mut total) = (0.0, 1e-30);
-        for (octave, energy) in octaves.iter().zip(energies).skip(LOWEST_BIN) {
-            sum += octave * energy;
-            total += energy;
-        }
-        moment.brightness = (sum / total) as f32;
+        let column = columns.get(2 * t + 1).or(columns.last());
+        moment.brightness = column.map_or(0.0, |column| column.brightness as f32);
     }
     // The last half window hears the sound's mirror image, in which nothing begins.
     let whole = samples.saturating_sub(WINDOW / 2) / (hop / 2).max(1) + 1;
-    for at in onsets::find(&columns[..whole.min(columns.len())], bin_hz) {
+    for at in onsets::find(&columns[..whole.min(columns.len())]) {
         if let Some(moment) = moments.get_mut(at / 2) {
             moment.onsets += 1.0;
         }
@@ -96,24 +88,38 @@ pub fn listen(channels: &[Vec<f32>], rate: u32, hop: usize) -> Vec<Moment> {
     moments
 }
 
-/// Energies of the bins of all channels together, every `hop` samples.
-fn columns(channels: &[Vec<f32>], hop: usize) -> Vec<Vec<f64>> {
+/// What is kept of a spectrum: whole ones of an hour of sound would take gigabytes.
+struct Column {
+    /// Centre of the energy in octaves above 1 Hz.
+    brightness: f64,
+    levels: onsets::Levels,
+}
+
+/// The spectra of all channels together, every `hop` samples.
+fn columns(channels: &[Vec<f32>], rate: u32, hop: usize) -> Vec<Column> {
     let stft = Stft::new(WINDOW, hop);
-    let mut columns: Vec<Vec<f64>> = Vec::new();
-    for channel in channels {
-        let sound: Vec<f64> = channel.iter().map(|&sample| f64::from(sample)).collect();
-        let mut frames = stft.frames(&sound);
-        let mut t = 0;
-        while let Some(spectrum) = frames.advance() {
-            if t == columns.len() {
-                columns.push(vec![0.0; spectrum.len()]);
-            }
-            let energies = spectrum.iter().map(Complex::norm_sqr);
-            columns[t].iter_mut().zip(energies).for_each(|(sum, energy)| *sum += energy);
-            t += 1;
+    let bin_hz = f64::from(rate) / WINDOW as f64;
+    let octaves: Vec<f64> = (0..stft.bins()).map(|bin| (bin as f64 * bin_hz).log2()).collect();
+    let sounds = channels.iter().map(|c| c.iter().map(|&s| f64::from(s)).collect::<Vec<f64>>());
+    let mut streams: Vec<_> = sounds.map(|sound| stft.frames(&sound)).collect();
+    let mut energies = vec![0.0; stft.bins()];
+    let mut columns = Vec::new();
+    loop {
+        energies.fill(0.0);
+        for stream in &mut streams {
+            let Some(spectrum) = stream.advance() else { return columns };
+            let of_channel = spectrum.iter().map(Complex::norm_sqr);
+            energies.iter_mut().zip(of_channel).for_each(|(sum, energy)| *sum += energy);
         }
+        if streams.is_empty() {
+            return columns;
+        }
+        let audible = || octaves.iter().zip(&energies).skip(LOWEST_BIN);
+        let total: f64 = audible().map(|(_, energy)| energy).sum();
+        let moment: f64 = audible().map(|(octave, energy)| octave * energy).sum();
+        let levels = onsets::band_levels(&energies, bin_hz);
+        columns.push(Column { brightness: moment / (total + 1e-30), levels });
     }
-    columns
 }
 
 /// The mean of the channels.

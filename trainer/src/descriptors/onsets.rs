@@ -1,6 +1,8 @@
 //! Where sounds begin: where the levels of many bands rise together, a spectral flux on logarithmic
 //! bands (Böck and Widmer 2013, "Maximum filter vibrato suppression for onset detection").
 
+use super::Column;
+
 /// Bands, evenly spaced in octaves.
 const BANDS: usize = 30;
 /// The lowest and the highest edge of the bands in Hz.
@@ -16,9 +18,12 @@ const AROUND: usize = 3;
 /// The mean rise of the bands at an onset, in dB.
 const LEAST_DB: f64 = 3.0;
 
-/// Columns in which sounds begin, in order. `columns` are energies of bins `bin_hz` apart.
-pub(super) fn find(columns: &[Vec<f64>], bin_hz: f64) -> Vec<usize> {
-    let mut levels: Vec<[f64; BANDS]> = columns.iter().map(|c| band_levels(c, bin_hz)).collect();
+/// Levels of the bands in dB.
+pub(super) type Levels = [f64; BANDS];
+
+/// Columns in which sounds begin, in order.
+pub(super) fn find(columns: &[Column]) -> Vec<usize> {
+    let mut levels: Vec<Levels> = columns.iter().map(|column| column.levels).collect();
     let loudest = levels.iter().flatten().fold(f64::MIN, |max, &level| max.max(level));
     let floor = (loudest - RANGE_DB).max(FLOOR_DB);
     levels.iter_mut().flatten().for_each(|level| *level = level.max(floor));
@@ -39,8 +44,8 @@ pub(super) fn find(columns: &[Vec<f64>], bin_hz: f64) -> Vec<usize> {
     (0..rises.len()).filter(is_onset).collect()
 }
 
-/// Mean energy of the bins of each band, in dB.
-fn band_levels(energies: &[f64], bin_hz: f64) -> [f64; BANDS] {
+/// Mean energy of the bins of each band, in dB. The bins are `bin_hz` apart.
+pub(super) fn band_levels(energies: &[f64], bin_hz: f64) -> Levels {
     let edge = |band: usize| {
         let hz = EDGES[0] * (EDGES[1] / EDGES[0]).powf(band as f64 / BANDS as f64);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bin")]

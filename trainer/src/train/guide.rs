@@ -93,9 +93,14 @@ fn likelier(counts: &mut [f32], row: usize, size: usize) {
         for code in 0..size {
             let heard: f32 = (0..rows).map(|r| counts[of_level(r, code)]).sum();
             for (r, anywhere) in anywhere.iter().enumerate() {
-                let share = (anywhere / total.max(1e-6)).max(1e-6);
+                let share = anywhere / total;
                 let count = &mut counts[of_level(r, code)];
-                *count = ((*count + DOUBT * share) / (heard + DOUBT) / share).ln();
+                // Of what was never heard nothing is known.
+                *count = match share {
+                    share if share > 0.0 => (*count / share + DOUBT) / (heard + DOUBT),
+                    _ => 1.0,
+                }
+                .ln();
             }
         }
     }
@@ -155,6 +160,8 @@ mod tests {
                 assert!(right > 0.3 && wrong < -2.0, "{controls:?}: {right} and {wrong}");
             }
             assert!(told(controls, 0, 2).abs() < 1e-3, "a code that was never heard tells nothing");
+            let unheard = Controls { pitch: Some(55.0), ..nothing };
+            assert_eq!([0, 1].map(|code| told(unheard, 0, code)), [0.0; 2], "nor does a key");
         }
     }
 }

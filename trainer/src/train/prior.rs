@@ -148,6 +148,7 @@ impl<'a> Training<'a> {
         device: &'a Device,
         threads: usize,
     ) -> Result<Self> {
+        let schedule = Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS);
         let KnownCodec { config: codec, quantizer } = codec;
         let classes = &plan.config.conditioning.classes;
         let heard = moments.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
@@ -173,7 +174,7 @@ impl<'a> Training<'a> {
             prior: CodePrior::new(&plan.config, codec, &weights, &books)?,
             optimizer: AdamW::new(&weights, &[GUIDE, SCALE])?,
             weights,
-            schedule: Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS),
+            schedule,
             workers: Workers::new(threads)?,
             best: None,
             since_best: 0,

@@ -42,6 +42,7 @@ pub fn extract_code_sequences(
 }
 
 /// Listens to recordings as the codec plays them from their codes: what is heard in each frame.
+/// Nothing is heard of those that are held out, from which nothing may be learned.
 ///
 /// # Errors
 ///
@@ -54,6 +55,9 @@ pub fn listen_to_codes(
 ) -> Result<Vec<Vec<Moment>>> {
     let model = codec_model(config, tensors)?;
     Workers::new(run.threads)?.run(codes.len(), |i| {
+        if codes[i].held_out {
+            return Ok(Vec::new());
+        }
         let samples = codes[i].codes.frames() * config.hop();
         let sound = decode(&model, &codes[i].codes, samples);
         let channels: Vec<Vec<f32>> = sound.chunks(samples.max(1)).map(<[f32]>::to_vec).collect();

@@ -90,8 +90,7 @@ fn follow_rank(model: &Arc<Model>, index: usize, seed: u64) -> Result<f64> {
 
 /// How well the keys of the corpus are in tune.
 fn follow_keys(model: &Arc<Model>, Pitches { low, high }: Pitches, seed: u64) -> Result<InTune> {
-    let stride = (usize::from(high - low) + 1).div_ceil(KEYS);
-    let keys: Vec<u8> = (low..=high).step_by(stride).collect();
+    let keys = spread(low, high);
     let notes = keys.par_iter().map(|&key| {
         let controls = Controls { pitch: Some(key.into()), ..Controls::default() };
         let take = TakeKey { seed, take: key.into() };
@@ -108,6 +107,17 @@ fn follow_keys(model: &Arc<Model>, Pitches { low, high }: Pitches, seed: u64) ->
         notes_in_tune: right as f64 / notes.len().max(1) as f64,
         frames_in_tune: in_tune as f64 / all.max(1) as f64,
     })
+}
+
+/// Up to [`KEYS`] keys from `low` to `high`, evenly spread, so that they are not all among those that
+/// a corpus of every third or sixth key has.
+fn spread(low: u8, high: u8) -> Vec<u8> {
+    let span = usize::from(high - low);
+    let last = span.clamp(1, KEYS - 1);
+    let above = |i: usize| u8::try_from((2 * i * span + last) / (2 * last)).unwrap_or(0);
+    let mut keys: Vec<u8> = (0..=last).map(|i| low + above(i)).collect();
+    keys.dedup();
+    keys
 }
 
 /// Makes `seconds` of a take that is asked for `controls`, and describes each of its frames.
@@ -148,6 +158,16 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_spread_over_the_octave() {
+        let keys = spread(24, 105);
+        assert_eq!((keys.len(), keys[0], keys[KEYS - 1]), (KEYS, 24, 105));
+        let classes: std::collections::HashSet<u8> = keys.iter().map(|key| key % 3).collect();
+        assert_eq!(classes.len(), 3, "{keys:?}");
+        assert_eq!(spread(60, 62), [60, 61, 62]);
+        assert_eq!(spread(60, 60), [60]);
+    }
 
     #[test]
     fn the_correlation_of_ranks_is_that_of_known_examples() {
