@@ -99,8 +99,11 @@ impl Desk {
         Some(self.sources.swap_remove(i))
     }
 
-    /// Puts a source back.
+    /// Puts a source back, and says what of it is copied if it plays.
     pub fn put_back(&mut self, source: Source) {
+        if source.is_playing() {
+            self.instance.report_copied(source.copied_s());
+        }
         self.sources.push(source);
     }
 

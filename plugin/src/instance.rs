@@ -75,6 +75,7 @@ pub struct Instance {
     voices: AtomicU32,
     missed: AtomicU64,
     level: [AtomicF32; 2],
+    copied_s: AtomicF32,
     texts: Mutex<Texts>,
 }
 
@@ -156,6 +157,17 @@ impl Instance {
     #[must_use]
     pub fn take_peaks(&self) -> [f32; 2] {
         [0, 1].map(|side| self.level[side].swap(0.0, Ordering::Relaxed))
+    }
+
+    /// Reports that a take that plays has copied its corpus for `seconds` up to its newest frame.
+    pub fn report_copied(&self, seconds: f32) {
+        self.copied_s.fetch_max(seconds, Ordering::Relaxed);
+    }
+
+    /// The longest run that was copied since the last call, in seconds.
+    #[must_use]
+    pub fn take_copied(&self) -> f32 {
+        self.copied_s.swap(0.0, Ordering::Relaxed)
     }
 
     /// What the editor shows in words. Not for the audio thread.

@@ -30,6 +30,7 @@ const TOP_P: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
 const ASKED: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
 /// Below this, nothing is asked for.
 const FREE: f32 = 0.005;
+const NOVELTY: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
 const VOLUME_DB: Span<f32> = Span { low: -60.0, high: 12.0, default: 0.0 };
 const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
 const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
@@ -85,11 +86,12 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 15] = [
+pub const LIMITS: [(&str, Limit); 16] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("topk", Limit::Int(TOP_K)),
     ("topp", Limit::Float(TOP_P)),
+    ("novel", Limit::Float(NOVELTY)),
     ("loud", Limit::Float(ASKED)),
     ("brigh", Limit::Float(ASKED)),
     ("dens", Limit::Float(ASKED)),
@@ -140,6 +142,9 @@ pub struct DistillParams {
     /// The prior chooses among the likeliest codes that together have this probability, 0 to 1.
     #[id = "topp"]
     pub top_p: FloatParam,
+    /// How much going on with a copy of a recording is avoided, 0 to 1.
+    #[id = "novel"]
+    pub novelty: FloatParam,
     /// How loud what follows shall be among the recordings, 0 (whatever comes) to 1.
     #[id = "loud"]
     pub loudness: FloatParam,
@@ -191,6 +196,7 @@ impl DistillParams {
                 .with_value_to_string(Arc::new(show_top_k))
                 .with_string_to_value(Arc::new(read_top_k)),
             top_p: TOP_P.linear("Diversity"),
+            novelty: NOVELTY.linear("Novelty"),
             loudness: asked("Loudness"),
             brightness: asked("Brightness"),
             density: asked("Density"),
@@ -219,6 +225,7 @@ impl DistillParams {
                 temperature: TEMPERATURE.clamp(self.temperature.value()),
                 top_k: whole(&TOP_K, &self.top_k),
                 top_p: TOP_P.clamp(self.top_p.value()),
+                novelty: NOVELTY.clamp(self.novelty.value()),
                 controls: Controls {
                     loudness: wanted(&self.loudness),
                     brightness: wanted(&self.brightness),

@@ -88,6 +88,16 @@ impl Source {
         self.frames > LOOKAHEAD || !self.feed.controls.is_empty()
     }
 
+    /// For how many seconds, up to its newest frame, the take has copied its corpus.
+    #[must_use]
+    pub fn copied_s(&self) -> f32 {
+        let frames = self.take.copying().map_or(0, |copying| copying.run);
+        let rate = self.take.model().config().codec.frame_rate();
+        #[expect(clippy::cast_possible_truncation, reason = "a time to be shown")]
+        let seconds = (f64::from(frames) / rate) as f32;
+        seconds
+    }
+
     /// Whether this source can be stepped together with `other`, and is as urgent.
     #[must_use]
     pub fn goes_with(&self, other: &Self) -> bool {

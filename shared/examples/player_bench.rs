@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::model::copying::Kept;
 use distill_shared::player::{
     Decoder, Model, NextSound, NextStep, PriorPlayer, Sampling, Take, TakeKey, VOICES,
     instruction_sets, random_weights,
@@ -73,6 +74,7 @@ fn config(channels: usize) -> ModelConfig {
         depth_size: 128,
         depth_layers: 2,
         depth_heads: 4,
+        kept: Some(Kept { frames: 28_125, near: 0.01 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
             pitch: Some(Pitches { low: 60, high: 72 }),
@@ -144,7 +146,12 @@ fn measure_voices(name: &str, model: &Arc<Model>) {
         report(model, &format!("decode_{name}_{voices}_voices"), || {
             for _ in 0..FRAMES {
                 let next = decoders.iter_mut().zip(&mut outs);
-                let next = next.map(|(decoder, out)| NextSound { decoder, codes: &codes, out });
+                let next = next.map(|(decoder, out)| NextSound {
+                    decoder,
+                    codes: &codes,
+                    out,
+                    check: None,
+                });
                 Decoder::decode_together(&mut next.collect::<Vec<_>>());
             }
         });

@@ -12,6 +12,7 @@
 pub mod bundle;
 pub mod codes;
 pub mod companding;
+pub mod fingerprint;
 pub mod math;
 pub mod model;
 pub mod phases;

@@ -47,6 +47,7 @@ fn config(channels: usize) -> ModelConfig {
         depth_size: 16,
         depth_layers: 2,
         depth_heads: 2,
+        kept: None,
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
             pitch: Some(Pitches { low: 60, high: 72 }),

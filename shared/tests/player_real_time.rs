@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use distill_shared::model::conditioning::{Conditioning, Controls, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::model::copying::Kept;
 use distill_shared::player::{Model, NextStep, Sampling, Take, TakeKey, random_weights};
 
 /// Counts what each thread allocates and frees.
@@ -72,6 +73,7 @@ fn model() -> Arc<Model> {
         depth_size: 16,
         depth_layers: 1,
         depth_heads: 2,
+        kept: Some(Kept { frames: 300, near: 0.02 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
             pitch: Some(Pitches { low: 60, high: 72 }),
@@ -98,7 +100,7 @@ fn a_take_allocates_nothing_while_it_plays() {
     let settings = [
         Sampling::default(),
         Sampling { temperature: 0.0, levels: 2, ..Sampling::default() },
-        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9, levels: 0, controls },
+        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9, levels: 0, novelty: 0.7, controls },
     ];
     let calls = allocations(|| {
         for sampling in settings.iter().cycle().take(12) {

@@ -22,6 +22,7 @@ fn voice(model: &Arc<Model>, voice: usize) -> (Take, Sampling) {
         top_k: u32::from(number % 3) * 2,
         top_p: 1.0,
         levels: u32::from(number) % 5,
+        novelty: f32::from(number) / 8.0,
         controls: Controls {
             loudness: (number > 0).then_some(f32::from(number) / 8.0),
             class: number.is_multiple_of(2).then_some(1),
@@ -92,6 +93,7 @@ fn streams_decoded_together_give_the_bits_of_each_alone() {
             decoder,
             codes: codes.frame((t + i) % 9),
             out,
+            check: None,
         });
         Decoder::decode_together(&mut next.collect::<Vec<_>>());
         for (i, (decoder, codes)) in others.iter_mut().zip(&codes).enumerate() {
@@ -139,7 +141,7 @@ fn streams_of_two_models_are_not_decoded_together() {
     let (mut one, mut other) = (Decoder::new(model(1)), Decoder::new(model(1)));
     let (mut a, mut b) = (vec![0.0; HOP], vec![0.0; HOP]);
     Decoder::decode_together(&mut [
-        NextSound { decoder: &mut one, codes: &[0; LEVELS], out: &mut a },
-        NextSound { decoder: &mut other, codes: &[0; LEVELS], out: &mut b },
+        NextSound { decoder: &mut one, codes: &[0; LEVELS], out: &mut a, check: None },
+        NextSound { decoder: &mut other, codes: &[0; LEVELS], out: &mut b, check: None },
     ]);
 }

@@ -9,23 +9,26 @@ use distill_shared::bundle::{
     Bundle, CodecMetadata, CorpusCodes, CorpusSummary, LevelHealth, PriorMetadata, Tensor, Tensors,
     TrainingSummary,
 };
-use distill_shared::model::config::{CodecConfig, PriorConfig};
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey};
 
 use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::descriptors::offer::{Offer, offer};
 use crate::device::OpenDevice;
+use crate::evaluate::prior::steering::try_ranks;
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
 use crate::render::render;
 use crate::settings::Settings;
-use crate::train::{self, CodecPlan, KnownCodec, Length, PriorPlan, Run};
+use crate::train::{self, CodecPlan, GUIDE, KeptParts, KnownCodec, Length, PriorPlan, Run};
 
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
 /// nothing.
 const HASTY_PRIOR_S: f64 = 5.0;
+/// The correlation of what is asked for with what is heard, below which it is not offered.
+const FOLLOWED: f64 = 0.8;
 /// Length of the preview in seconds.
 const PREVIEW_S: usize = 4;
 
@@ -176,11 +179,13 @@ impl Session<'_> {
         let classes: Vec<&str> = trained.map(|one| one.class.as_str()).collect();
         let Offer { conditioning, not_offered } = offer(&moments, &classes);
         plan.config.conditioning = conditioning;
+        let tensors = bundle.tensors();
+        let kept = self.with_run(cancel, |run| train::keep_corpus(codes, config, tensors, run))?;
         if !hasty {
             // Listening is a part of what a budget is for.
             plan.length = length(plan.steps_per_epoch(codes));
         }
-        let prior =
+        let mut prior =
             self.with_run(cancel, |run| train::train_prior(codec, codes, &moments, &plan, run))?;
         let PriorTrainingComplete { steps, elapsed_s, best_validation_loss, cancelled } =
             prior.complete;
@@ -195,8 +200,48 @@ impl Session<'_> {
         let perplexity = std::mem::take(&mut self.listeners.perplexity);
         let known = |value: f64| Some(value).filter(|value| value.is_finite());
         let perplexity = perplexity.into_iter().map(known).collect();
-        let metadata = PriorMetadata { training, perplexity, not_offered };
-        Ok(Trained { config: prior.config, weights: rounded(&prior.tensors), metadata })
+        let mut metadata = PriorMetadata { training, perplexity, not_offered };
+        let mut weights = rounded(&prior.tensors);
+        if let Some(KeptParts { kept, tensors }) = kept {
+            prior.config.kept = Some(kept);
+            weights.extend(tensors);
+        }
+        if !hasty && !cancelled {
+            let codec = bundle.tensors().iter().filter(|(name, _)| name.starts_with("codec."));
+            weights.extend(codec.map(|(name, tensor)| (name.clone(), tensor.clone())));
+            self.withdraw_unheard(config, &mut prior.config, &mut weights, &mut metadata)?;
+            weights.retain(|name, _| name.starts_with("prior."));
+        }
+        Ok(Trained { config: prior.config, weights, metadata })
+    }
+
+    /// Tries whether a prior, given by the `tensors` of the whole model, does what it offers, and
+    /// withdraws what it does not: a knob that is not followed is worse than none.
+    fn withdraw_unheard(
+        &mut self,
+        codec: &CodecConfig,
+        config: &mut PriorConfig,
+        tensors: &mut Tensors,
+        metadata: &mut PriorMetadata,
+    ) -> Result<()> {
+        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
+        let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
+        let (model, seed) = (Arc::new(model), self.seed);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        let tried = pool.install(|| try_ranks(&model, &config.conditioning, seed))?;
+        let unheard = tried.iter().filter(|(_, correlation)| *correlation < FOLLOWED);
+        let names: Vec<&str> = unheard.clone().map(|(name, _)| *name).collect();
+        let sentence = |(name, correlation): &(&str, f64)| {
+            format!(
+                "{name}: takes hardly follow it (correlation {correlation:.2}; {FOLLOWED} is needed)"
+            )
+        };
+        metadata.not_offered.extend(unheard.map(sentence));
+        if let Some(guide) = tensors.remove(GUIDE) {
+            let rest = train::withdraw(config, &guide, &names);
+            tensors.extend(rest.map(|guide| (GUIDE.to_owned(), guide)));
+        }
+        Ok(())
     }
 
     /// Tells in plain words how well a codec uses its codes.

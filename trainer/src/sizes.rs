@@ -58,5 +58,6 @@ pub fn adaptive_prior_config(codec: &CodecConfig, codes: &[CorpusCodes]) -> Prio
         depth_layers: 2,
         depth_heads: 4,
         conditioning: Conditioning::default(),
+        kept: None,
     }
 }

@@ -344,6 +344,11 @@ fn a_prior_is_measured_with_what_the_bundle_remembers() {
     }
     let options = bundle.prior_config().unwrap().conditioning.ranks();
     assert_eq!(card.follows.len(), options.iter().filter(|(_, range)| range.is_some()).count());
+    let copying = &told["prior"]["copying"];
+    let takes = copying["takes"].as_array().unwrap();
+    assert_eq!(takes.len(), 5, "{copying}");
+    assert_eq!(card.copied, takes[0]["copied"].as_f64());
+    assert!(card.planted_found.is_some_and(|found| found > 0.9), "{copying}");
     fail(folder.path(), "evaluate own.distill --held-out", 2, "need the folder");
 }
 
@@ -367,6 +372,7 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse(&format!("{generate} --duration 0"), "above 0");
     refuse(&format!("{generate} --temperature NaN"), "--temperature");
     refuse(&format!("{generate} --top-p 1.5"), "--top-p");
+    refuse(&format!("{generate} --novelty nan"), "--novelty");
     let evaluate = format!("evaluate {} {}", bundle.display(), sounds.display());
     refuse(&format!("{evaluate} --max-seconds 0.01"), "--max-seconds");
     refuse(&format!("{evaluate} -o {}/low/new", sounds.display()), "outside of it");

@@ -9,6 +9,7 @@ use distill_shared::bundle::{Bundle, Card, CorpusCodes};
 use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::model::copying::Kept;
 use distill_shared::player::random_weights;
 use distill_trainer::audio::decode::decode;
 use distill_trainer::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
@@ -63,6 +64,7 @@ fn bundle(seed: u64) -> Bundle {
         depth_size: 8,
         depth_layers: 1,
         depth_heads: 2,
+        kept: Some(Kept { frames: 300, near: 0.5 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
             pitch: Some(Pitches { low: 60, high: 64 }),
@@ -201,6 +203,7 @@ fn a_take_is_asked_for_something() {
     assert!(asked.iter().all(|sound| *sound != alone), "what is asked for is heard");
     assert!(made("--set loudness=0.9 --set pitch=61 --set class=low") != asked[0]);
     assert!(made("--set pitch=61") == asked[1], "a note has a name and a number");
+    assert!(made("--novelty 1") != alone, "and so is novelty");
     let refuse = |set: &str, exit: i32, what: &str| {
         fail(folder, &format!("generate one.distill -o out.wav --set {set}"), exit, what);
     };

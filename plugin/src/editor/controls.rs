@@ -15,6 +15,7 @@ pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSett
         row(ui, &params.temperature, setter);
         row(ui, &params.top_k, setter);
         row(ui, &params.top_p, setter);
+        row(ui, &params.novelty, setter);
         row(ui, &params.loudness, setter);
         row(ui, &params.brightness, setter);
         row(ui, &params.density, setter);

@@ -52,6 +52,7 @@ pub fn config() -> ModelConfig {
         depth_layers: 1,
         depth_heads: 2,
         conditioning: Conditioning::default(),
+        kept: None,
     };
     ModelConfig { codec, prior: Some(prior) }
 }

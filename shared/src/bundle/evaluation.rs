@@ -56,6 +56,18 @@ pub struct PriorEvaluationSummary {
     /// Share of notes in tune, if it can be asked for pitch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notes_in_tune: Option<f64>,
+    /// Share of what it plays that is copied from the corpus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied: Option<f64>,
+    /// The longest run that is copied, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_copy_s: Option<f64>,
+    /// The same share of recordings that were held out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out_copied: Option<f64>,
+    /// Share of planted copies that were recognized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planted_found: Option<f64>,
 }
 
 /// Rate of the codes, in kbit/s.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::conditioning::{Conditioning, GUIDED_LEVELS, MAX_CLASS_NAME, MAX_CLASSES};
+use super::copying::Kept;
 
 /// Sizes of codec and prior: the `config` of a bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub enum ConfigError {
     /// The range of a descriptor is not one.
     #[error("the {0} that the prior offers is not a range of numbers")]
     Distribution(&'static str),
+    /// The distance that counts as copied is not one.
+    #[error("near is {0}, outside 0 to 1")]
+    Near(f32),
     /// There are too many classes, or one has too long a name.
     #[error(
         "there are over {MAX_CLASSES} classes, or the name of one is longer than {MAX_CLASS_NAME}"
@@ -67,7 +71,12 @@ pub enum ConfigError {
 }
 
 /// Checks one size.
-fn in_range(name: &'static str, value: usize, low: usize, high: usize) -> Result<(), ConfigError> {
+pub(super) fn in_range(
+    name: &'static str,
+    value: usize,
+    low: usize,
+    high: usize,
+) -> Result<(), ConfigError> {
     if (low..=high).contains(&value) {
         Ok(())
     } else {
@@ -259,6 +268,9 @@ pub struct PriorConfig {
     /// What it can be asked for.
     #[serde(default)]
     pub conditioning: Conditioning,
+    /// What it keeps of its corpus, to know what is copied; nothing if the corpus is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 impl PriorConfig {
@@ -277,6 +289,7 @@ impl PriorConfig {
         in_range("depth_heads", self.depth_heads, 1, 64)?;
         check_heads(self.heads, self.hidden_size)?;
         self.conditioning.check()?;
+        self.kept.iter().try_for_each(Kept::check)?;
         check_heads(self.depth_heads, self.depth_size)?;
         // What a take remembers: keys and values of every frame of the window in every layer.
         let remembered = self.layers * self.window * self.hidden_size;
@@ -302,6 +315,9 @@ impl PriorConfig {
         list.add("prior.codes", &[n * k, h]);
         if let Some(shape) = self.guide_shape(codec) {
             list.add("prior.guide", &shape);
+        }
+        for (name, shape) in self.kept.iter().flat_map(|kept| kept.tensors(codec)) {
+            list.add(name, &shape);
         }
         list.add("prior.latent", &[h, codec.latent_dim]);
         list.layers("prior.layers", self.layers, h, self.heads);
@@ -433,6 +449,7 @@ mod tests {
             depth_layers: 2,
             depth_heads: 4,
             conditioning: Conditioning::default(),
+            kept: None,
         };
         ModelConfig { codec, prior: Some(prior) }
     }

@@ -7,6 +7,7 @@
 
 pub mod conditioning;
 pub mod config;
+pub mod copying;
 
 #[cfg(feature = "candle")]
 pub mod attention;

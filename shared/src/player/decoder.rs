@@ -12,7 +12,7 @@ use super::elements::Norm;
 use super::kernel::Linear;
 use super::voicing::Voicing;
 use super::weights::Weights;
-use super::{Model, VOICES};
+use super::{CopyCheck, Model, VOICES};
 use crate::codes::Codes;
 use crate::companding::relax;
 use crate::model::config::CodecConfig;
@@ -69,6 +69,8 @@ pub struct NextSound<'a> {
     pub codes: &'a [u32],
     /// Where its sound goes, planar `[C, hop]`.
     pub out: &'a mut [f32],
+    /// Who is to hear it beside, if anyone.
+    pub check: Option<&'a mut CopyCheck>,
 }
 
 /// What a stream carries from frame to frame.
@@ -181,6 +183,12 @@ impl Decoder {
         let rows = next.len();
         let streams = next.iter_mut().map(|next| &mut next.decoder.stream.blocks);
         room.run(&model, rows, &mut streams.collect::<ArrayVec<_, VOICES>>());
+        let features = room.features.chunks_exact(codec.frame_features());
+        for (next, features) in next.iter_mut().zip(features) {
+            if let Some(check) = &mut next.check {
+                check.hear(features);
+            }
+        }
         for (voice, next) in next.iter_mut().enumerate() {
             for row in 0..codec.stride {
                 let stream = &mut next.decoder.stream;

@@ -10,6 +10,7 @@
 
 mod blocks;
 mod bounds;
+mod copying;
 mod decoder;
 mod elements;
 mod encoder;
@@ -25,6 +26,7 @@ mod transformer;
 mod voicing;
 mod weights;
 
+pub use copying::{CopyCheck, Copying, KeptCorpus};
 pub use decoder::{Decoder, NextSound, decode};
 pub use encoder::{Encoder, encode};
 pub use model::{Model, ModelError, instruction_sets};

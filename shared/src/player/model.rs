@@ -1,7 +1,10 @@
 //! A model ready to be played: checked, packed, immutable.
 
+use std::sync::Arc;
+
 use pulp::Arch;
 
+use super::copying::KeptCorpus;
 use super::decoder::DecoderWeights;
 use super::encoder::EncoderWeights;
 use super::prior::PriorWeights;
@@ -105,6 +108,12 @@ impl Model {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// What it keeps of the corpus of its prior, to compare takes with.
+    #[must_use]
+    pub fn kept_corpus(&self) -> Option<&Arc<KeptCorpus>> {
+        self.prior.as_ref()?.kept()
     }
 
     /// Whether it can make new sound, not only decode codes.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::copying::KeptCorpus;
 use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
 use super::sampling::{Sampler, Sampling};
 use super::target::{Target, TargetRoom};
 use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, TransformerState};
 use super::weights::Weights;
-use super::{Model, ModelError, VOICES};
+use super::{CopyCheck, Copying, Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
 use crate::model::conditioning::{Conditioning, Controls, GUIDED_LEVELS};
 use crate::model::config::{CodecConfig, PriorConfig};
@@ -21,6 +22,11 @@ const FIRST_TOP_P: f32 = 0.9;
 /// How much the guide counts: at 1 as much as the rule of Bayes says, were a frame all that decides
 /// what follows; more makes up for what the frames before have decided.
 const GUIDANCE: f32 = 2.0;
+
+/// What a code that would go on with a copy loses at most, in nats.
+const AVOIDANCE: f32 = 8.0;
+/// How many times farther away than a copy the corpus may be and still be avoided.
+const REACH: f32 = 8.0;
 
 /// The packed layers of the prior.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ pub(crate) struct PriorWeights {
     conditioning: Conditioning,
     /// What that adds to the logits of coarse codes, `[rows, levels, K]`.
     guide: Vec<f32>,
+    /// What it keeps of its corpus.
+    kept: Option<Arc<KeptCorpus>>,
     /// From `[D]` to `[H]`.
     latent: Linear,
     temporal: Transformer,
@@ -79,6 +87,7 @@ impl PriorWeights {
                 Some(_) => weights.values("prior.guide"),
             },
             conditioning: config.conditioning.clone(),
+            kept: config.kept.map(|kept| Arc::new(KeptCorpus::from_weights(weights, kept))),
             latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
             target: Target::new(weights, config, codec),
@@ -92,6 +101,11 @@ impl PriorWeights {
 }
 
 impl PriorWeights {
+    /// What it keeps of its corpus.
+    pub(super) fn kept(&self) -> Option<&Arc<KeptCorpus>> {
+        self.kept.as_ref()
+    }
+
     /// Adds to the logits, `[K]`, of a coarse level what the guide has for what is asked for.
     /// Real-time safe.
     fn guide(&self, controls: &Controls, level: usize, logits: &mut [f32]) {
@@ -121,6 +135,8 @@ pub struct NextCodes<'a> {
     pub key: TakeKey,
     /// How to draw.
     pub sampling: Sampling,
+    /// What it is to keep away from, as far as [`Sampling::novelty`] says.
+    pub check: Option<&'a CopyCheck>,
     /// The frame before, which the next takes the place of: `[N]`.
     pub codes: &'a mut [u32],
 }
@@ -239,7 +255,13 @@ impl PriorPlayer {
     /// Panics if `codes` is not `[N]`, or after the first frame one is neither below `K` nor
     /// [`ABSENT`].
     pub fn step(&mut self, key: TakeKey, sampling: &Sampling, codes: &mut [u32]) {
-        Self::step_together(&mut [NextCodes { player: self, key, sampling: *sampling, codes }]);
+        Self::step_together(&mut [NextCodes {
+            player: self,
+            key,
+            sampling: *sampling,
+            check: None,
+            codes,
+        }]);
     }
 
     /// As [`Self::step`], for up to [`VOICES`] sequences. The weights are fetched once for all of
@@ -254,6 +276,7 @@ impl PriorPlayer {
         let mut room = std::mem::take(&mut first.player.room);
         let mut sampler = std::mem::take(&mut room.sampler);
         let draws: ArrayVec<_, VOICES> = next.iter().map(NextCodes::draw).collect();
+        let avoided = next.iter().map(NextCodes::avoid).collect::<ArrayVec<_, VOICES>>();
         let turns = next.iter_mut().map(|NextCodes { player, sampling, codes, .. }| {
             assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
             let all = codes.len();
@@ -265,6 +288,7 @@ impl PriorPlayer {
             if let Some(prior) = &model.prior {
                 prior.guide(&sampling.controls, level, logits);
             }
+            avoided[turn].apply(level, logits);
             let level = u32::try_from(level).unwrap_or(u32::MAX);
             sampler.draw(model.arch, logits, &sampling, uniform(key, frame, level))
         });
@@ -296,6 +320,36 @@ impl NextCodes<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "wraps after years of sound")]
         let frame = frames as u32;
         (self.key, frame, Sampling { top_p, ..self.sampling })
+    }
+}
+
+/// Coarse codes that the next frame of a sequence is to avoid, and how much.
+struct Avoided {
+    codes: ArrayVec<u32, GUIDED_LEVELS>,
+    weight: f32,
+}
+
+impl NextCodes<'_> {
+    /// What the corpus goes on with, avoided the more the nearer the sequence is to a copy of it.
+    fn avoid(&self) -> Avoided {
+        let mut avoided = Avoided { codes: ArrayVec::new(), weight: 0.0 };
+        let novelty = self.sampling.clamped().novelty;
+        let Some(check) = self.check.filter(|_| novelty > 0.0) else { return avoided };
+        let Copying { distance, near, .. } = check.newest();
+        let nearness = 1.0 - (distance / near - 1.0) / (REACH - 1.0);
+        avoided.weight = AVOIDANCE * novelty * nearness.clamp(0.0, 1.0);
+        if let Some(codes) = check.continuation().filter(|_| avoided.weight > 0.0) {
+            avoided.codes.extend(codes.iter().copied().take(GUIDED_LEVELS));
+        }
+        avoided
+    }
+}
+
+impl Avoided {
+    /// Takes from the logits, `[K]`, of a level.
+    fn apply(&self, level: usize, logits: &mut [f32]) {
+        let code = self.codes.get(level).and_then(|&code| logits.get_mut(code as usize));
+        code.into_iter().for_each(|logit| *logit -= self.weight);
     }
 }
 

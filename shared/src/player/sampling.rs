@@ -18,13 +18,22 @@ pub struct Sampling {
     /// Levels that are drawn, the coarse ones first; 0 draws all. Fewer levels cost less and tell
     /// less: what is left out is [`ABSENT`](crate::codes::ABSENT).
     pub levels: u32,
+    /// How much going on with a copy of the corpus is avoided, 0 to 1.
+    pub novelty: f32,
     /// What the prior is asked for.
     pub controls: Controls,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0, levels: 0, controls: Controls::default() }
+        Self {
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            levels: 0,
+            novelty: 0.0,
+            controls: Controls::default(),
+        }
     }
 }
 
@@ -37,11 +46,12 @@ impl Sampling {
     #[must_use]
     pub fn clamped(self) -> Self {
         let or = |value: f32, default: f32| if value.is_nan() { default } else { value };
-        let Self { temperature, top_p, .. } = Self::default();
+        let Self { temperature, top_p, novelty, .. } = Self::default();
         Self {
             temperature: or(self.temperature, temperature).clamp(0.0, Self::MAX_TEMPERATURE),
             top_k: self.top_k,
             levels: self.levels,
+            novelty: or(self.novelty, novelty).clamp(0.0, 1.0),
             controls: self.controls,
             top_p: or(self.top_p, top_p).clamp(0.0, 1.0),
         }

@@ -6,7 +6,9 @@ use arrayvec::ArrayVec;
 
 use super::random::TakeKey;
 use super::sampling::Sampling;
-use super::{Decoder, Model, ModelError, NextCodes, NextSound, PriorPlayer, VOICES};
+use super::{
+    CopyCheck, Copying, Decoder, Model, ModelError, NextCodes, NextSound, PriorPlayer, VOICES,
+};
 use crate::codes::Codes;
 
 /// The next step of one of several takes, for [`Take::step_together`].
@@ -25,6 +27,7 @@ pub struct NextStep<'a> {
 pub struct Take {
     prior: PriorPlayer,
     decoder: Decoder,
+    check: Option<CopyCheck>,
     key: TakeKey,
     /// The newest model frame: `[N]`.
     codes: Vec<u32>,
@@ -55,6 +58,7 @@ impl Take {
             codes: vec![0; codec.quantizers],
             sound: vec![0.0; channels * hop],
             prior: PriorPlayer::new(Arc::clone(&model))?,
+            check: CopyCheck::of_model(&model),
             decoder: Decoder::new(model),
             key,
             channels,
@@ -90,6 +94,7 @@ impl Take {
     pub fn restart(&mut self, key: TakeKey) {
         self.prior.reset();
         self.decoder.reset();
+        self.check.iter_mut().for_each(CopyCheck::reset);
         self.begins = true;
         self.key = key;
     }
@@ -151,6 +156,13 @@ impl Take {
         &self.codes
     }
 
+    /// How near its newest frame is to the corpus; none if the model keeps nothing of it. Like
+    /// [`Self::codes`], it is ahead of the newest sound.
+    #[must_use]
+    pub fn copying(&self) -> Option<Copying> {
+        self.check.as_ref().map(CopyCheck::newest)
+    }
+
     /// Frames by which sound comes late, rounded up.
     fn lead(&self) -> usize {
         self.delay.div_ceil(self.hop)
@@ -167,6 +179,7 @@ impl Take {
             player: &mut take.prior,
             key: take.key,
             sampling: *sampling,
+            check: take.check.as_ref(),
             codes: &mut take.codes,
         });
         PriorPlayer::step_together(&mut next.collect::<ArrayVec<_, VOICES>>());
@@ -174,6 +187,7 @@ impl Take {
             decoder: &mut take.decoder,
             codes: &take.codes,
             out: &mut take.sound,
+            check: take.check.as_mut(),
         });
         Decoder::decode_together(&mut next.collect::<ArrayVec<_, VOICES>>());
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::model::copying::Kept;
 use distill_shared::player::{Model, TakeKey, random_weights, uniform};
 use pulp::Arch;
 
@@ -39,6 +40,7 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
         depth_size: 12,
         depth_layers: 1,
         depth_heads: 2,
+        kept: Some(Kept { frames: 300, near: 0.02 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
             pitch: Some(Pitches { low: 60, high: 72 }),

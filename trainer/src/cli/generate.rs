@@ -53,6 +53,9 @@ pub(super) struct GenerateArgs {
     /// Levels of codes to draw, the coarse ones first: fewer are cheaper and rougher; 0 is all
     #[arg(long, value_name = "N", default_value_t = 0)]
     levels: u32,
+    /// How much going on with a copy of a recording is avoided, 0 to 1
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    novelty: f32,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -145,14 +148,17 @@ impl GenerateArgs {
     }
 
     fn sampling(&self) -> Result<Sampling> {
-        let Self { temperature, top_k, top_p, levels, .. } = *self;
+        let Self { temperature, top_k, top_p, levels, novelty, .. } = *self;
         if !(0.0..=10.0).contains(&temperature) {
             return Err(Usage(format!("--temperature is {temperature}, outside 0 to 10")).into());
         }
         if !(0.0..=1.0).contains(&top_p) {
             return Err(Usage(format!("--top-p is {top_p}, outside 0 to 1")).into());
         }
-        Ok(Sampling { temperature, top_k, top_p, levels, ..Sampling::default() })
+        if !(0.0..=1.0).contains(&novelty) {
+            return Err(Usage(format!("--novelty is {novelty}, outside 0 to 1")).into());
+        }
+        Ok(Sampling { temperature, top_k, top_p, levels, novelty, ..Sampling::default() })
     }
 }
 

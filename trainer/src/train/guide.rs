@@ -52,6 +52,29 @@ pub(super) fn guide(
     Tensor::f16(&shape, &counts)
 }
 
+/// The `guide` of a prior of `config` without the rows of what is taken out of its offer, by the names
+/// of the descriptors; the config offers the rest.
+pub fn withdraw(config: &mut PriorConfig, guide: &Tensor, names: &[&str]) -> Option<Tensor> {
+    let &[_, levels, size] = guide.shape() else { return None };
+    let kinds = config.conditioning.kinds();
+    let ranks = config.conditioning.ranks().map(|(name, _)| name);
+    let mut rows =
+        guide.to_f32().chunks_exact(levels * size).map(<[f32]>::to_vec).collect::<Vec<_>>();
+    let mut first = 0;
+    for (kind, count) in kinds.into_iter().enumerate() {
+        if ranks.get(kind).is_some_and(|name| names.contains(name)) {
+            rows.drain(first..first + count);
+        } else {
+            first += count;
+        }
+    }
+    let Conditioning { loudness, brightness, density, .. } = &mut config.conditioning;
+    for (range, name) in [loudness, brightness, density].into_iter().zip(ranks) {
+        range.take_if(|_| names.contains(&name));
+    }
+    Tensor::f16(&[rows.len(), levels, size], &rows.concat()).filter(|_| !rows.is_empty())
+}
+
 /// What is heard from frame `t` of a piece on, as shares of rows: 1 in all for each kind.
 fn heard(piece: &Piece, t: usize, offered: &Conditioning) -> Vec<(usize, f32)> {
     let found = describe(&piece.moments[t..]);
@@ -116,6 +139,30 @@ mod tests {
     use super::*;
     use crate::descriptors::Moment;
     use crate::sizes::adaptive_prior_config;
+
+    #[test]
+    fn what_is_withdrawn_leaves_the_rows_of_the_rest() {
+        let codec = toy_codec();
+        let mut config = adaptive_prior_config(&codec, &[]);
+        let even = Some(Distribution(std::array::from_fn(|knot| knot as f32)));
+        config.conditioning = Conditioning {
+            loudness: even,
+            density: even,
+            classes: vec!["a".to_owned(), "b".to_owned()],
+            ..Conditioning::default()
+        };
+        let shape = config.guide_shape(&codec).unwrap();
+        let row = shape[1] * shape[2];
+        let values: Vec<f32> = (0..shape[0] * row).map(|i| (i / row) as f32).collect();
+        let guide = Tensor::f16(&shape, &values).unwrap();
+        let of_loudness = config.conditioning.kinds()[0];
+        let rest = withdraw(&mut config, &guide, &["loudness"]).unwrap();
+        assert_eq!(rest.shape(), config.guide_shape(&codec).unwrap());
+        assert_eq!(rest.to_f32()[0], of_loudness as f32, "the first row is now that of density");
+        assert!(config.conditioning.loudness.is_none() && config.conditioning.density.is_some());
+        let classes = withdraw(&mut config, &rest, &["density"]).unwrap();
+        assert_eq!(classes.shape()[0], 2, "one for each class");
+    }
 
     /// A recording of one code that is always the same, heard as `moment`.
     fn steady(code: u32) -> Codes {

@@ -11,6 +11,7 @@ mod crops;
 mod draw;
 mod guide;
 mod init;
+mod keep;
 mod level;
 pub mod loss;
 mod optimizer;
@@ -29,6 +30,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 
 pub use codec::{CodecPlan, TrainedCodec, train_codec};
+pub use guide::withdraw;
+pub use keep::{KeptParts, keep_corpus};
+pub(crate) use prior::GUIDE;
 pub use prior::{KnownCodec, PriorPlan, TrainedPrior, train_prior};
 pub use reading::{corpus_use, extract_code_sequences, listen_to_codes, quantizer};
 pub use schedule::Length;
@@ -63,9 +67,9 @@ pub struct Diverged {
     pub step: u32,
 }
 
-/// A codec small enough to see through: what the tests of this folder begin from.
+/// A codec small enough to see through: what tests begin from.
 #[cfg(test)]
-fn toy_codec() -> distill_shared::model::config::CodecConfig {
+pub(crate) fn toy_codec() -> distill_shared::model::config::CodecConfig {
     distill_shared::model::config::CodecConfig {
         sample_rate: 48_000,
         channels: 1,

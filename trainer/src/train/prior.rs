@@ -26,8 +26,8 @@ use super::{Diverged, Run};
 use crate::descriptors::Moment;
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
 
-/// What is counted, not trained.
-const GUIDE: &str = "prior.guide";
+/// The tensor of the guide: counted, not trained.
+pub(crate) const GUIDE: &str = "prior.guide";
 /// Pieces that one thread takes at a time.
 const PART: usize = 2;
 /// Share of the input codes that are replaced at random: what is learned must not hang on every

@@ -66,7 +66,7 @@ pub fn listen_to_codes(
 }
 
 /// A codec without a prior, to play with.
-fn codec_model(config: &CodecConfig, tensors: &Tensors) -> Result<Arc<Model>> {
+pub(super) fn codec_model(config: &CodecConfig, tensors: &Tensors) -> Result<Arc<Model>> {
     let whole = ModelConfig { codec: config.clone(), prior: None };
     Ok(Arc::new(Model::new(&whole, tensors, "").context("cannot play the codec")?))
 }

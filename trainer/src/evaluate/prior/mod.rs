@@ -3,6 +3,7 @@
 //! [`likelihood`](mod@likelihood): how well it foresees the recordings held out of its training. [`steering`]:
 //! whether it does what it is asked for.
 
+pub mod copying;
 pub mod likelihood;
 pub mod steering;
 pub mod table;
@@ -16,6 +17,7 @@ use distill_shared::player::Model;
 use serde::Serialize;
 
 use crate::date;
+use copying::{CopyFigures, copying};
 use likelihood::{Likelihood, likelihood};
 use steering::{Steering, steer};
 
@@ -26,13 +28,16 @@ pub struct PriorEvaluation {
     pub likelihood: Likelihood,
     /// Whether it does what it is asked for.
     pub steering: Steering,
+    /// How much is copied; none if the bundle keeps nothing to compare with.
+    pub copying: Option<CopyFigures>,
 }
 
 impl PriorEvaluation {
     /// As it stands on the card.
     #[must_use]
     pub fn for_card(&self) -> PriorEvaluationSummary {
-        let Self { likelihood, steering } = self;
+        let Self { likelihood, steering, copying } = self;
+        let takes = copying.as_ref().and_then(|figures| figures.takes.first());
         let known = |value: f64| Some(value).filter(|value| value.is_finite());
         PriorEvaluationSummary {
             date: date::now(),
@@ -42,6 +47,10 @@ impl PriorEvaluation {
             bigram: known(likelihood.bigram),
             follows: steering.ranks.iter().map(|(name, rho)| ((*name).to_owned(), *rho)).collect(),
             notes_in_tune: steering.pitch.map(|pitch| pitch.notes_in_tune),
+            copied: takes.map(|takes| takes.copied),
+            longest_copy_s: takes.map(|takes| takes.longest_s),
+            held_out_copied: copying.as_ref().map(|figures| figures.held_out.copied),
+            planted_found: copying.as_ref().and_then(|figures| figures.planted_found),
         }
     }
 }
@@ -71,6 +80,7 @@ pub fn measure_prior(bundle: &Bundle, threads: usize, seed: u64) -> Result<Prior
         Ok(PriorEvaluation {
             likelihood: likelihood(&model, &held, &trained)?,
             steering: steer(&model, &prior.conditioning, seed)?,
+            copying: copying(&model, &held, &trained, seed)?,
         })
     })
 }

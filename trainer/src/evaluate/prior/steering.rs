@@ -18,9 +18,15 @@ use crate::render::render;
 /// Ranks that are asked for.
 const RANKS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 /// Takes for each of them.
-const TAKES: u64 = 4;
-/// Length of a take that is asked for a rank, in seconds.
-const RANKED_S: f32 = 8.0;
+#[derive(Clone, Copy)]
+struct Takes {
+    count: u64,
+    seconds: f32,
+}
+/// Takes by which a prior is measured.
+const MEASURED: Takes = Takes { count: 4, seconds: 8.0 };
+/// Takes by which it is tried.
+const TRIAL: Takes = Takes { count: 3, seconds: 6.0 };
 /// Keys that are asked for, at most.
 const KEYS: usize = 16;
 /// Length of a note in seconds.
@@ -59,22 +65,39 @@ pub fn steer(model: &Arc<Model>, offered: &Conditioning, seed: u64) -> Result<St
     let mut ranks = Vec::new();
     for (index, (name, range)) in offered.ranks().into_iter().enumerate() {
         if range.is_some() {
-            ranks.push((name, follow_rank(model, index, seed)?));
+            ranks.push((name, follow_rank(model, index, seed, MEASURED)?));
         }
     }
     let pitch = offered.pitch.map(|keys| follow_keys(model, keys, seed)).transpose()?;
     Ok(Steering { ranks, pitch })
 }
 
+/// The correlation of each rank that is offered with what is heard, from few and short takes: a
+/// trial, not a measurement. Runs on the threads of the current pool.
+///
+/// # Errors
+///
+/// Fails if the model has no prior.
+pub fn try_ranks(
+    model: &Arc<Model>,
+    offered: &Conditioning,
+    seed: u64,
+) -> Result<Vec<(&'static str, f64)>> {
+    let ranks = offered.ranks().into_iter().enumerate();
+    let offered = ranks.filter(|(_, (_, range))| range.is_some());
+    offered.map(|(index, (name, _))| Ok((name, follow_rank(model, index, seed, TRIAL)?))).collect()
+}
+
 /// The correlation of a rank that is asked for with what is heard.
-fn follow_rank(model: &Arc<Model>, index: usize, seed: u64) -> Result<f64> {
+fn follow_rank(model: &Arc<Model>, index: usize, seed: u64, takes: Takes) -> Result<f64> {
+    let Takes { count, seconds } = takes;
     let takes: Vec<(f32, u64)> =
-        RANKS.iter().flat_map(|&rank| (0..TAKES).map(move |take| (rank, take))).collect();
+        RANKS.iter().flat_map(|&rank| (0..count).map(move |take| (rank, take))).collect();
     let heard = takes.par_iter().map(|&(rank, take)| {
         let mut controls = Controls::default();
         *[&mut controls.loudness, &mut controls.brightness, &mut controls.density][index] =
             Some(rank);
-        let described = heard(model, controls, TakeKey { seed, take }, RANKED_S)?;
+        let described = heard(model, controls, TakeKey { seed, take }, seconds)?;
         let value = |found: &Description| match index {
             0 => Some(found.loudness),
             1 => found.brightness,
