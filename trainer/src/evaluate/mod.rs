@@ -32,6 +32,7 @@ use crate::stop::Cancelled;
 use griffin_lim::GriffinLim;
 use loudness::loudness_error_db;
 use metrics::{Comparison, Meter};
+use prior::copying::Shared;
 use reconstruction::Reconstruction;
 use width::width_error_db;
 
@@ -95,6 +96,8 @@ pub struct Evaluation {
     pub bitrate: Bitrate,
     /// Use of the codebooks over the recordings, coarse to fine.
     pub levels: Vec<LevelHealth>,
+    /// What they share with the recordings that the prior was trained on, if the bundle keeps them.
+    pub shared: Option<Shared>,
     /// Time that encoding took, divided by the length of the sound.
     pub encode_factor: f64,
     /// Time that decoding took, divided by the length of the sound.
@@ -135,6 +138,7 @@ pub fn measure(
         silence: summary::of_silence(&files),
         bitrate: bitrate(codec, &levels),
         levels,
+        shared: made.shared,
         encode_factor: made.encode_s / seconds,
         decode_factor: made.decode_s / seconds,
         seconds,

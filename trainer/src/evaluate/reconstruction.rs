@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use distill_shared::bundle::{Bundle, CorpusCodes};
+use distill_shared::codes::Codes;
 use distill_shared::player::{Model, decode};
 
+use super::prior::copying::{Shared, shared_with_corpus};
 use crate::corpus::{Corpus, Recording, SAMPLE_RATE};
 use crate::pipeline::Session;
 
@@ -19,6 +21,8 @@ pub struct Reconstruction {
     pub sounds: Vec<Vec<Vec<f32>>>,
     /// The codes of each.
     pub codes: Vec<CorpusCodes>,
+    /// What they share with the corpus of the bundle, if that keeps it.
+    pub shared: Option<Shared>,
     /// Seconds that encoding took, the loading of the weights included.
     pub encode_s: f64,
     /// Seconds that decoding took.
@@ -60,5 +64,7 @@ pub fn reconstruct(
     let decode_s = start.elapsed().as_secs_f64();
     let is_sound = sounds.iter().flatten().flatten().all(|sample| sample.is_finite());
     ensure!(is_sound, "the codec plays samples that are not numbers");
-    Ok(Reconstruction { heard: corpus.recordings, sounds, codes, encode_s, decode_s })
+    let all: Vec<&Codes> = codes.iter().map(|one| &one.codes).collect();
+    let shared = shared_with_corpus(&model, &all);
+    Ok(Reconstruction { heard: corpus.recordings, sounds, codes, shared, encode_s, decode_s })
 }

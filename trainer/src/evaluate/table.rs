@@ -36,6 +36,13 @@ pub fn text(evaluation: &Evaluation) -> String {
         let (used, perplexity) = (100.0 * level.used, level.perplexity);
         lines.push(format!("level {:2} {used:3.0} % used, perplexity {perplexity:.1}", i + 1));
     }
+    lines.extend(evaluation.shared.map(|shared| {
+        format!(
+            "copies   {:.0} % of these recordings have a part that is in the corpus, the longest {:.1} s",
+            100.0 * shared.alarms,
+            shared.longest_s
+        )
+    }));
     lines.push(format!(
         "speed    encode {:.4}, decode {:.4} of real time, on one thread",
         evaluation.encode_factor, evaluation.decode_factor

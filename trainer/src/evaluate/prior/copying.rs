@@ -75,8 +75,7 @@ pub fn copying(
         let heard = takes.map(|take| take_heard(model, novelty, TakeKey { seed, take }));
         Ok(summary(&heard.collect::<Result<Vec<_>>>()?, model))
     });
-    let held: Vec<Vec<Copying>> =
-        held.par_iter().map(|codes| codes_heard(model, corpus, codes)).collect();
+    let held_out = shared_with_corpus(model, held).unwrap_or_default();
     let stride = trained.len().div_ceil(PLANTED).max(1);
     let planted: Vec<bool> = trained
         .par_iter()
@@ -87,9 +86,19 @@ pub fn copying(
     let found = planted.iter().filter(|found| **found).count() as f64;
     Ok(Some(CopyFigures {
         takes: takes.into_iter().collect::<Result<_>>()?,
-        held_out: summary(&held, model),
+        held_out,
         planted_found: (!planted.is_empty()).then(|| found / planted.len() as f64),
     }))
+}
+
+/// What recordings, by their codes, share with the corpus that `model` keeps, if it does. Runs on the
+/// threads of the current pool.
+#[must_use]
+pub fn shared_with_corpus(model: &Arc<Model>, recordings: &[&Codes]) -> Option<Shared> {
+    let corpus = model.kept_corpus()?;
+    let heard: Vec<Vec<Copying>> =
+        recordings.par_iter().map(|codes| codes_heard(model, corpus, codes)).collect();
+    Some(summary(&heard, model))
 }
 
 /// Makes a take and compares each of its frames.
