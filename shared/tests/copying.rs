@@ -17,6 +17,8 @@ use small::{HOP, KEY, config, model, random_codes};
 
 const FRAMES: u32 = 600;
 const NEAR: f32 = 1e-3;
+/// A gain that leaves nothing to hear.
+const FAINT: f32 = 5e-4;
 /// Frames after which a copy is told.
 const FIRST: usize = 6;
 
@@ -101,6 +103,14 @@ fn silence_is_no_copy() {
         check.hear(&silence);
         assert_eq!((check.newest().distance, check.newest().run), (1.0, 0));
     }
+}
+
+#[test]
+fn what_is_too_faint_to_hear_is_no_copy() {
+    let model = model(2);
+    let codes = random_codes(FRAMES);
+    let heard = heard(&model, &corpus(&model, &codes), &codes, 0, FAINT);
+    assert!(heard.iter().all(|copying| copying.distance == 1.0));
 }
 
 /// A model that keeps `codes`, with the weights of [`model`].

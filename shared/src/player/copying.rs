@@ -25,8 +25,8 @@ const FADE: f32 = 0.75;
 const FEWEST: u32 = 3;
 /// Frames of the corpus whose sums stay in the fastest memory while the bands are gone through.
 const BLOCK: usize = 256;
-/// Energy below which a take is silent, re a full-scale sine.
-const SILENT: f32 = 1e-10;
+/// Energy below which a take is silent: that of a sine some 80 dB below full scale.
+const SILENT: f32 = 1e-9;
 
 /// The corpus as the player compares with it.
 #[derive(Debug)]
