@@ -3,7 +3,7 @@
 //! Magnitudes in bands from 100 Hz to 12 kHz, and the cosine between them over some frames. It does
 //! not hear a change of level, and little of noise: magnitudes are ruled by what is loud. A copy that
 //! went through the codec and has noise 20 dB below it is nearer to its original than another
-//! recording of the same drum is, which no measure on log-magnitudes achieves.
+//! recording of the same drum is; with log-magnitudes it is not.
 
 use std::ops::Range;
 

@@ -7,7 +7,7 @@ const CODEC_SHARE: f64 = 0.7;
 /// Seconds kept back for the preview and for writing the bundle.
 const TAIL_S: f64 = 3.0;
 /// Seconds that a stage gets however late it is: less would leave it untrained.
-const LEAST_S: f64 = 2.0;
+pub const LEAST_S: f64 = 2.0;
 
 /// The time that a run may take, from its start to the written bundle.
 #[derive(Debug, Clone, Copy)]

@@ -12,11 +12,12 @@ use distill_shared::bundle::{
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey};
 
+use crate::budget::LEAST_S;
 use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::descriptors::offer::{Offer, offer};
 use crate::device::OpenDevice;
-use crate::evaluate::prior::steering::try_ranks;
+use crate::evaluate::prior::steering::{trial_seconds, try_ranks};
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
@@ -182,8 +183,16 @@ impl Session<'_> {
         let tensors = bundle.tensors();
         let kept = self.with_run(cancel, |run| train::keep_corpus(codes, config, tensors, run))?;
         if !hasty {
-            // Listening is a part of what a budget is for.
-            plan.length = length(plan.steps_per_epoch(codes));
+            // Listening is a part of what a budget is for, and so is the trial.
+            plan.length = match length(plan.steps_per_epoch(codes)) {
+                Length::Seconds(seconds) => {
+                    let whole =
+                        ModelConfig { codec: config.clone(), prior: Some(plan.config.clone()) };
+                    let trial = trial_seconds(&whole, self.threads)?;
+                    Length::Seconds((seconds - trial).max(LEAST_S.min(seconds)))
+                }
+                steps => steps,
+            };
         }
         let mut prior =
             self.with_run(cancel, |run| train::train_prior(codec, codes, &moments, &plan, run))?;

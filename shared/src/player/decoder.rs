@@ -207,15 +207,26 @@ impl Decoder {
     ///
     /// As [`Self::decode_frames`].
     pub fn decode_features(&mut self, codes: &[u32]) -> Vec<f32> {
+        let mut features = Vec::new();
+        self.visit_features(codes, |frame| features.extend_from_slice(frame));
+        features
+    }
+
+    /// As [`Self::decode_features`], but `visit` gets the features of one frame after the other,
+    /// `[stride, X]`: those of an hour would take gigabytes.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::decode_frames`].
+    pub fn visit_features(&mut self, codes: &[u32], mut visit: impl FnMut(&[f32])) {
         let Self { model, stream, room } = self;
         let codec = &model.config().codec;
-        let mut features = Vec::new();
         for codes in codes.chunks(BATCH * codec.quantizers) {
             let rows = stream.read(model, codes, &mut room.latents);
             room.run(model, rows, &mut [&mut stream.blocks]);
-            features.extend_from_slice(&room.features[..rows * codec.frame_features()]);
+            let features = room.features.chunks_exact(codec.frame_features());
+            features.take(rows).for_each(&mut visit);
         }
-        features
     }
 }
 

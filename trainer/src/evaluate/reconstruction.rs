@@ -65,6 +65,10 @@ pub fn reconstruct(
     let is_sound = sounds.iter().flatten().flatten().all(|sample| sample.is_finite());
     ensure!(is_sound, "the codec plays samples that are not numbers");
     let all: Vec<&Codes> = codes.iter().map(|one| &one.codes).collect();
-    let shared = shared_with_corpus(&model, &all);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(session.threads)
+        .build()
+        .context("cannot start threads to compare with")?;
+    let shared = pool.install(|| shared_with_corpus(&model, &all));
     Ok(Reconstruction { heard: corpus.recordings, sounds, codes, shared, encode_s, decode_s })
 }

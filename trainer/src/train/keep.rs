@@ -76,11 +76,10 @@ pub fn keep_corpus(
     let nearest = workers.run(held.len(), |i| {
         let mut check = CopyCheck::new(config, &corpus);
         let mut least = 1.0_f32;
-        let features = Decoder::new(Arc::clone(&model)).decode_features(held[i].codes.as_slice());
-        for features in features.chunks_exact(config.frame_features()) {
+        Decoder::new(Arc::clone(&model)).visit_features(held[i].codes.as_slice(), |features| {
             check.hear(features);
             least = least.min(check.newest().distance);
-        }
+        });
         Ok(least)
     })?;
     let as_numbers: Vec<f32> = coarse.iter().map(|&code| code as f32).collect();
@@ -100,11 +99,12 @@ pub fn keep_corpus(
 
 /// Fingerprints of the frames of `codes`, `[T, N]`.
 fn fingerprints(model: &Arc<Model>, codes: &[u32]) -> Vec<Fingerprint> {
-    let config = &model.config().codec;
-    let fingerprints = Fingerprints::new(config);
-    let features = Decoder::new(Arc::clone(model)).decode_features(codes);
-    let frames = features.chunks_exact(config.frame_features());
-    frames.map(|features| fingerprints.of_frame(Arch::new(), features)).collect()
+    let fingerprints = Fingerprints::new(&model.config().codec);
+    let mut prints = Vec::new();
+    Decoder::new(Arc::clone(model)).visit_features(codes, |features| {
+        prints.push(fingerprints.of_frame(Arch::new(), features));
+    });
+    prints
 }
 
 /// The distance that counts as a copy, from how near each held-out recording comes to the corpus.

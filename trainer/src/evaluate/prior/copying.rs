@@ -117,21 +117,13 @@ fn take_heard(model: &Arc<Model>, novelty: f32, key: TakeKey) -> Result<Vec<Copy
 
 /// Compares each frame of a recording that is known by its codes.
 fn codes_heard(model: &Arc<Model>, corpus: &Arc<KeptCorpus>, codes: &Codes) -> Vec<Copying> {
-    let features = Decoder::new(Arc::clone(model)).decode_features(codes.as_slice());
-    heard(model, corpus, &features)
-}
-
-/// Compares frames by their features, `[T, X]`.
-fn heard(model: &Model, corpus: &Arc<KeptCorpus>, features: &[f32]) -> Vec<Copying> {
-    let codec = &model.config().codec;
-    let mut check = CopyCheck::new(codec, corpus);
-    let frames = features.chunks_exact(codec.frame_features());
-    frames
-        .map(|features| {
-            check.hear(features);
-            check.newest()
-        })
-        .collect()
+    let mut check = CopyCheck::new(&model.config().codec, corpus);
+    let mut heard = Vec::new();
+    Decoder::new(Arc::clone(model)).visit_features(codes.as_slice(), |features| {
+        check.hear(features);
+        heard.push(check.newest());
+    });
+    heard
 }
 
 /// Whether a copy of the beginning of `codes` is recognized, at another level and with noise; none if
@@ -146,8 +138,13 @@ fn is_found(
     let codes = &codes.as_slice()[..frames * codes.quantizers()];
     let mut features = Decoder::new(Arc::clone(model)).decode_features(codes);
     let gain = GAINS[number % GAINS.len()];
-    add_noise(&mut features, &model.config().codec, gain, number)?;
-    Some(heard(model, corpus, &features).iter().any(Copying::is_copied))
+    let codec = &model.config().codec;
+    add_noise(&mut features, codec, gain, number)?;
+    let mut check = CopyCheck::new(codec, corpus);
+    Some(features.chunks_exact(codec.frame_features()).any(|features| {
+        check.hear(features);
+        check.newest().is_copied()
+    }))
 }
 
 /// Adds white noise 20 dB below them to the spectra that features, `[T, X]`, tell of, and turns them

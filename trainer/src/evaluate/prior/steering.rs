@@ -5,10 +5,12 @@
 //! 1904). Pitch: how many of the frames that have one are within 50 cents of the key.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use distill_shared::model::conditioning::{Conditioning, Controls, Pitches};
-use distill_shared::player::{Model, Sampling, Take, TakeKey};
+use distill_shared::model::config::ModelConfig;
+use distill_shared::player::{Model, Sampling, Take, TakeKey, random_weights};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -86,6 +88,24 @@ pub fn try_ranks(
     let ranks = offered.ranks().into_iter().enumerate();
     let offered = ranks.filter(|(_, (_, range))| range.is_some());
     offered.map(|(index, (name, _))| Ok((name, follow_rank(model, index, seed, TRIAL)?))).collect()
+}
+
+/// Seconds that [`try_ranks`] takes on `threads` threads with a prior of `config`: its time does not
+/// hang on the weights.
+///
+/// # Errors
+///
+/// Fails if the sizes are not those of a model.
+pub fn trial_seconds(config: &ModelConfig, threads: usize) -> Result<f64> {
+    const SAMPLE_S: f32 = 1.0;
+    let Some(prior) = &config.prior else { return Ok(0.0) };
+    let ranks = prior.conditioning.ranks().iter().filter(|(_, range)| range.is_some()).count();
+    let model = Arc::new(Model::new(config, &random_weights(config, 0), "")?);
+    let start = Instant::now();
+    heard(&model, Controls::default(), TakeKey { seed: 0, take: 0 }, SAMPLE_S)?;
+    let factor = start.elapsed().as_secs_f64() / f64::from(SAMPLE_S);
+    let seconds = TRIAL.count as f64 * f64::from(TRIAL.seconds) * (ranks * RANKS.len()) as f64;
+    Ok(factor * seconds / threads.max(1) as f64)
 }
 
 /// The correlation of a rank that is asked for with what is heard.
