@@ -13,31 +13,35 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distill_shared::math::soft_clip;
+use distill_shared::model::conditioning::Pitches;
 use distill_shared::player::Sampling;
 
 use crate::envelope::{Rates, Shape};
+use crate::filters::Filters;
 use crate::heads::Heads;
-use crate::instance::{Instance, Stop};
+use crate::instance::{Instance, Phase, Stop};
 use crate::params::MAX_VOICES;
 use crate::patience::{Patience, Wait};
 use crate::stream::{AudioEnd, Patch};
 use crate::voice::{Note, Scene, Voice};
 
 /// Time after which changed settings reach the heads of the notes to come, in seconds: enough to
-/// make new ones.
+/// make new ones, if they are few.
 pub const SETTLE_SECONDS: f64 = 0.25;
+/// The same for each head that there is.
+const SETTLE_SECONDS_PER_HEAD: f64 = 0.02;
 /// Time in which the volume follows its parameter over its whole range, in seconds.
 const VOLUME_SECONDS: f32 = 0.05;
 /// Sample rate until the host says another, in Hz.
 const DEFAULT_RATE: f32 = 48_000.0;
 /// Least sample rate in Hz; a host that asks for less is played at this one.
-const MIN_RATE: f32 = 1_000.0;
+const MIN_RATE: f32 = 8_000.0;
 /// Largest sample rate in Hz.
 const MAX_RATE: f32 = 768_000.0;
 /// Voices with those that are making room.
 const SLOTS: usize = 2 * MAX_VOICES;
-/// Samples rendered at a time.
-const STRETCH: usize = 256;
+/// Samples rendered at a time: at the least rate and two octaves up, less than a head.
+const STRETCH: usize = 64;
 
 /// What the parameters say, every number in its range.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +56,10 @@ pub struct Settings {
     pub shape: Shape,
     /// Voices that may sound at once, 1 to [`MAX_VOICES`].
     pub voices: usize,
+    /// Whether keys are heard as pitches.
+    pub keys: bool,
+    /// By how many semitones all notes are raised, -12 to 12.
+    pub tune: f32,
     /// Whether the host renders to a file, whatever it says.
     pub always_wait: bool,
 }
@@ -114,7 +122,8 @@ impl Engine {
     #[must_use]
     pub fn new(end: AudioEnd, instance: Arc<Instance>, settings: Settings) -> Self {
         let rate = DEFAULT_RATE;
-        let patch = Patch { edition: 0, rate, seed: settings.seed, sampling: settings.sampling };
+        let Settings { seed, sampling, .. } = settings;
+        let patch = Patch { edition: 0, pitches: None, seed, sampling };
         Self {
             end,
             instance,
@@ -125,7 +134,7 @@ impl Engine {
             playing: false,
             position: 0,
             generation: 0,
-            heads: Heads::new(0, patch, 0),
+            heads: Heads::new(0, patch),
             next_heads: None,
             spare_heads: None,
             voices: [const { None }; SLOTS],
@@ -141,6 +150,7 @@ impl Engine {
     pub fn activate(&mut self, rate: f32, offline: bool) {
         self.rate = if rate.is_nan() { DEFAULT_RATE } else { rate.clamp(MIN_RATE, MAX_RATE) };
         self.offline = offline;
+        let _ = Filters::of_process(); // made by the first call, which may take its time here
         self.patience.forgive();
         self.instance.resume(Stop::Hopeless);
     }
@@ -177,6 +187,7 @@ impl Engine {
 
     /// Begins a note at the next sample to be rendered. Real-time safe.
     pub fn note_on(&mut self, note: Note) {
+        self.await_bundle();
         self.turn_heads();
         let held = |voice: &Voice| !voice.envelope().is_fading();
         while self.voices.iter().flatten().filter(|voice| held(voice)).count()
@@ -186,9 +197,8 @@ impl Engine {
             voice.fade();
         }
         let slot = self.free_slot();
-        let (take, stream) = self.heads.begin_take();
-        let voice = Voice::new(note, self.heads.generation(), take, stream);
-        self.voices[slot] = Some(voice);
+        let start = self.heads.begin_take(self.settings.keys.then_some(note.key));
+        self.voices[slot] = Some(Voice::new(note, start));
         self.ask();
     }
 
@@ -243,8 +253,11 @@ impl Engine {
 
     /// What heads are to be made from now.
     fn patch(&self) -> Patch {
-        let Settings { seed, sampling, .. } = self.settings;
-        Patch { edition: self.instance.edition(), rate: self.rate, seed, sampling }
+        let Settings { seed, sampling, keys, .. } = self.settings;
+        let edition = self.instance.edition();
+        let pitches = self.instance.pitches(edition);
+        let pitches = pitches.map(|pitches| if keys { pitches } else { Pitches::default() });
+        Patch { edition, pitches, seed, sampling }
     }
 
     /// Counts notes from zero again.
@@ -255,13 +268,13 @@ impl Engine {
             heads.drain().for_each(|stream| self.end.retire(stream));
         }
         let patch = self.patch();
-        if *self.heads.patch() == patch && self.heads.next_take() == 0 {
+        if *self.heads.patch() == patch && self.heads.are_unused() {
             return;
         }
         let prepared = self.spare_heads.take_if(|spare| *spare.patch() == patch);
         let heads = prepared
             .map(Heads::promoted)
-            .unwrap_or_else(|| Heads::new(self.next_generation(), patch, 0));
+            .unwrap_or_else(|| Heads::new(self.next_generation(), patch));
         self.replace_heads(heads);
     }
 
@@ -284,11 +297,12 @@ impl Engine {
         let patch = self.patch();
         let current = *self.heads.patch();
         if patch != current {
-            let other_sound = (patch.edition, patch.rate) != (current.edition, current.rate);
+            let other_sound = (patch.edition, patch.pitches) != (current.edition, current.pitches);
             if other_sound || position == 0 {
                 self.turn_at_once(patch);
             } else if self.next_heads.is_none() {
-                let heads = Heads::new(self.next_generation(), patch, self.heads.next_take());
+                let generation = self.next_generation();
+                let heads = Heads::after(&self.heads, generation, patch);
                 self.next_heads = Some((heads, position + self.settle_samples()));
             }
         }
@@ -301,12 +315,17 @@ impl Engine {
         if let Some((mut heads, _)) = self.next_heads.take() {
             heads.drain().for_each(|stream| self.end.retire(stream));
         }
-        let heads = Heads::new(self.next_generation(), patch, self.heads.next_take());
-        self.replace_heads(heads);
+        let generation = self.next_generation();
+        self.replace_heads(Heads::after(&self.heads, generation, patch));
         // A voice that waits for its stream would wait for ever.
         for i in 0..SLOTS {
-            if self.voices[i].as_ref().is_some_and(|voice| !voice.has_stream()) {
-                self.end_voice(i);
+            let waits = |voice: &&Voice| !voice.has_stream();
+            let Some(voice) = self.voices[i].as_ref().filter(waits) else { continue };
+            let key = self.settings.keys.then_some(voice.note().key);
+            self.ask();
+            let start = self.heads.begin_take(key);
+            if let Some(voice) = &mut self.voices[i] {
+                voice.replace_take(start);
             }
         }
     }
@@ -314,10 +333,10 @@ impl Engine {
     /// Keeps heads for the next time playback begins, once those there are have been used.
     fn keep_spare(&mut self, patch: Patch) {
         let fits = self.spare_heads.as_ref().is_some_and(|spare| *spare.patch() == patch);
-        if fits || self.heads.next_take() == 0 || *self.heads.patch() != patch {
+        if fits || self.heads.are_unused() || *self.heads.patch() != patch {
             return;
         }
-        let spare = Heads::spare(self.next_generation(), patch);
+        let spare = Heads::new(self.next_generation(), patch).spared();
         if let Some(mut old) = self.spare_heads.replace(spare) {
             old.drain().for_each(|stream| self.end.retire(stream));
         }
@@ -325,7 +344,8 @@ impl Engine {
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, small")]
     fn settle_samples(&self) -> u64 {
-        (SETTLE_SECONDS * f64::from(self.rate)) as u64
+        let per_head = SETTLE_SECONDS_PER_HEAD * self.heads.count() as f64;
+        (SETTLE_SECONDS.max(per_head) * f64::from(self.rate)) as u64
     }
 
     /// Brings the heads up to date, takes in what the worker sent and asks for what is missing.
@@ -343,7 +363,7 @@ impl Engine {
                 if self.end.tickets.push(ticket).is_err() {
                     return;
                 }
-                heads.has_asked();
+                heads.has_asked(&ticket);
             }
         }
     }
@@ -366,14 +386,26 @@ impl Engine {
         }
     }
 
+    /// Waits until it is known what sound there is, if the host has the time.
+    fn await_bundle(&mut self) {
+        if self.instance.phase() == Phase::Loading && self.instance.is_hopeful() {
+            self.await_worker(|engine| engine.instance.phase() != Phase::Loading);
+        }
+    }
+
     /// Waits for the worker, if the host has the time.
     fn await_sound(&mut self, len: usize) {
         self.accept_streams();
         if !self.is_sounding() || !self.instance.is_hopeful() {
             return;
         }
+        self.await_worker(|engine| engine.is_ready(len));
+    }
+
+    /// Waits until `ready`, or until there is no hope left.
+    fn await_worker(&mut self, ready: impl Fn(&mut Self) -> bool) {
         let mut patience = self.patience;
-        let waited = patience.wait(|| self.is_ready(len) || !self.instance.is_hopeful());
+        let waited = patience.wait(|| ready(self) || !self.instance.is_hopeful());
         self.patience = patience;
         if waited == Wait::Hopeless {
             self.instance.stop(Stop::Hopeless);
@@ -383,18 +415,26 @@ impl Engine {
     /// Whether the next `len` samples of all voices are there.
     fn is_ready(&mut self, len: usize) -> bool {
         self.accept_streams();
-        let (sampling, rate) = (self.settings.sampling, self.rate);
+        let scene = self.scene();
         self.voices.iter_mut().flatten().all(|voice| {
-            voice.send_controls(len, sampling);
-            voice.is_ready(len, rate)
+            voice.send_controls(len, &scene);
+            voice.is_ready(len, &scene)
         })
+    }
+
+    /// What all voices share.
+    fn scene(&self) -> Scene {
+        let Settings { sampling, tune, .. } = self.settings;
+        // They have been made when the host activated the instrument.
+        let filters = Filters::of_process();
+        Scene { sampling, rates: self.rates, rate: self.rate, tune, filters }
     }
 
     /// Renders all voices into one stretch.
     fn mix(&mut self, left: &mut [f32], right: &mut [f32]) {
         left.fill(0.0);
         right.fill(0.0);
-        let scene = Scene { sampling: self.settings.sampling, rates: self.rates, rate: self.rate };
+        let scene = self.scene();
         let hopeful = self.instance.is_hopeful();
         for i in 0..SLOTS {
             let Some(voice) = &mut self.voices[i] else { continue };

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomic_float::AtomicF32;
+use distill_shared::model::conditioning::Pitches;
 use nice_plug::params::persist::PersistentField;
 
 use crate::state::BundleRef;
@@ -76,6 +77,8 @@ pub struct Instance {
     missed: AtomicU64,
     level: [AtomicF32; 2],
     copied_s: AtomicF32,
+    /// What the bundle that plays can be asked for; the low half first.
+    pitches: [AtomicU64; 2],
     texts: Mutex<Texts>,
 }
 
@@ -95,6 +98,16 @@ impl Instance {
             2 => Phase::Ready,
             _ => Phase::Failed,
         }
+    }
+
+    /// The pitches that the bundle of choice `edition` can be asked for, if it plays. Real-time safe.
+    #[must_use]
+    pub fn pitches(&self, edition: u64) -> Option<Pitches> {
+        let ready = self.phase() == Phase::Ready;
+        let [low, high] = [0, 1].map(|half| self.pitches[half].load(Ordering::Acquire));
+        // Written before the phase, and for another choice only after the edition has changed.
+        (ready && self.edition() == edition)
+            .then(|| Pitches::from_bits(u128::from(high) << 64 | u128::from(low)))
     }
 
     /// Whether sound is being made, or soon will be. Real-time safe.
@@ -191,13 +204,25 @@ impl Instance {
     }
 
     /// Says that choice `edition` plays: under `reference`, which is what the project will save,
-    /// with `details` for the editor. Returns whether it still is the choice.
-    pub fn succeed(&self, edition: u64, reference: BundleRef, details: String) -> bool {
+    /// with `details` for the editor, and can be asked for `pitches`. Returns whether it still is the
+    /// choice.
+    pub fn succeed(
+        &self,
+        edition: u64,
+        reference: BundleRef,
+        details: String,
+        pitches: Pitches,
+    ) -> bool {
         let mut texts = self.lock();
         let current = self.edition() == edition;
         if current {
             *texts = Texts { reference, details, error: String::new() };
             self.resume(Stop::Worker);
+            for (half, shift) in self.pitches.iter().zip([0, 64]) {
+                #[expect(clippy::cast_possible_truncation, reason = "a half")]
+                let bits = (pitches.bits() >> shift) as u64;
+                half.store(bits, Ordering::Release);
+            }
             self.phase.store(2, Ordering::Release);
         }
         current

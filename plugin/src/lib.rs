@@ -5,10 +5,11 @@
 //!
 //! | module | thread | job |
 //! |---|---|---|
-//! | [`engine`], [`voice`], [`heads`], [`envelope`], [`patience`] | audio | notes in, sound out |
+//! | [`engine`], [`voice`], [`heads`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
-//! | [`worker`], [`desk`], [`source`], [`resample`] | worker | renders takes ahead of time |
+//! | [`worker`], [`desk`], [`source`] | worker | renders takes ahead of time |
 //! | [`loader`] | loader | reads bundles |
+//! | [`filters`] | main | makes the filters for all speeds |
 //! | [`instance`], [`state`], [`params`] | all | what an instance is, and what a project saves |
 //! | [`editor`] | main | the window |
 //!
@@ -20,12 +21,13 @@ pub mod editor;
 pub mod engine;
 pub mod envelope;
 pub mod factory;
+pub mod filters;
 pub mod heads;
 pub mod instance;
+pub mod interpolator;
 pub mod loader;
 pub mod params;
 pub mod patience;
-pub mod resample;
 pub mod source;
 pub mod state;
 pub mod stream;

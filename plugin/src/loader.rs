@@ -99,8 +99,9 @@ impl Shelf {
             match loaded {
                 Ok(Loaded { model, reference, details }) => {
                     // The model first: who sees that it is ready may ask for sound.
+                    let pitches = model.pitches();
                     office.deliver(job.desk, job.edition, model);
-                    job.instance.succeed(job.edition, reference, details);
+                    job.instance.succeed(job.edition, reference, details, pitches);
                 }
                 Err(error) => job.instance.fail(job.edition, error),
             }

@@ -36,6 +36,8 @@ const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
 const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
 const SUSTAIN: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
 const RELEASE_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 300.0 };
+const TUNE: Span<f32> = Span { low: -12.0, high: 12.0, default: 0.0 };
+const KEYS: bool = true;
 const VOICES: Span<i32> = Span { low: 1, high: 8, default: 8 };
 const CHOICE: Span<i32> = Span { low: 0, high: 127, default: 0 };
 
@@ -86,7 +88,7 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 16] = [
+pub const LIMITS: [(&str, Limit); 18] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("topk", Limit::Int(TOP_K)),
@@ -95,6 +97,8 @@ pub const LIMITS: [(&str, Limit); 16] = [
     ("loud", Limit::Float(ASKED)),
     ("brigh", Limit::Float(ASKED)),
     ("dens", Limit::Float(ASKED)),
+    ("keys", Limit::Bool(KEYS)),
+    ("tune", Limit::Float(TUNE)),
     ("gain", Limit::Float(VOLUME_DB)),
     ("attack", Limit::Float(ATTACK_MS)),
     ("decay", Limit::Float(DECAY_MS)),
@@ -155,6 +159,14 @@ pub struct DistillParams {
     #[id = "dens"]
     pub density: FloatParam,
 
+    /// Whether keys are heard as pitches: asked for as far as the bundle can be, and for the rest
+    /// played faster and slower. Not automatable.
+    #[id = "keys"]
+    pub keys: BoolParam,
+    /// By how many semitones all notes are raised, -12 to 12.
+    #[id = "tune"]
+    pub tune: FloatParam,
+
     /// Volume in dB, -60 to 12.
     #[id = "gain"]
     pub gain: FloatParam,
@@ -200,6 +212,8 @@ impl DistillParams {
             loudness: asked("Loudness"),
             brightness: asked("Brightness"),
             density: asked("Density"),
+            keys: BoolParam::new("Follow keys", KEYS).non_automatable(),
+            tune: TUNE.linear("Tune").with_unit(" st"),
             gain: VOLUME_DB
                 .linear("Volume")
                 .with_unit(" dB")
@@ -242,6 +256,8 @@ impl DistillParams {
                 release: seconds(&RELEASE_MS, &self.release),
             },
             voices: whole(&VOICES, &self.voices) as usize,
+            keys: self.keys.value(),
+            tune: TUNE.clamp(self.tune.value()),
             always_wait: self.always_wait.value(),
         }
     }

@@ -11,15 +11,16 @@
 //! thread sampled when it began to play frame n - [`LOOKAHEAD`], and with nothing later. So the
 //! worker is at most that far ahead, and how far it really is cannot be heard.
 
+use distill_shared::model::conditioning::Pitches;
 use distill_shared::player::Sampling;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 /// Frames by which the worker may be ahead of the audio thread, and the length of a head. At 8
 /// frames of 1024 samples, turning a knob is heard after 0.17 s, and a host in real time may ask
-/// for blocks of up to 8192 samples.
+/// for blocks of up to 8192 samples; of half as many if a note is an octave above its take.
 pub const LOOKAHEAD: usize = 8;
 /// Streams of one instance that exist at a time, those on the way included.
-pub const MAX_STREAMS: usize = 128;
+pub const MAX_STREAMS: usize = 320;
 /// Tickets that may be on the way.
 const MAX_TICKETS: usize = 256;
 /// Frames whose controls may be on the way to the worker; over a second.
@@ -30,8 +31,9 @@ const MAX_CONTROLS: usize = 64;
 pub struct Patch {
     /// Which choice of a bundle: see [`Instance::edition`](crate::instance::Instance::edition).
     pub edition: u64,
-    /// The host's sample rate in Hz.
-    pub rate: f32,
+    /// What the bundle can be asked for, once it is there: every pitch has heads of its own. None
+    /// of them if keys are not followed.
+    pub pitches: Option<Pitches>,
     /// The user's seed.
     pub seed: u64,
     /// How the prior draws the frames of a head.
@@ -43,8 +45,10 @@ pub struct Patch {
 pub struct Ticket {
     /// Number of the set of heads it belongs to; newer sets have larger numbers.
     pub generation: u64,
-    /// Which take: notes since playback began.
+    /// Which take: notes since playback began, of each pitch.
     pub take: u64,
+    /// The pitch that is asked for, as a MIDI key.
+    pub pitch: Option<u8>,
     /// Whether it is kept for the next time playback begins, and can wait.
     pub spare: bool,
     /// What the head depends on.
@@ -58,9 +62,13 @@ pub struct Stream {
     pub generation: u64,
     /// Which take it plays.
     pub take: u64,
-    /// Samples of the host per frame of the model.
-    pub frame_len: f64,
-    /// Stereo samples at the host's rate, from the first on.
+    /// The pitch that was asked for.
+    pub pitch: Option<u8>,
+    /// Samples per frame.
+    pub hop: usize,
+    /// The model's sample rate in Hz.
+    pub rate: u32,
+    /// Stereo samples at the model's rate, from the first on.
     pub sound: Consumer<[f32; 2]>,
     /// The controls of every frame from the first on, as playing reaches it.
     pub controls: Producer<Sampling>,
@@ -75,14 +83,14 @@ pub struct Feed {
     pub controls: Consumer<Sampling>,
 }
 
-/// Connects both ends of the take of `ticket`, whose frames are at most `longest` samples.
+/// Connects both ends of the take of `ticket`, whose frames are `hop` samples at `rate` Hz.
 #[must_use]
-pub fn open(ticket: &Ticket, frame_len: f64, longest: usize) -> (Stream, Feed) {
+pub fn open(ticket: &Ticket, hop: usize, rate: u32) -> (Stream, Feed) {
     // The worker is a head and the frame being played ahead; one more absorbs rounding.
-    let (sound_in, sound) = RingBuffer::new((LOOKAHEAD + 2) * longest);
+    let (sound_in, sound) = RingBuffer::new((LOOKAHEAD + 2) * hop);
     let (controls, controls_out) = RingBuffer::new(MAX_CONTROLS);
-    let Ticket { generation, take, .. } = *ticket;
-    let stream = Stream { generation, take, frame_len, sound, controls };
+    let Ticket { generation, take, pitch, .. } = *ticket;
+    let stream = Stream { generation, take, pitch, hop, rate, sound, controls };
     (stream, Feed { sound: sound_in, controls: controls_out })
 }
 

@@ -1,8 +1,12 @@
 //! AUDIO THREAD: one sounding note.
 
+use distill_shared::model::conditioning::speed_of;
 use distill_shared::player::Sampling;
 
 use crate::envelope::{Envelope, FADE_SECONDS, Rates};
+use crate::filters::Filters;
+use crate::heads::Start;
+use crate::interpolator::{Interpolator, Motion};
 use crate::stream::Stream;
 
 /// What a voice was started by.
@@ -27,12 +31,16 @@ pub struct Scene {
     pub rates: Rates,
     /// The host's sample rate in Hz.
     pub rate: f32,
+    /// By how many semitones all notes are raised, -12 to 12.
+    pub tune: f32,
+    /// The filters for all speeds.
+    pub filters: &'static Filters,
 }
 
 /// A note that plays its take.
 ///
-/// Time never waits: sample p of the take sounds p samples after the note. Where the worker is
-/// late the voice is silent, and drops what comes too late.
+/// Time never waits: what is heard depends on when the note began, never on when its take was made.
+/// Where the worker is late the voice is silent, and drops what comes too late.
 #[derive(Debug)]
 pub struct Voice {
     note: Note,
@@ -41,12 +49,13 @@ pub struct Voice {
     stream: Option<Stream>,
     envelope: Envelope,
     level: f32,
+    /// By how many semitones its take is raised.
+    shift: f32,
+    player: Interpolator,
     /// Samples since the note began.
     position: u64,
     /// Frames whose controls have been sent.
     controlled: u64,
-    /// Samples that were silence because they were not there, and are dropped when they come.
-    late: u64,
     /// Gain that hides where sound is missing: 0 where it is, 1 away from it.
     presence: f32,
 }
@@ -54,7 +63,8 @@ pub struct Voice {
 impl Voice {
     /// Begins a note with the take of a head.
     #[must_use]
-    pub fn new(note: Note, generation: u64, take: u64, stream: Option<Stream>) -> Self {
+    pub fn new(note: Note, start: Start) -> Self {
+        let Start { generation, take, shift, stream } = start;
         Self {
             note,
             generation,
@@ -62,9 +72,10 @@ impl Voice {
             stream,
             envelope: Envelope::new(),
             level: loudness(note.velocity),
+            shift,
+            player: Interpolator::default(),
             position: 0,
             controlled: 0,
-            late: 0,
             presence: 1.0,
         }
     }
@@ -113,6 +124,13 @@ impl Voice {
         None
     }
 
+    /// Plays another take, in place of one that never came: from where it would be by now.
+    pub fn replace_take(&mut self, start: Start) {
+        let Start { generation, take, shift, stream } = start;
+        (self.generation, self.take, self.shift) = (generation, take, shift);
+        self.stream = stream;
+    }
+
     /// Ends the voice; its stream has to be retired.
     #[must_use]
     pub fn into_stream(self) -> Option<Stream> {
@@ -120,12 +138,13 @@ impl Voice {
     }
 
     /// Sends the controls of every frame that begins in the next `len` samples.
-    pub fn send_controls(&mut self, len: usize, sampling: Sampling) {
+    pub fn send_controls(&mut self, len: usize, scene: &Scene) {
+        let speed = self.speed(scene);
         let Some(stream) = &mut self.stream else { return };
-        let end = (self.position + len as u64) as f64;
-        while (self.controlled as f64) * stream.frame_len < end {
+        let end = self.player.position() + len as f64 * speed;
+        while ((self.controlled * stream.hop as u64) as f64) < end {
             // A worker that is more than a second late gets these controls when it has room again.
-            if stream.controls.push(sampling).is_err() {
+            if stream.controls.push(scene.sampling).is_err() {
                 break;
             }
             self.controlled += 1;
@@ -134,54 +153,66 @@ impl Voice {
 
     /// Whether the next `len` samples can be played without missing any, or will never come.
     #[must_use]
-    pub fn is_ready(&self, len: usize, rate: f32) -> bool {
+    pub fn is_ready(&self, len: usize, scene: &Scene) -> bool {
         let Some(stream) = &self.stream else { return false };
-        let wanted = self.late + (len + fade_len(rate)) as u64;
-        stream.sound.slots() as u64 >= wanted || stream.sound.is_abandoned()
+        let playable = self.player.playable(stream.sound.slots(), &self.motion(scene));
+        playable >= len + fade_len(scene.rate) || stream.sound.is_abandoned()
     }
 
     /// Adds the next samples to `left` and `right`, which are equally long. Returns how many were
     /// missing. Real-time safe.
     pub fn render(&mut self, left: &mut [f32], right: &mut [f32], scene: &Scene) -> u64 {
-        self.send_controls(left.len(), scene.sampling);
-        self.catch_up();
+        let len = left.len();
+        self.send_controls(len, scene);
+        let motion = self.motion(scene);
         let fade_len = fade_len(scene.rate);
         let slope = 1.0 / fade_len as f32;
-        let there = self.stream.as_ref().map_or(0, |stream| stream.sound.slots());
+        let waiting = self.stream.as_ref().map_or(0, |stream| stream.sound.slots());
+        let there = match &self.stream {
+            Some(_) => self.player.playable(waiting, &motion),
+            None => 0,
+        };
         if self.position == 0 && there <= fade_len {
             self.presence = 0.0;
         }
-
-        let playable = there.min(left.len());
-        let missed = (left.len() - playable) as u64;
-        let chunk = self.stream.as_mut().and_then(|stream| stream.sound.read_chunk(playable).ok());
-        let (first, second) = chunk.as_ref().map_or((&[][..], &[][..]), |chunk| chunk.as_slices());
-        let mut sound = first.iter().chain(second);
-        for (i, (left, right)) in left.iter_mut().zip(right.iter_mut()).enumerate() {
+        let Self { envelope, level, presence, player, stream, .. } = self;
+        let mut gain = |n: usize| {
             // A fade has to be over where the sound ends, so this is where it begins.
-            let step = if there.saturating_sub(i) > fade_len { slope } else { -slope };
-            self.presence = (self.presence + step).clamp(0.0, 1.0);
-            let gain = self.envelope.advance(&scene.rates) * self.level * self.presence;
-            let [l, r] = sound.next().copied().unwrap_or_default();
-            *left += gain * l;
-            *right += gain * r;
+            let step = if there.saturating_sub(n) > fade_len { slope } else { -slope };
+            *presence = (*presence + step).clamp(0.0, 1.0);
+            envelope.advance(&scene.rates) * *level * *presence
+        };
+        let playable = there.min(len);
+        match stream {
+            Some(stream) => {
+                player.play(&mut stream.sound, &motion, (playable, len), |n, [l, r]| {
+                    let gain = gain(n);
+                    left[n] += gain * l;
+                    right[n] += gain * r;
+                })
+            }
+            None => player.advance(len, motion.speed),
         }
-        if let Some(chunk) = chunk {
-            chunk.commit_all();
-        }
-        self.position += left.len() as u64;
-        self.late += missed;
-        missed
+        (playable..len).for_each(|n| {
+            gain(n);
+        });
+        self.position += len as u64;
+        (len - playable) as u64
     }
 
-    /// Drops what came too late, so that what follows sounds where it should.
-    fn catch_up(&mut self) {
-        let Some(stream) = &mut self.stream else { return };
-        let late = usize::try_from(self.late).unwrap_or(usize::MAX).min(stream.sound.slots());
-        if let Ok(chunk) = stream.sound.read_chunk(late) {
-            chunk.commit_all();
-            self.late -= late as u64;
-        }
+    /// Samples of the take for one that is heard. Until the take has come, as if it were made at the
+    /// host's rate.
+    fn speed(&self, scene: &Scene) -> f64 {
+        let ratio = self
+            .stream
+            .as_ref()
+            .map_or(1.0, |stream| f64::from(stream.rate) / f64::from(scene.rate));
+        ratio * speed_of(self.shift + scene.tune)
+    }
+
+    fn motion(&self, scene: &Scene) -> Motion<'static> {
+        let speed = self.speed(scene);
+        Motion { speed, filter: scene.filters.at(speed) }
     }
 }
 

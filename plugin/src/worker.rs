@@ -205,7 +205,7 @@ impl Office {
         let places: Vec<_> = picked.iter().map(|p| (p.desk, Arc::clone(&p.instance))).collect();
         let mut sources: Vec<_> = picked.into_iter().map(|picked| picked.source).collect();
         let stepped = catch_unwind(AssertUnwindSafe(|| Source::step_together(&mut sources)));
-        if stepped.is_err() {
+        if !matches!(stepped, Ok(Ok(()))) {
             places.iter().for_each(|(_, instance)| instance.stop(Stop::Worker));
             return;
         }

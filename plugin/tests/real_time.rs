@@ -13,6 +13,7 @@ use distill_plugin::engine::{Block, Engine, Settings};
 use distill_plugin::instance::{Phase, Selection};
 use distill_plugin::patience::wait_at_most;
 use distill_plugin::state::BundleRef;
+use distill_shared::model::conditioning::Pitches;
 use distill_shared::player::Sampling;
 use nice_assert_no_alloc::assert_no_alloc;
 use toy::{HOP, Stage, key, note};
@@ -51,7 +52,12 @@ fn the_audio_thread_allocates_and_frees_nothing() {
             2 => {
                 let edition = stage.instance.choose(BundleRef::default());
                 stage.desk.set_model(edition, toy::model(round.into()));
-                stage.instance.succeed(edition, BundleRef::default(), String::new());
+                stage.instance.succeed(
+                    edition,
+                    BundleRef::default(),
+                    String::new(),
+                    Pitches::default(),
+                );
             }
             3 => stage.playing = !stage.playing,
             4 => {
@@ -180,7 +186,7 @@ fn the_audio_thread_imports_no_locks_no_files_and_no_training() {
         "Box<",
         "format!",
     ];
-    for module in ["engine", "voice", "heads", "envelope"] {
+    for module in ["engine", "voice", "heads", "interpolator", "envelope"] {
         let path = format!("{}/src/{module}.rs", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let (code, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));

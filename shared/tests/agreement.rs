@@ -50,7 +50,7 @@ fn config(channels: usize) -> ModelConfig {
         kept: None,
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
-            pitch: Some(Pitches { low: 60, high: 72 }),
+            pitch: Pitches::new(60..=72),
             classes: vec!["low".to_owned(), "high".to_owned()],
             ..Conditioning::default()
         },

@@ -76,7 +76,7 @@ fn model() -> Arc<Model> {
         kept: Some(Kept { frames: 300, near: 0.02 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
-            pitch: Some(Pitches { low: 60, high: 72 }),
+            pitch: Pitches::new(60..=72),
             classes: vec!["low".to_owned(), "high".to_owned()],
             ..Conditioning::default()
         },

@@ -17,7 +17,7 @@ use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::descriptors::offer::{Offer, offer};
 use crate::device::OpenDevice;
-use crate::evaluate::prior::steering::{trial_seconds, try_ranks};
+use crate::evaluate::prior::trial::{Trial, trial_seconds, try_out};
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
@@ -28,8 +28,6 @@ use crate::train::{self, CodecPlan, GUIDE, KeptParts, KnownCodec, Length, PriorP
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
 /// nothing.
 const HASTY_PRIOR_S: f64 = 5.0;
-/// The correlation of what is asked for with what is heard, below which it is not offered.
-const FOLLOWED: f64 = 0.8;
 /// Length of the preview in seconds.
 const PREVIEW_S: usize = 4;
 
@@ -225,7 +223,7 @@ impl Session<'_> {
     }
 
     /// Tries whether a prior, given by the `tensors` of the whole model, does what it offers, and
-    /// withdraws what it does not: a knob that is not followed is worse than none.
+    /// withdraws what it does not.
     fn withdraw_unheard(
         &mut self,
         codec: &CodecConfig,
@@ -237,19 +235,14 @@ impl Session<'_> {
         let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
         let (model, seed) = (Arc::new(model), self.seed);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
-        let tried = pool.install(|| try_ranks(&model, &config.conditioning, seed))?;
-        let unheard = tried.iter().filter(|(_, correlation)| *correlation < FOLLOWED);
-        let names: Vec<&str> = unheard.clone().map(|(name, _)| *name).collect();
-        let sentence = |(name, correlation): &(&str, f64)| {
-            format!(
-                "{name}: takes hardly follow it (correlation {correlation:.2}; {FOLLOWED} is needed)"
-            )
-        };
-        metadata.not_offered.extend(unheard.map(sentence));
+        let Trial { followed, withdrawn } =
+            pool.install(|| try_out(&model, &config.conditioning, seed))?;
+        metadata.not_offered.extend(withdrawn);
         if let Some(guide) = tensors.remove(GUIDE) {
-            let rest = train::withdraw(config, &guide, &names);
+            let rest = train::guide_of_rest(&guide, &config.conditioning, &followed);
             tensors.extend(rest.map(|guide| (GUIDE.to_owned(), guide)));
         }
+        config.conditioning = followed;
         Ok(())
     }
 

@@ -67,7 +67,7 @@ fn bundle(seed: u64) -> Bundle {
         kept: Some(Kept { frames: 300, near: 0.5 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
-            pitch: Some(Pitches { low: 60, high: 64 }),
+            pitch: Pitches::new(60..=64),
             classes: vec!["low".to_owned(), "high".to_owned()],
             ..Conditioning::default()
         },

@@ -19,6 +19,8 @@ pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSett
         row(ui, &params.loudness, setter);
         row(ui, &params.brightness, setter);
         row(ui, &params.density, setter);
+        row(ui, &params.keys, setter);
+        row(ui, &params.tune, setter);
         row(ui, &params.gain, setter);
         row(ui, &params.attack, setter);
         row(ui, &params.decay, setter);

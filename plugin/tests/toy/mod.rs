@@ -15,7 +15,7 @@ use distill_plugin::stream::connect;
 use distill_plugin::voice::Note;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
 use distill_shared::companding::stretch;
-use distill_shared::model::conditioning::Conditioning;
+use distill_shared::model::conditioning::{Conditioning, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey, VOICES, uniform};
 
@@ -59,7 +59,10 @@ pub fn config() -> ModelConfig {
 
 /// A bundle whose random weights are those of `seed`.
 pub fn bundle(seed: u64) -> Bundle {
-    let config = config();
+    bundle_of(config(), seed)
+}
+
+fn bundle_of(config: ModelConfig, seed: u64) -> Bundle {
     let weight = |tensor: usize, i: usize| {
         let key = TakeKey { seed, take: tensor as u64 };
         uniform(key, u32::try_from(i).unwrap(), 0) - 0.5
@@ -89,6 +92,14 @@ pub fn model(seed: u64) -> Arc<Model> {
     Arc::new(Model::new(bundle.config(), bundle.tensors(), bundle.digest()).unwrap())
 }
 
+/// The model of `seed`, which can be asked for `pitches`.
+pub fn pitched_model(seed: u64, pitches: Pitches) -> Arc<Model> {
+    let mut config = config();
+    config.prior.as_mut().unwrap().conditioning.pitch = pitches;
+    let bundle = bundle_of(config, seed);
+    Arc::new(Model::new(bundle.config(), bundle.tensors(), bundle.digest()).unwrap())
+}
+
 /// Settings at which a voice at full velocity is the take itself.
 pub fn settings() -> Settings {
     Settings {
@@ -97,6 +108,8 @@ pub fn settings() -> Settings {
         gain: 1.0,
         shape: Shape { attack: 0.0, decay: 0.5, sustain: 1.0, release: 0.01 },
         voices: 8,
+        keys: false,
+        tune: 0.0,
         always_wait: false,
     }
 }
@@ -138,19 +151,36 @@ pub struct Stage {
 impl Stage {
     /// A stage with the toy of `seed`, at the beginning of playback, heads made.
     pub fn new(seed: u64) -> Self {
+        Self::with_model(model(seed))
+    }
+
+    /// A stage with `model`, at the beginning of playback, heads made.
+    pub fn with_model(model: Arc<Model>) -> Self {
+        let mut stage = Self::loading();
+        stage.deliver(&model);
+        stage.engine.reset(&stage.settings.clone());
+        stage.work();
+        stage
+    }
+
+    /// A stage at the beginning of playback, whose bundle is still being loaded.
+    pub fn loading() -> Self {
         let (audio, worker) = connect();
         let instance = Arc::new(Instance::default());
-        let edition = instance.choose(BundleRef::default());
-        let mut desk = Desk::new(0, worker, Arc::clone(&instance));
-        desk.set_model(edition, model(seed));
-        instance.succeed(edition, BundleRef::default(), String::new());
+        instance.choose(BundleRef::default());
+        let desk = Desk::new(0, worker, Arc::clone(&instance));
         let settings = settings();
         let mut engine = Engine::new(audio, Arc::clone(&instance), settings);
         engine.activate(RATE, false);
         engine.reset(&settings);
-        let mut stage = Self { engine, desk, instance, settings, playing: false };
-        stage.work();
-        stage
+        Self { engine, desk, instance, settings, playing: false }
+    }
+
+    /// Plays `model` from now on.
+    pub fn deliver(&mut self, model: &Arc<Model>) {
+        let edition = self.instance.edition();
+        self.desk.set_model(edition, Arc::clone(model));
+        self.instance.succeed(edition, BundleRef::default(), String::new(), model.pitches());
     }
 
     /// Does what a worker would, until there is nothing to do.
@@ -163,7 +193,7 @@ impl Stage {
             {
                 sources.push(source);
             }
-            Source::step_together(&mut sources);
+            Source::step_together(&mut sources).unwrap();
             sources.into_iter().for_each(|source| self.desk.put_back(source));
         }
     }

@@ -14,6 +14,7 @@ use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use super::config::ConfigError;
+pub use super::pitches::{MAX_PITCH, MAX_PITCHES, Pitches, Tuned, speed_of, within_octave};
 
 /// Values at which a [`Distribution`] is known, at evenly spaced settings.
 pub const KNOTS: usize = 17;
@@ -23,8 +24,6 @@ pub const GUIDED_LEVELS: usize = 4;
 pub const MAX_CLASSES: usize = 64;
 /// The most characters of the name of a class.
 pub const MAX_CLASS_NAME: usize = 256;
-/// The highest pitch, as the number of a MIDI key.
-pub const MAX_PITCH: u8 = 127;
 
 /// What a prior offers to be asked for; what the corpus could not teach is not there.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -39,9 +38,9 @@ pub struct Conditioning {
     /// How many sounds begin, per frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub density: Option<Distribution>,
-    /// Its pitch, as the number of a MIDI key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pitch: Option<Pitches>,
+    /// Its pitch.
+    #[serde(skip_serializing_if = "is_unpitched")]
+    pub pitch: Pitches,
     /// Names of the classes of recordings: the folders they were in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
@@ -53,16 +52,6 @@ pub struct Conditioning {
 #[serde(transparent)]
 pub struct Distribution(pub [f32; KNOTS]);
 
-/// The keys between which a corpus has pitches, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pitches {
-    /// The lowest.
-    pub low: u8,
-    /// The highest.
-    pub high: u8,
-}
-
 /// What is asked of a frame. What is not offered, or is not a number, is left open.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Controls {
@@ -72,7 +61,8 @@ pub struct Controls {
     pub brightness: Option<f32>,
     /// Density of onsets as a share of the greatest, 0 to 1.
     pub density: Option<f32>,
-    /// Pitch as the number of a MIDI key; 60.5 is a quarter tone above 60.
+    /// Pitch as the number of a MIDI key; 60.5 is a quarter tone above 60. The nearest that is offered
+    /// is what counts; see [`Pitches::tune`] for the rest.
     pub pitch: Option<f32>,
     /// Index into [`Conditioning::classes`].
     pub class: Option<u32>,
@@ -177,8 +167,7 @@ impl Conditioning {
     pub fn kinds(&self) -> [usize; 5] {
         let [loudness, brightness, density] =
             self.ranks().map(|(_, offered)| if offered.is_some() { KNOTS } else { 0 });
-        let pitches = self.pitch.map_or(0, |pitch| pitch.rows());
-        [loudness, brightness, density, pitches, self.classes.len()]
+        [loudness, brightness, density, self.pitch.len(), self.classes.len()]
     }
 
     /// The rows of the guide that `controls` add up. Real-time safe.
@@ -194,13 +183,9 @@ impl Conditioning {
                 first += KNOTS;
             }
         }
-        if let Some(pitches) = self.pitch {
-            let at = controls.pitch.filter(|pitch| !pitch.is_nan());
-            let low = f32::from(pitches.low);
-            let at = at.map(|pitch| pitch.clamp(low, f32::from(pitches.high)) - low);
-            mix(first, at, pitches.rows(), &mut rows);
-            first += pitches.rows();
-        }
+        let tuned = controls.pitch.and_then(|pitch| self.pitch.tune(pitch));
+        rows.extend(tuned.map(|Tuned { key, .. }| (first + self.pitch.place(key), 1.0)));
+        first += self.pitch.len();
         let class = controls.class.map(|class| class as usize);
         rows.extend(
             class.filter(|&class| class < self.classes.len()).map(|row| (first + row, 1.0)),
@@ -217,7 +202,7 @@ impl Conditioning {
         for (name, offered) in self.ranks() {
             offered.map_or(Ok(()), |distribution| distribution.check(name))?;
         }
-        if self.pitch.is_some_and(|Pitches { low, high }| low > high || high > MAX_PITCH) {
+        if self.pitch.len() > MAX_PITCHES {
             return Err(ConfigError::Distribution("pitch"));
         }
         let named = self.classes.iter().all(|name| name.chars().count() <= MAX_CLASS_NAME);
@@ -228,11 +213,10 @@ impl Conditioning {
     }
 }
 
-impl Pitches {
-    /// Rows of the guide: one for each key.
-    fn rows(self) -> usize {
-        usize::from(self.high.saturating_sub(self.low)) + 1
-    }
+/// Whether no pitch can be asked for; by reference, as serde asks.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_unpitched(pitches: &Pitches) -> bool {
+    pitches.is_empty()
 }
 
 /// Adds the one or two of `count` rows from `first` on between which position `at` lies.
@@ -258,7 +242,7 @@ mod tests {
         Conditioning {
             loudness: Some(ladder()),
             density: Some(ladder()),
-            pitch: Some(Pitches { low: 40, high: 42 }),
+            pitch: Pitches::new([40, 43, 46]),
             classes: vec!["kick".to_owned(), "snare".to_owned()],
             ..Conditioning::default()
         }
@@ -305,8 +289,8 @@ mod tests {
         assert_eq!(rows(loud), [(8, 1.0), (2 * KNOTS + 4, 1.0)]);
         let dense = Controls { density: Some(1.0 / 64.0), ..Controls::default() };
         assert_eq!(rows(dense), [(KNOTS, 0.75), (KNOTS + 1, 0.25)]);
-        let high = Controls { pitch: Some(41.25), ..Controls::default() };
-        assert_eq!(rows(high), [(2 * KNOTS + 1, 0.75), (2 * KNOTS + 2, 0.25)]);
+        let between = Controls { pitch: Some(42.25), ..Controls::default() };
+        assert_eq!(rows(between), [(2 * KNOTS + 1, 1.0)]);
     }
 
     #[test]
@@ -333,8 +317,7 @@ mod tests {
         };
         refused(|c| c.loudness = Some(Distribution([f32::INFINITY; KNOTS])));
         refused(|c| c.density = Some(Distribution(std::array::from_fn(|k| -(k as f32)))));
-        refused(|c| c.pitch = Some(Pitches { low: 50, high: 40 }));
-        refused(|c| c.pitch = Some(Pitches { low: 50, high: 128 }));
+        refused(|c| c.pitch = Pitches::new(0..=32));
         refused(|c| c.classes = vec!["x".repeat(300)]);
         refused(|c| c.classes = vec![String::new(); 65]);
     }

@@ -8,6 +8,7 @@
 pub mod conditioning;
 pub mod config;
 pub mod copying;
+pub mod pitches;
 
 #[cfg(feature = "candle")]
 pub mod attention;

@@ -263,7 +263,10 @@ fn offered_text(bundle: &Bundle) -> String {
     let per_second = &|onsets: f64| onsets * rate;
     let unit = "onsets per second";
     offered.extend(density.iter().map(|found| range("density", unit, found, per_second)));
-    offered.extend(pitch.map(|keys| format!("pitch ({} to {})", note(keys.low), note(keys.high))));
+    offered.extend(pitch.range().map(|(low, high)| {
+        let (low, high) = (note(low), note(high));
+        format!("pitch ({low} to {high}, from {} notes of the recordings)", pitch.len())
+    }));
     if !classes.is_empty() {
         offered.push(format!("class ({})", classes.join(", ")));
     }

@@ -78,7 +78,7 @@ impl SetArgs {
 /// Fails, and says why, if the prior cannot be asked for `name`.
 fn ensure_offered(name: &str, offered: &Conditioning, bundle: &Bundle, path: &Path) -> Result<()> {
     let is_offered = match name {
-        "pitch" => offered.pitch.is_some(),
+        "pitch" => !offered.pitch.is_empty(),
         "class" => !offered.classes.is_empty(),
         _ => offered.ranks().iter().any(|(known, range)| *known == name && range.is_some()),
     };
@@ -97,11 +97,11 @@ fn ensure_offered(name: &str, offered: &Conditioning, bundle: &Bundle, path: &Pa
 }
 
 /// Fails if a pitch lies outside those of the corpus.
-fn within(pitch: f32, offered: Option<Pitches>, path: &Path) -> Result<()> {
-    let Some(Pitches { low, high }) = offered else { return Ok(()) };
+fn within(pitch: f32, offered: Pitches, path: &Path) -> Result<()> {
+    let Some((low, high)) = offered.range() else { return Ok(()) };
     ensure!(
-        (f32::from(low) - 0.5..=f32::from(high) + 0.5).contains(&pitch),
-        "{} has pitches from {} to {}, not {}; choose one of those",
+        (f32::from(low) - 12.0..=f32::from(high) + 12.0).contains(&pitch),
+        "{} has pitches from {} to {}, and {} is over an octave away; choose a nearer one",
         path.display(),
         note(low),
         note(high),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use distill_shared::model::conditioning::{
-    Conditioning, Distribution, MAX_CLASS_NAME, MAX_CLASSES, MAX_PITCH, Pitches,
+    Conditioning, Distribution, MAX_CLASS_NAME, MAX_CLASSES, MAX_PITCH, MAX_PITCHES, Pitches,
 };
 
 use super::{Description, HORIZON, Moment, describe};
@@ -48,7 +48,7 @@ pub fn offer(recordings: &[Vec<Moment>], classes: &[&str]) -> Offer {
     let loudness = ranged(0, Distribution::of(all.iter().map(|d| d.loudness).collect()));
     let brightness = ranged(1, Distribution::of(all.iter().filter_map(|d| d.brightness).collect()));
     let density = ranged(2, Distribution::even(all.iter().map(|d| d.density).collect()));
-    let pitch = pitches(&all).map_err(|why| not_offered.push(why)).ok();
+    let pitch = pitches(&all).map_err(|why| not_offered.push(why)).unwrap_or_default();
     let classes = class_names(classes).map_err(|why| not_offered.push(why)).unwrap_or_default();
     Offer {
         conditioning: Conditioning { loudness, brightness, density, pitch, classes },
@@ -56,7 +56,7 @@ pub fn offer(recordings: &[Vec<Moment>], classes: &[&str]) -> Offer {
     }
 }
 
-/// The keys between which there are pitches, or why there are too few.
+/// The pitches that are heard often enough, or why there are too few.
 fn pitches(all: &[Description]) -> Result<Pitches, String> {
     let mut keys = BTreeMap::new();
     let pitches: Vec<f32> = all.iter().filter_map(|d| d.pitch).collect();
@@ -68,11 +68,11 @@ fn pitches(all: &[Description]) -> Result<Pitches, String> {
     let sounding = all.iter().filter(|d| d.brightness.is_some()).count();
     let share = pitches.len() as f64 / sounding.max(1) as f64;
     keys.retain(|_, count| *count as f64 >= KEY_SHARE * pitches.len() as f64);
-    let ends = keys.first_key_value().zip(keys.last_key_value());
-    match ends {
-        Some(((&low, _), (&high, _))) if share >= PITCHED_SHARE && keys.len() >= KEYS => {
-            Ok(Pitches { low, high })
-        }
+    let mut often: Vec<(u8, usize)> = keys.into_iter().collect();
+    often.sort_by_key(|&(key, count)| (std::cmp::Reverse(count), key));
+    often.truncate(MAX_PITCHES);
+    match often.len() {
+        KEYS.. if share >= PITCHED_SHARE => Ok(Pitches::new(often.into_iter().map(|(key, _)| key))),
         _ if share < PITCHED_SHARE => Err(format!(
             "pitch: {:.0} % of these recordings have one; {:.0} % are needed",
             100.0 * share,
@@ -117,7 +117,7 @@ mod tests {
         let Offer { conditioning, not_offered } = offer(&recordings, &["low", "high"]);
         assert_eq!(not_offered, Vec::<String>::new());
         assert!(conditioning.ranks().iter().all(|(_, offered)| offered.is_some()));
-        assert_eq!(conditioning.pitch, Some(Pitches { low: 50, high: 58 }));
+        assert_eq!(conditioning.pitch, Pitches::new(50..=58));
         assert_eq!(conditioning.classes, ["high", "low"]);
         assert_eq!(conditioning.check(), Ok(()));
     }

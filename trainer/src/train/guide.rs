@@ -6,7 +6,7 @@
 //! know at once which codes begin something loud.
 
 use distill_shared::bundle::Tensor;
-use distill_shared::model::conditioning::{Conditioning, Controls};
+use distill_shared::model::conditioning::{Conditioning, Controls, KNOTS, Tuned};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 
 use super::draw::{Draw, Purpose};
@@ -52,33 +52,26 @@ pub(super) fn guide(
     Tensor::f16(&shape, &counts)
 }
 
-/// The `guide` of a prior of `config` without the rows of what is taken out of its offer, by the names
-/// of the descriptors; the config offers the rest.
-pub fn withdraw(config: &mut PriorConfig, guide: &Tensor, names: &[&str]) -> Option<Tensor> {
+/// The `guide` of a prior that offers `all`, for one that offers only `rest` of it: the rows of what
+/// is left, or none if that is nothing.
+#[must_use]
+pub fn guide_of_rest(guide: &Tensor, all: &Conditioning, rest: &Conditioning) -> Option<Tensor> {
     let &[_, levels, size] = guide.shape() else { return None };
-    let kinds = config.conditioning.kinds();
-    let ranks = config.conditioning.ranks().map(|(name, _)| name);
-    let mut rows =
-        guide.to_f32().chunks_exact(levels * size).map(<[f32]>::to_vec).collect::<Vec<_>>();
-    let mut first = 0;
-    for (kind, count) in kinds.into_iter().enumerate() {
-        if ranks.get(kind).is_some_and(|name| names.contains(name)) {
-            rows.drain(first..first + count);
-        } else {
-            first += count;
-        }
-    }
-    let Conditioning { loudness, brightness, density, .. } = &mut config.conditioning;
-    for (range, name) in [loudness, brightness, density].into_iter().zip(ranks) {
-        range.take_if(|_| names.contains(&name));
-    }
-    Tensor::f16(&[rows.len(), levels, size], &rows.concat()).filter(|_| !rows.is_empty())
+    let ranks = all.ranks().into_iter().zip(rest.ranks()).flat_map(|((_, all), (_, rest))| {
+        std::iter::repeat_n(rest.is_some(), if all.is_some() { KNOTS } else { 0 })
+    });
+    let pitches = all.pitch.keys().map(|key| rest.pitch.contains(key));
+    let classes = all.classes.iter().map(|class| rest.classes.contains(class));
+    let values = guide.to_f32();
+    let rows = values.chunks_exact(levels * size).zip(ranks.chain(pitches).chain(classes));
+    let left: Vec<&[f32]> = rows.filter_map(|(row, stays)| stays.then_some(row)).collect();
+    Tensor::f16(&[left.len(), levels, size], &left.concat()).filter(|_| !left.is_empty())
 }
 
 /// What is heard from frame `t` of a piece on, as shares of rows: 1 in all for each kind.
 fn heard(piece: &Piece, t: usize, offered: &Conditioning) -> Vec<(usize, f32)> {
     let found = describe(&piece.moments[t..]);
-    let Conditioning { loudness, brightness, density, pitch, .. } = offered;
+    let Conditioning { loudness, brightness, density, .. } = offered;
     let nothing = Controls::default();
     let mut rows = Vec::new();
     let mut blurred = |middle: Option<f32>, deviation: f32, ask: &dyn Fn(f32) -> Controls| {
@@ -97,11 +90,19 @@ fn heard(piece: &Piece, t: usize, offered: &Conditioning) -> Vec<(usize, f32)> {
     blurred(bright, BLUR, &|x| Controls { brightness: Some(x), ..nothing });
     let dense = density.map(|range| range.rank(found.density));
     blurred(dense, BLUR, &|x| Controls { density: Some(x), ..nothing });
-    let pitched = pitch.and(found.pitch);
-    blurred(pitched, PITCH_BLUR, &|x| Controls { pitch: Some(x), ..nothing });
+    rows.extend(found.pitch.and_then(|heard| row_of_pitch(offered, heard)));
     let class = piece.classes.get(t).copied().flatten();
     rows.extend(offered.weigh(&Controls { class, ..nothing }));
     rows
+}
+
+/// The row of the pitch that was `heard`, if it is one that is offered, and how much it counts.
+fn row_of_pitch(offered: &Conditioning, heard: f32) -> Option<(usize, f32)> {
+    let Tuned { key, shift } = offered.pitch.tune(heard)?;
+    let near = shift / PITCH_BLUR;
+    let [loudness, brightness, density, ..] = offered.kinds();
+    let row = loudness + brightness + density + offered.pitch.place(key);
+    Some((row, (-0.5 * near * near).exp())).filter(|_| shift.abs() <= 0.5)
 }
 
 /// Turns counts of the rows of one kind, `[rows, levels, K]` of `row` values each, into how much
@@ -141,13 +142,14 @@ mod tests {
     use crate::sizes::adaptive_prior_config;
 
     #[test]
-    fn what_is_withdrawn_leaves_the_rows_of_the_rest() {
+    fn a_guide_of_the_rest_has_the_rows_of_the_rest() {
         let codec = toy_codec();
         let mut config = adaptive_prior_config(&codec, &[]);
         let even = Some(Distribution(std::array::from_fn(|knot| knot as f32)));
         config.conditioning = Conditioning {
             loudness: even,
             density: even,
+            pitch: Pitches::new([60, 63]),
             classes: vec!["a".to_owned(), "b".to_owned()],
             ..Conditioning::default()
         };
@@ -155,13 +157,19 @@ mod tests {
         let row = shape[1] * shape[2];
         let values: Vec<f32> = (0..shape[0] * row).map(|i| (i / row) as f32).collect();
         let guide = Tensor::f16(&shape, &values).unwrap();
-        let of_loudness = config.conditioning.kinds()[0];
-        let rest = withdraw(&mut config, &guide, &["loudness"]).unwrap();
-        assert_eq!(rest.shape(), config.guide_shape(&codec).unwrap());
-        assert_eq!(rest.to_f32()[0], of_loudness as f32, "the first row is now that of density");
-        assert!(config.conditioning.loudness.is_none() && config.conditioning.density.is_some());
-        let classes = withdraw(&mut config, &rest, &["density"]).unwrap();
-        assert_eq!(classes.shape()[0], 2, "one for each class");
+        let all = &config.conditioning;
+        let rows = |rest: &Conditioning| {
+            let left = guide_of_rest(&guide, all, rest)?;
+            assert_eq!(left.shape()[0], rest.rows());
+            Some(left.to_f32().chunks(row).map(|row| row[0]).collect::<Vec<_>>())
+        };
+        let quiet = Conditioning { loudness: None, ..all.clone() };
+        let from = KNOTS as f32;
+        assert_eq!(rows(&quiet).unwrap()[..2], [from, from + 1.0], "those of density come first");
+        let notes = Conditioning { pitch: Pitches::new([63]), ..Conditioning::default() };
+        assert_eq!(rows(&notes).unwrap(), [2.0 * from + 1.0]);
+        assert_eq!(rows(all).unwrap().len(), 2 * KNOTS + 2 + 2);
+        assert_eq!(rows(&Conditioning::default()), None);
     }
 
     /// A recording of one code that is always the same, heard as `moment`.
@@ -185,7 +193,7 @@ mod tests {
         let mut config = adaptive_prior_config(&codec, &[]);
         config.conditioning = Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32 * 5.0 - 80.0))),
-            pitch: Some(Pitches { low: 48, high: 62 }),
+            pitch: Pitches::new([50, 55, 60]),
             classes: vec!["quiet".to_owned(), "loud".to_owned()],
             ..Conditioning::default()
         };

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 
 pub use codec::{CodecPlan, TrainedCodec, train_codec};
-pub use guide::withdraw;
+pub use guide::guide_of_rest;
 pub use keep::{KeptParts, keep_corpus};
 pub(crate) use prior::GUIDE;
 pub use prior::{KnownCodec, PriorPlan, TrainedPrior, train_prior};

@@ -1,12 +1,13 @@
 //! What the prior of a bundle is worth, in figures, from the bundle alone.
 //!
 //! [`likelihood`](mod@likelihood): how well it foresees the recordings held out of its training. [`steering`]:
-//! whether it does what it is asked for.
+//! whether it does what it is asked for. [`trial`]: what a new prior may offer.
 
 pub mod copying;
 pub mod likelihood;
 pub mod steering;
 pub mod table;
+pub mod trial;
 
 use std::sync::Arc;
 

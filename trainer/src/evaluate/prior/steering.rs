@@ -5,12 +5,10 @@
 //! 1904). Pitch: how many of the frames that have one are within 50 cents of the key.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
-use distill_shared::model::conditioning::{Conditioning, Controls, Pitches};
-use distill_shared::model::config::ModelConfig;
-use distill_shared::player::{Model, Sampling, Take, TakeKey, random_weights};
+use distill_shared::model::conditioning::{Conditioning, Controls, Pitches, Tuned};
+use distill_shared::player::{Model, Sampling, Take, TakeKey};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -18,23 +16,31 @@ use crate::descriptors::{Description, describe, listen};
 use crate::render::render;
 
 /// Ranks that are asked for.
-const RANKS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
-/// Takes for each of them.
-#[derive(Clone, Copy)]
-struct Takes {
-    count: u64,
-    seconds: f32,
-}
+pub(super) const RANKS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 /// Takes by which a prior is measured.
 const MEASURED: Takes = Takes { count: 4, seconds: 8.0 };
-/// Takes by which it is tried.
-const TRIAL: Takes = Takes { count: 3, seconds: 6.0 };
 /// Keys that are asked for, at most.
 const KEYS: usize = 16;
 /// Length of a note in seconds.
 const NOTE_S: f32 = 3.0;
 /// How far a note may be off, in semitones.
 const IN_TUNE: f32 = 0.5;
+
+/// Takes for each thing that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Takes {
+    /// How many.
+    pub(super) count: u64,
+    /// How long each is.
+    pub(super) seconds: f32,
+}
+
+impl Takes {
+    /// Length of the takes for `things` in seconds.
+    pub(super) fn seconds_of(self, things: usize) -> f64 {
+        self.count as f64 * f64::from(self.seconds) * things as f64
+    }
+}
 
 /// How well a prior can be steered.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -70,46 +76,17 @@ pub fn steer(model: &Arc<Model>, offered: &Conditioning, seed: u64) -> Result<St
             ranks.push((name, follow_rank(model, index, seed, MEASURED)?));
         }
     }
-    let pitch = offered.pitch.map(|keys| follow_keys(model, keys, seed)).transpose()?;
+    let pitch = follow_keys(model, offered.pitch, seed)?;
     Ok(Steering { ranks, pitch })
 }
 
-/// The correlation of each rank that is offered with what is heard, from few and short takes: a
-/// trial, not a measurement. Runs on the threads of the current pool.
-///
-/// # Errors
-///
-/// Fails if the model has no prior.
-pub fn try_ranks(
-    model: &Arc<Model>,
-    offered: &Conditioning,
-    seed: u64,
-) -> Result<Vec<(&'static str, f64)>> {
-    let ranks = offered.ranks().into_iter().enumerate();
-    let offered = ranks.filter(|(_, (_, range))| range.is_some());
-    offered.map(|(index, (name, _))| Ok((name, follow_rank(model, index, seed, TRIAL)?))).collect()
-}
-
-/// Seconds that [`try_ranks`] takes on `threads` threads with a prior of `config`: its time does not
-/// hang on the weights.
-///
-/// # Errors
-///
-/// Fails if the sizes are not those of a model.
-pub fn trial_seconds(config: &ModelConfig, threads: usize) -> Result<f64> {
-    const SAMPLE_S: f32 = 1.0;
-    let Some(prior) = &config.prior else { return Ok(0.0) };
-    let ranks = prior.conditioning.ranks().iter().filter(|(_, range)| range.is_some()).count();
-    let model = Arc::new(Model::new(config, &random_weights(config, 0), "")?);
-    let start = Instant::now();
-    heard(&model, Controls::default(), TakeKey { seed: 0, take: 0 }, SAMPLE_S)?;
-    let factor = start.elapsed().as_secs_f64() / f64::from(SAMPLE_S);
-    let seconds = TRIAL.count as f64 * f64::from(TRIAL.seconds) * (ranks * RANKS.len()) as f64;
-    Ok(factor * seconds / threads.max(1) as f64)
-}
-
 /// The correlation of a rank that is asked for with what is heard.
-fn follow_rank(model: &Arc<Model>, index: usize, seed: u64, takes: Takes) -> Result<f64> {
+pub(super) fn follow_rank(
+    model: &Arc<Model>,
+    index: usize,
+    seed: u64,
+    takes: Takes,
+) -> Result<f64> {
     let Takes { count, seconds } = takes;
     let takes: Vec<(f32, u64)> =
         RANKS.iter().flat_map(|&rank| (0..count).map(move |take| (rank, take))).collect();
@@ -117,7 +94,7 @@ fn follow_rank(model: &Arc<Model>, index: usize, seed: u64, takes: Takes) -> Res
         let mut controls = Controls::default();
         *[&mut controls.loudness, &mut controls.brightness, &mut controls.density][index] =
             Some(rank);
-        let described = heard(model, controls, TakeKey { seed, take }, seconds)?;
+        let described = heard(model, controls, TakeKey { seed, take }, seconds, 1.0)?;
         let value = |found: &Description| match index {
             0 => Some(found.loudness),
             1 => found.brightness,
@@ -131,25 +108,54 @@ fn follow_rank(model: &Arc<Model>, index: usize, seed: u64, takes: Takes) -> Res
     Ok(spearman(&asked, &heard))
 }
 
-/// How well the keys of the corpus are in tune.
-fn follow_keys(model: &Arc<Model>, Pitches { low, high }: Pitches, seed: u64) -> Result<InTune> {
+/// How well notes between the ends of `pitches` are in tune, those between them included.
+fn follow_keys(model: &Arc<Model>, pitches: Pitches, seed: u64) -> Result<Option<InTune>> {
+    let Some((low, high)) = pitches.range() else { return Ok(None) };
     let keys = spread(low, high);
-    let notes = keys.par_iter().map(|&key| {
-        let controls = Controls { pitch: Some(key.into()), ..Controls::default() };
-        let take = TakeKey { seed, take: key.into() };
-        let pitches: Vec<f32> =
-            heard(model, controls, take, NOTE_S)?.iter().filter_map(|d| d.pitch).collect();
-        let right = pitches.iter().filter(|pitch| (**pitch - f32::from(key)).abs() <= IN_TUNE);
-        Ok((right.count(), pitches.len()))
-    });
-    let notes: Vec<(usize, usize)> = notes.collect::<Result<_>>()?;
-    let right = notes.iter().filter(|(right, all)| *all > 0 && 2 * right > *all).count();
-    let (in_tune, all) = notes.iter().fold((0, 0), |sum, note| (sum.0 + note.0, sum.1 + note.1));
-    Ok(InTune {
+    let notes = keys
+        .par_iter()
+        .map(|&key| play_note(model, pitches, key, TakeKey { seed, take: key.into() }, NOTE_S));
+    let notes: Vec<NoteHeard> = notes.collect::<Result<_>>()?;
+    let right = notes.iter().filter(|note| note.is_in_tune()).count();
+    let (in_tune, all) =
+        notes.iter().fold((0, 0), |sum, note| (sum.0 + note.in_tune, sum.1 + note.pitched));
+    Ok(Some(InTune {
         notes: notes.len(),
         notes_in_tune: right as f64 / notes.len().max(1) as f64,
         frames_in_tune: in_tune as f64 / all.max(1) as f64,
-    })
+    }))
+}
+
+/// Frames of a note that have a pitch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoteHeard {
+    pitched: usize,
+    /// Those within [`IN_TUNE`] of the key.
+    in_tune: usize,
+}
+
+impl NoteHeard {
+    /// Whether most of them are in tune, and there are any.
+    pub(super) fn is_in_tune(self) -> bool {
+        2 * self.in_tune > self.pitched
+    }
+}
+
+/// Plays `seconds` of `key` as an instrument does, from the nearest of `pitches`, and listens.
+pub(super) fn play_note(
+    model: &Arc<Model>,
+    pitches: Pitches,
+    key: u8,
+    take: TakeKey,
+    seconds: f32,
+) -> Result<NoteHeard> {
+    let key = f32::from(key);
+    let speed = pitches.tune(key).map_or(1.0, Tuned::speed);
+    let controls = Controls { pitch: Some(key), ..Controls::default() };
+    let described = heard(model, controls, take, seconds, speed)?;
+    let found: Vec<f32> = described.iter().filter_map(|described| described.pitch).collect();
+    let in_tune = found.iter().filter(|pitch| (**pitch - key).abs() <= IN_TUNE).count();
+    Ok(NoteHeard { pitched: found.len(), in_tune })
 }
 
 /// Up to [`KEYS`] keys from `low` to `high`, evenly spread, so that they are not all among those that
@@ -163,19 +169,23 @@ fn spread(low: u8, high: u8) -> Vec<u8> {
     keys
 }
 
-/// Makes `seconds` of a take that is asked for `controls`, and describes each of its frames.
-fn heard(
+/// Makes `seconds` of a take that is asked for `controls`, and describes each of its frames as it
+/// sounds when played at `speed`.
+pub(super) fn heard(
     model: &Arc<Model>,
     controls: Controls,
     key: TakeKey,
     seconds: f32,
+    speed: f64,
 ) -> Result<Vec<Description>> {
     let codec = &model.config().codec;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     let samples = (seconds * codec.sample_rate as f32) as usize;
     let take = Take::new(Arc::clone(model), key)?;
     let sound = render(take, &Sampling { controls, ..Sampling::default() }, samples);
-    let moments = listen(&sound, codec.sample_rate, codec.hop());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate in Hz")]
+    let rate = (f64::from(codec.sample_rate) * speed).round() as u32;
+    let moments = listen(&sound, rate, codec.hop());
     Ok((0..moments.len()).map(|t| describe(&moments[t..])).collect())
 }
 
