@@ -41,8 +41,13 @@ pub struct Motion<'a> {
 
 impl Default for Interpolator {
     fn default() -> Self {
-        const BEFORE: i64 = REACH as i64;
-        Self { samples: [[0.0; ROOM]; 2], held: REACH, first: -BEFORE, whole: 0, part: 0.0 }
+        Self {
+            samples: [[0.0; ROOM]; 2],
+            held: REACH,
+            first: -as_index(REACH),
+            whole: 0,
+            part: 0.0,
+        }
     }
 }
 
@@ -172,7 +177,9 @@ mod tests {
 
     /// `len` samples of a take whose sample n is `take(n)`, heard `cut` at a time.
     fn heard(take: impl Fn(usize) -> f64, speed: f64, len: usize, cut: usize) -> Vec<f32> {
-        let (mut feed, mut sound) = RingBuffer::new((len as f64 * speed) as usize + 2 * REACH);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let passed = (len as f64 * speed) as usize;
+        let (mut feed, mut sound) = RingBuffer::new(passed + 2 * REACH);
         for n in 0..feed.slots() {
             #[expect(clippy::cast_possible_truncation, reason = "sound")]
             let sample = take(n) as f32;

@@ -147,7 +147,7 @@ fn a_note_of_a_bundle_that_is_still_loading_comes_in_where_it_should_be() {
     stage.deliver(&model);
     let heard = &stage.listen(6 * HOP)[0];
     // Until it had come, time went by as if it were not raised.
-    let fade = 192 + 1;
+    let fade = 128 + 192;
     assert!(heard[fade..].iter().any(|&sample| sample.abs() > 1e-3));
     let (mut feed, mut sound) = RingBuffer::new(20 * HOP);
     feed.push_entire_slice(&asked(&model, 60, 0, 20)).unwrap();

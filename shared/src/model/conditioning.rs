@@ -214,7 +214,6 @@ impl Conditioning {
 }
 
 /// Whether no pitch can be asked for; by reference, as serde asks.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_unpitched(pitches: &Pitches) -> bool {
     pitches.is_empty()
 }

@@ -102,7 +102,8 @@ impl Tuned {
 /// `shift` semitones, brought by whole octaves into -12 to 12, as near to the original as that is.
 #[must_use]
 pub fn within_octave(shift: f32) -> f32 {
-    if shift.abs() <= OCTAVE { shift } else { (shift.abs() % OCTAVE).copysign(shift) }
+    let over = ((shift.abs() - OCTAVE) / OCTAVE).ceil().max(0.0);
+    (shift.abs() - OCTAVE * over).copysign(shift)
 }
 
 /// How much faster sound is played that is raised by `semitones`: `2^(semitones / 12)`, the same to
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(tuned(54.0), Some((48, 6.0)), "the lower of two that are equally near");
         assert_eq!(tuned(75.0), Some((63, 12.0)));
         assert_eq!(tuned(76.0), Some((63, 1.0)), "in the octave that is nearest");
-        assert_eq!(tuned(0.0), Some((48, 0.0)));
+        assert_eq!(tuned(0.0), Some((48, -12.0)));
         assert_eq!(tuned(35.0), Some((48, -1.0)));
         assert_eq!(tuned(f32::NAN), None);
         assert_eq!(Pitches::default().tune(60.0), None);
