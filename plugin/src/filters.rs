@@ -24,7 +24,8 @@ const FASTEST: f64 = 8.7;
 /// Up to this speed the widest filter serves, so that nothing is lost at 44.1 kHz: what comes to lie
 /// above half of that folds to above 20 kHz.
 const UNHEARD: f64 = 1.09;
-/// Most samples that a filter reaches to either side: [`ZEROS`] at [`FASTEST`], and rounding.
+/// Most samples that a filter reaches to either side: that of the widest at the largest speed, and
+/// rounding.
 pub const REACH: usize = 320;
 
 /// All filters of the process.
