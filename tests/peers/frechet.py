@@ -21,10 +21,10 @@ import soundfile
 from scipy.signal import lfilter
 
 RATE, HOP, SIZE = 48_000, 1024, 2048
-BANDS, COARSE = 48, 12
+BANDS, COARSE = 48, 8
 WINDOW = 24  # frames, half of which the next window shares
 RANGE_DB = 60.0
-ENOUGH, BLOCK, SIZES, DRAWS = 1000, 8, 6, 24
+BLOCK, SIZES, DRAWS = 8, 6, 24
 # ITU-R BS.1770-5, annex 1, tables 1 and 2.
 SHELF = ([1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585])
 HIGH_PASS = ([1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621])
@@ -95,10 +95,7 @@ def distance(one, other):
 
 
 def frechet(one, other, count, rng):
-    """The squared distance of `count` points each, extrapolated if they are few."""
-    if count >= ENOUGH:
-        spread = lambda p: p[np.arange(count) * len(p) // count]
-        return distance(spread(one), spread(other))
+    """The squared distance, extrapolated from draws of up to `count` points to infinitely many."""
 
     def draw(p, size):
         blocks = rng.permutation(len(p) // BLOCK)[:size]

@@ -21,7 +21,7 @@ use super::material::{Passage, frames_of, noises, recorded, takes};
 use super::repetition::{Repetition, repetition};
 use super::windows::{Directions, Silence, Windows};
 use crate::date;
-use crate::evaluate::frechet::{Cloud, ENOUGH, frechet};
+use crate::evaluate::frechet::{Cloud, frechet};
 use crate::evaluate::wasserstein::wasserstein;
 
 /// Takes that are compared with recordings.
@@ -29,8 +29,8 @@ const TAKES: u64 = 8;
 /// The shortest and the longest that they last together, in seconds. In between they last as long as
 /// the reference.
 const TOGETHER_S: [f64; 2] = [60.0, 600.0];
-/// Fewer windows are too few for a distance: half of them, the smallest draw, must be twice as many as
-/// there are dimensions.
+/// Fewer windows are too few for a distance: half of them, the smallest draw, must be three times as many
+/// as there are dimensions.
 const LEAST: usize = 96;
 /// Length in seconds of the take that is looked for repetition.
 const LONG_S: f64 = 180.0;
@@ -73,8 +73,6 @@ pub struct Generation {
     pub seconds: f64,
     /// Windows of each that are compared.
     pub windows: usize,
-    /// Whether distances are extrapolated to infinitely many windows.
-    pub extrapolated: bool,
     /// Squared Fréchet distance of levels in mel bands, in dB²; none if there are too few windows.
     pub mel: Option<Frechet>,
     /// Squared Fréchet distance of latents; none if there are too few windows.
@@ -98,7 +96,6 @@ impl Generation {
     /// noise from those of the reference, which comes first.
     fn set_distances(&mut self, all: [&Windows; 4]) {
         self.windows = all.iter().map(|windows| windows.count()).min().unwrap_or(0);
-        self.extrapolated = self.windows < ENOUGH;
         if self.windows >= LEAST {
             let directions = Directions::of(&all[..2]);
             self.mel = Some(between(&all.map(Windows::mel), self.windows));
@@ -316,7 +313,7 @@ mod tests {
         let noise = windows(&ear.hear(&noise));
         let mut found = Generation::default();
         found.set_distances([&windows(&reference), &same, &other, &noise]);
-        assert!(found.windows > LEAST && found.extrapolated, "{found:?}");
+        assert!(found.windows > LEAST, "{found:?}");
         for Frechet { floor, generated, ceiling } in [found.mel.unwrap(), found.latent.unwrap()] {
             assert!(1.5 * floor < generated && 2.0 * generated < ceiling, "{found:?}");
         }

@@ -48,7 +48,6 @@ pub fn text(evaluation: &PriorEvaluation) -> String {
 pub fn generation_text(generation: &Generation) -> String {
     let Generation { seconds, windows, mel, latent, silent, .. } = generation;
     let mut lines = Vec::new();
-    let how = if generation.extrapolated { ", extrapolated" } else { "" };
     let distances = [("mel bands", mel, " dB²"), ("latents", latent, "")];
     for (name, distance, unit) in distances {
         let head = if lines.is_empty() { "Fréchet" } else { "" };
@@ -57,7 +56,7 @@ pub fn generation_text(generation: &Generation) -> String {
             |Frechet { floor, generated, ceiling }| {
                 format!(
                     "{generated:.2}{unit} generated; {floor:.2} trained, {ceiling:.1} noise \
-                     ({windows} windows{how})"
+                     ({windows} windows)"
                 )
             },
         );
