@@ -2,7 +2,7 @@
 //!
 //! A minute has about 230 windows that overlap by half, and a covariance in 16 dimensions has 136
 //! numbers to tell; in 24, which were tried on random points of known distance, a fifth of the bias of so
-//! few windows is left after extrapolation where neighbours are alike, in 16 next to nothing. Half a second holds a stroke
+//! few windows is left after extrapolation where neighbours are alike, in 16 a twentieth. Half a second holds a stroke
 //! with most of its decay, or a note's beginning: the deviation within it tells strokes from drones.
 //! What changes more slowly is left to the density of onsets and to
 //! [`repetition`](super::repetition).
