@@ -202,6 +202,10 @@ fn the_encoder_finds_the_codes_of_the_model() -> Result<()> {
             let sound: Vec<&[f32]> = sound.iter().map(Vec::as_slice).collect();
             let whole = encode(&model, &sound);
             assert_eq!(whole.frames(), frames);
+            let found = distill_shared::player::latents(&model, &sound);
+            assert_eq!(found.len(), latents.len());
+            let off = found.iter().zip(&latents).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-3, "latents are off by {off}, {arch:?}");
             // Rounding may choose another of two entries that are as near, once in a while.
             let same = (0..frames).filter(|&t| whole.frame(t) == expected.frame(t)).count();
             assert!(same * 100 >= 98 * frames, "{same} of {frames} frames, {arch:?}");

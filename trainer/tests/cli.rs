@@ -318,10 +318,13 @@ fn saved_figures_are_on_the_card_and_leave_the_model_as_it_is() {
     assert_eq!((evaluation.files, evaluation.folder.as_str()), (6, "sounds"));
     assert!(evaluation.codec.mean.sc.is_some() && evaluation.griffin_lim.is_none());
     let mut card = after.card().clone();
+    let of_prior = card.prior_evaluation.take().unwrap();
+    assert_eq!(of_prior.generation.unwrap().folder, "sounds");
     card.evaluation = None;
     assert_eq!(after.clone().with_card(card).unwrap(), before, "nothing else has changed");
     let text = stdout(&succeed(folder.path(), "inspect own.distill"));
     assert!(text.contains("on 6 files") && text.contains("LSD-tf"), "{text}");
+    assert!(text.contains("windows of sounds"), "{text}");
 }
 
 #[test]
@@ -349,6 +352,10 @@ fn a_prior_is_measured_with_what_the_bundle_remembers() {
     assert_eq!(takes.len(), 5, "{copying}");
     assert_eq!(card.copied, takes[0]["copied"].as_f64());
     assert!(card.planted_found.is_some_and(|found| found > 0.9), "{copying}");
+    let generation = &told["prior"]["generation"];
+    assert!(generation["loudness_db"]["generated"].as_f64().unwrap() > 0.0, "{generation}");
+    assert!(generation["mel"].is_null(), "half a second is too little to tell: {generation}");
+    assert_eq!(card.generation.as_ref().unwrap().folder, "");
     fail(folder.path(), "evaluate own.distill --held-out", 2, "need the folder");
 }
 

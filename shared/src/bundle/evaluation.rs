@@ -68,6 +68,46 @@ pub struct PriorEvaluationSummary {
     /// Share of planted copies that were recognized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planted_found: Option<f64>,
+    /// Whether what it plays is like recordings that it never heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<GenerationSummary>,
+}
+
+/// How what a prior plays compares with recordings that it was not trained on, all as the codec plays
+/// them. The trainer's `evaluate` defines each figure.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerationSummary {
+    /// When it was measured, as an RFC 3339 date and time.
+    pub date: String,
+    /// Name of the folder of the recordings; empty if they are those that training held out.
+    pub folder: String,
+    /// Windows of sound that are compared.
+    pub windows: usize,
+    /// Squared Fréchet distance of levels in mel bands, in dB².
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mel: Option<Distances>,
+    /// Squared Fréchet distance of the codec's latents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latent: Option<Distances>,
+    /// Self-similarity of a long take; 1 is a loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub take_repeats: Option<f64>,
+    /// Self-similarity of as much of what the prior was trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corpus_repeats: Option<f64>,
+}
+
+/// Distances from the same recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Distances {
+    /// Of recordings that the prior was trained on.
+    pub floor: Option<f64>,
+    /// Of what the prior plays.
+    pub generated: Option<f64>,
+    /// Of white noise.
+    pub ceiling: Option<f64>,
 }
 
 /// Rate of the codes, in kbit/s.
@@ -121,6 +161,19 @@ pub struct Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_card_from_before_a_figure_was_known_is_still_read() {
+        let text = r#"{"date": "then", "held_out": 900.5, "generation": {"mel": {"floor": 2.5}}}"#;
+        let read: PriorEvaluationSummary = serde_json::from_str(text).unwrap();
+        let generation = read.generation.clone().unwrap();
+        assert_eq!((read.held_out, generation.windows), (Some(900.5), 0));
+        let mel = Distances { floor: Some(2.5), ..Distances::default() };
+        assert_eq!((generation.mel, generation.latent), (Some(mel), None));
+        let older: PriorEvaluationSummary = serde_json::from_str(r#"{"held_out": 1.0}"#).unwrap();
+        assert_eq!(older.generation, None);
+        assert!(!serde_json::to_string(&older).unwrap().contains("generation"));
+    }
 
     #[test]
     fn what_could_not_be_measured_leaves_the_rest_readable() {

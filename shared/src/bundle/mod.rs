@@ -36,7 +36,10 @@ pub use card::{
 };
 pub use corpus::CorpusCodes;
 pub use error::BundleError;
-pub use evaluation::{Averages, Bitrate, EvaluationSummary, Figures, PriorEvaluationSummary};
+pub use evaluation::{
+    Averages, Bitrate, Distances, EvaluationSummary, Figures, GenerationSummary,
+    PriorEvaluationSummary,
+};
 pub use file::{OpenError, SaveError, WriteError, save_prior_to_model, write_atomically};
 pub use tensor::{Dtype, Tensor, TensorData, Tensors};
 

@@ -94,16 +94,30 @@ impl Encoder {
     /// Panics if `features` is not `[T, X]` or `codes` has another number of levels.
     pub fn encode_frames(&mut self, features: &[f32], codes: &mut Codes) {
         let model = Arc::clone(&self.model);
+        let mut quantized = std::mem::take(&mut self.quantized);
+        let mut newest = std::mem::take(&mut self.codes);
+        self.visit_latents(features, |latent| {
+            model.quantizer.encode(latent, &mut quantized, &mut newest);
+            codes.push(&newest);
+        });
+        (self.quantized, self.codes) = (quantized, newest);
+    }
+
+    /// As [`Self::encode_frames`], but `visit` gets the latent of one frame after the other, `[D]`, as
+    /// it is before it is quantized.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `features` is not `[T, X]`.
+    pub fn visit_latents(&mut self, features: &[f32], mut visit: impl FnMut(&[f32])) {
+        let model = Arc::clone(&self.model);
         let codec = &model.config().codec;
         assert!(features.len().is_multiple_of(codec.frame_features()), "features are [T, X]");
         for features in features.chunks(BATCH * codec.frame_features()) {
             let rows = features.len() / codec.frame_features();
             self.features[..features.len()].copy_from_slice(features);
             self.run(&model, rows);
-            for latent in self.latents.chunks_exact(codec.latent_dim).take(rows) {
-                model.quantizer.encode(latent, &mut self.quantized, &mut self.codes);
-                codes.push(&self.codes);
-            }
+            self.latents.chunks_exact(codec.latent_dim).take(rows).for_each(&mut visit);
         }
     }
 
@@ -154,6 +168,27 @@ impl NullaryFnOnce for Weigh<'_> {
 /// Panics if the number of channels is not that of the codec, or their lengths differ.
 #[must_use]
 pub fn encode(model: &Arc<Model>, sound: &[&[f32]]) -> Codes {
+    let mut codes = Codes::new(model.config().codec.quantizers);
+    read(model, sound, |encoder, features| encoder.encode_frames(features, &mut codes));
+    codes
+}
+
+/// The latents of a sound before they are quantized, `[T, D]`: what [`encode`] finds codes for.
+///
+/// # Panics
+///
+/// As [`encode`].
+#[must_use]
+pub fn latents(model: &Arc<Model>, sound: &[&[f32]]) -> Vec<f32> {
+    let mut latents = Vec::new();
+    read(model, sound, |encoder, features| {
+        encoder.visit_latents(features, |latent| latents.extend_from_slice(latent));
+    });
+    latents
+}
+
+/// Starts an encoder and gives it to `next` with the features of `sound`, a batch after the other.
+fn read(model: &Arc<Model>, sound: &[&[f32]], mut next: impl FnMut(&mut Encoder, &[f32])) {
     let codec = &model.config().codec;
     assert_eq!(sound.len(), codec.channels, "one slice per channel");
     let scale = |channel: &&[f32]| channel.iter().map(|sample| sample * codec.gain).collect();
@@ -161,14 +196,12 @@ pub fn encode(model: &Arc<Model>, sound: &[&[f32]]) -> Codes {
     let channels: Vec<&[f32]> = scaled.iter().map(Vec::as_slice).collect();
     let analysis = Analysis::new(codec);
     let mut encoder = Encoder::new(Arc::clone(model));
-    let mut codes = Codes::new(codec.quantizers);
     let mut features = vec![0.0; BATCH * codec.frame_features()];
     let total = codec.frames_for(channels.first().map_or(0, |channel| channel.len()));
     for first in (0..total).step_by(BATCH) {
         let frames = BATCH.min(total - first);
         let features = &mut features[..frames * codec.frame_features()];
         analysis.features(&channels, first * codec.stride, frames * codec.stride, features);
-        encoder.encode_frames(features, &mut codes);
+        next(&mut encoder, features);
     }
-    codes
 }

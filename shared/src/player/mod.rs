@@ -28,7 +28,7 @@ mod weights;
 
 pub use copying::{CopyCheck, Copying, KeptCorpus};
 pub use decoder::{Decoder, NextSound, decode};
-pub use encoder::{Encoder, encode};
+pub use encoder::{Encoder, encode, latents};
 pub use model::{Model, ModelError, instruction_sets};
 pub use prior::{NextCodes, PriorPlayer};
 pub use random::{TakeKey, philox, uniform};

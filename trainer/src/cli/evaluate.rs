@@ -20,7 +20,8 @@ use crate::corpus::{
     nothing_usable, survey,
 };
 use crate::device::{DeviceChoice, cores};
-use crate::evaluate::prior::{self, measure_prior};
+use crate::evaluate::prior::distribution::Generation;
+use crate::evaluate::prior::{self, PriorOptions, measure_generation, measure_prior};
 use crate::evaluate::reconstruction::{Reconstruction, reconstruct};
 use crate::evaluate::{Baseline, Evaluation, MeasureOptions, measure, table};
 use crate::listeners::Listeners;
@@ -28,14 +29,15 @@ use crate::pipeline::Session;
 use crate::progress::Display;
 use crate::stop::Usage;
 
-/// Measures what the codec of a bundle keeps of recordings, or, without a folder, what its prior is
-/// worth
+/// Measures what the codec of a bundle keeps of recordings, and how its prior's sound compares with
+/// them, or, without a folder, what its prior is worth
 #[derive(Debug, Args)]
 pub(super) struct EvaluateArgs {
     /// The bundle
     bundle: PathBuf,
-    /// Folder of recordings to measure the codec with; the folders in it are searched too. Without
-    /// it the prior is measured, with what the bundle remembers of its training
+    /// Folder of recordings to measure with, which the bundle was not trained on; the folders in it
+    /// are searched too. Without it the prior is measured, with what the bundle remembers of its
+    /// training
     folder: Option<PathBuf>,
     /// If FOLDER is the one that the bundle was trained on: only what training held out of it, as
     /// the seed on the card and the names of the files decide
@@ -48,7 +50,8 @@ pub(super) struct EvaluateArgs {
     /// it takes most of the time
     #[arg(long)]
     no_baseline: bool,
-    /// Write what the codec makes of each recording to this folder, as 32-bit float WAV
+    /// Write what the codec makes of each recording to this folder, as 32-bit float WAV; without
+    /// FOLDER, what of the prior's sound is compared with what
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Seed of the takes that the prior is measured by
@@ -79,16 +82,21 @@ impl EvaluateArgs {
 
     /// Measures the prior.
     fn measure_prior(&self) -> Result<Ending> {
-        if self.held_out || self.max_seconds.is_some() || self.no_baseline || self.output.is_some()
-        {
-            let message = "--held-out, --max-seconds, --no-baseline and --output need the folder of \
-                           recordings to measure the codec with";
+        if self.held_out || self.max_seconds.is_some() || self.no_baseline {
+            let message = "--held-out, --max-seconds and --no-baseline need the folder of recordings \
+                           to measure the codec with";
             return Err(Usage(message.to_owned()).into());
         }
         let bundle = Bundle::open(&self.bundle)?;
         let display = if self.quiet { Display::quiet() } else { Display::new() };
         display.say("measuring the prior");
-        let evaluation = measure_prior(&bundle, self.threads(), self.seed)
+        let rate = bundle.config().codec.sample_rate;
+        let keep = |of: &str, number: usize, sound: &[Vec<f32>]| match &self.output {
+            Some(folder) => keep_passage(&folder.join(of), number, sound, rate),
+            None => Ok(()),
+        };
+        let options = PriorOptions { threads: self.threads(), seed: self.seed, keep: &keep };
+        let evaluation = measure_prior(&bundle, &options)
             .with_context(|| format!("cannot evaluate the prior of {}", self.bundle.display()))?;
         if self.json {
             let figures = json!({
@@ -128,16 +136,44 @@ impl EvaluateArgs {
             write_audio(path, sound, ExportFormat { format, bit_depth, rate: SAMPLE_RATE })?;
         }
         let evaluation = self.measure(&mut session, &bundle, &made)?;
-        let summary = evaluation.for_card(name_of(folder), self.limit());
+        let generation = self.measure_generation(&session, &bundle, &made)?;
         if self.json {
-            print_json(&self.object(folder, &bundle, &evaluation)?)?;
+            print_json(&self.object(folder, &bundle, &evaluation, generation.as_ref())?)?;
         } else {
             print(&table::text(&evaluation))?;
+            generation.iter().try_for_each(|of| print(&prior::table::generation_text(of)))?;
         }
         if self.save {
-            self.write_card(&bundle, |card| card.evaluation = Some(summary))?;
+            let name = name_of(folder);
+            self.write_card(&bundle, |card| {
+                if let Some(generation) = &generation {
+                    let of_prior = card.prior_evaluation.get_or_insert_default();
+                    of_prior.generation = Some(generation.for_card(&name));
+                }
+                card.evaluation = Some(evaluation.for_card(name, self.limit()));
+            })?;
         }
         Ok(Ending::Done)
+    }
+
+    /// Measures what the prior makes against the recordings, as the codec tells them; nothing if
+    /// there is no prior, or no corpus to tell how far recordings are from one another.
+    fn measure_generation(
+        &self,
+        session: &Session,
+        bundle: &Bundle,
+        made: &Reconstruction,
+    ) -> Result<Option<Generation>> {
+        let corpus = bundle.corpus_codes();
+        if !bundle.has_prior() || corpus.iter().all(|one| one.held_out) {
+            return Ok(None);
+        }
+        session.listeners.display.say("measuring the prior");
+        let options =
+            PriorOptions { threads: self.threads(), seed: self.seed, keep: &|_, _, _| Ok(()) };
+        measure_generation(bundle, &made.codes, &options)
+            .with_context(|| format!("cannot evaluate the prior of {}", self.bundle.display()))
+            .map(Some)
     }
 
     /// Refuses what cannot be done before any work.
@@ -240,13 +276,20 @@ impl EvaluateArgs {
     }
 
     /// The evaluation as JSON.
-    fn object(&self, folder: &Path, bundle: &Bundle, evaluation: &Evaluation) -> Result<Value> {
+    fn object(
+        &self,
+        folder: &Path,
+        bundle: &Bundle,
+        evaluation: &Evaluation,
+        generation: Option<&Generation>,
+    ) -> Result<Value> {
         let mut object = json!({
             "bundle": self.bundle,
             "digest": bundle.digest(),
             "folder": folder,
             "held_out": self.held_out,
             "max_seconds": self.limit(),
+            "generation": generation,
         });
         let figures = serde_json::to_value(evaluation)?;
         if let (Value::Object(object), Value::Object(figures)) = (&mut object, figures) {
@@ -280,6 +323,14 @@ impl EvaluateArgs {
     fn limit(&self) -> Option<f64> {
         self.max_seconds.map(|time| time.as_secs_f64())
     }
+}
+
+/// Writes a passage that is compared, at `rate` Hz, to the folder of its kind.
+fn keep_passage(folder: &Path, number: usize, sound: &[Vec<f32>], rate: u32) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let (format, bit_depth) = (FileFormat::Wav, BitDepth::Float32);
+    let path = folder.join(format!("{:03}.wav", number + 1));
+    write_audio(&path, sound, ExportFormat { format, bit_depth, rate })
 }
 
 /// Name of the folder of recordings: a card does not tell where on a disk it lies.

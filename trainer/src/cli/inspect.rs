@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use distill_shared::bundle::{
-    Bundle, CorpusCodes, CorpusSummary, EvaluationSummary, Figures, TrainingSummary,
+    Bundle, CorpusCodes, CorpusSummary, Distances, EvaluationSummary, Figures, GenerationSummary,
+    PriorEvaluationSummary, TrainingSummary,
 };
 use distill_shared::model::conditioning::{Conditioning, Distribution};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
@@ -108,6 +109,9 @@ fn text(path: &Path, bundle: &Bundle) -> String {
             page.line("not for", why);
         }
     }
+    if let Some(evaluation) = &card.prior_evaluation {
+        page.prior_evaluation(evaluation);
+    }
     page.0
 }
 
@@ -162,6 +166,33 @@ impl Page {
             self.line("Griffin-Lim", &figures_text(&baseline.mean));
         }
     }
+
+    /// Adds what was measured of the prior.
+    fn prior_evaluation(&mut self, evaluation: &PriorEvaluationSummary) {
+        let Some(generation) = &evaluation.generation else { return };
+        let GenerationSummary { date, folder, windows, .. } = generation;
+        let of = if folder.is_empty() { "what training held out" } else { folder };
+        self.line("measured", &format!("against {windows} windows of {of}, {date}"));
+        let of = |distances: &Option<Distances>, unit| {
+            distances.as_ref().map_or_else(String::new, |found| distances_text(found, unit))
+        };
+        self.line("mel bands", &of(&generation.mel, " dB²"));
+        self.line("latents", &of(&generation.latent, ""));
+        if let (Some(take), Some(corpus)) = (generation.take_repeats, generation.corpus_repeats) {
+            self.line("repeats", &format!("{take:.2} in a take, {corpus:.2} in its recordings"));
+        }
+    }
+}
+
+/// Distances from held-out recordings, with those to judge them by.
+fn distances_text(distances: &Distances, unit: &str) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    format!(
+        "{}{unit}; {} of recordings it was trained on, {} of noise",
+        number(distances.generated),
+        number(distances.floor),
+        number(distances.ceiling)
+    )
 }
 
 /// The figures to rank by, as means over recordings.

@@ -7,6 +7,7 @@
 //! anything that spends codes on phase and detail should beat, and silence.
 
 pub mod align;
+pub mod frechet;
 pub mod griffin_lim;
 pub mod loudness;
 pub mod mel;
@@ -15,7 +16,9 @@ pub mod prior;
 pub mod reconstruction;
 pub mod spectra;
 pub mod summary;
+pub mod symmetric;
 pub mod table;
+pub mod wasserstein;
 pub mod width;
 
 use std::sync::atomic::{AtomicBool, Ordering};
