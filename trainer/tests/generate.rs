@@ -136,7 +136,7 @@ fn a_part_of_a_clip_is_made_anew() {
     let (old, new) = (clip["codes"].as_array().unwrap(), made["codes"].as_array().unwrap());
     assert_eq!(old.len(), new.len());
     let recipe = read_json(&here.join("one.json"));
-    let region = |which: usize| recipe["infill"]["frames"][which].as_u64().unwrap() as usize;
+    let region = |which: usize| recipe["infill"]["frames"][which].as_u64().unwrap();
     // 0.1 and 0.25 s at 48 kHz, frames of 256 samples, the middle of the first 64 early.
     assert_eq!((region(0), region(1)), (19, 48));
     let mut changed = 0;

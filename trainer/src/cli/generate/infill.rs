@@ -1,6 +1,5 @@
 //! `distill generate --infill`: a clip of which a region is made anew.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +132,7 @@ impl Clip {
     ) -> Result<Self> {
         let mut given = GivenCodes::new(&self.codes);
         let Region { frames, levels, .. } = region;
-        given.open(Range::from(frames.0..frames.1), levels.0.saturating_sub(1)..levels.1);
+        given.open(frames.0..frames.1, levels.0.saturating_sub(1)..levels.1);
         let codes = infill(Arc::clone(model), key, sampling, given)?;
         Ok(Self { name: self.name.clone(), codes, samples: self.samples })
     }
