@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Arc::new(Model::from_bundle(&Bundle::open(Path::new(&path))?)?);
     let codec = &model.config().codec;
     let mut out = vec![0.0; codec.channels * codec.hop()];
-    let frames_in = |seconds: f64| (seconds * codec.frame_rate()).ceil() as u32;
+    let frames_in = |seconds: usize| (seconds * codec.sample_rate as usize).div_ceil(codec.hop());
     let mut step = |take: &mut Take| {
         let start = Instant::now();
         take.step(&Sampling::default(), &mut out);
@@ -25,13 +25,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let new = |take| Take::new(Arc::clone(&model), TakeKey { seed: 1, take });
 
     let mut old = new(0)?;
-    (0..frames_in(60.0)).for_each(|_| drop(step(&mut old)));
+    for _ in 0..frames_in(60) {
+        step(&mut old);
+    }
     let memory = resident_mb();
-    (frames_in(60.0)..frames_in(3600.0)).for_each(|_| drop(step(&mut old)));
+    for _ in frames_in(60)..frames_in(3600) {
+        step(&mut old);
+    }
     let memory_later = resident_mb();
 
     let mut fresh = new(1)?;
-    let pairs = (0..frames_in(60.0)).map(|_| (step(&mut fresh), step(&mut old)));
+    let pairs = (0..frames_in(60)).map(|_| (step(&mut fresh), step(&mut old)));
     let (first, later): (Vec<_>, Vec<_>) = pairs.unzip();
     let share = |times| median(times).as_secs_f64() * codec.frame_rate();
     let (first, later) = (share(first), share(later));
