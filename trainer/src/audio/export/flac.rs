@@ -22,6 +22,8 @@ const MOST_SAMPLES: u64 = (1 << 36) - 1;
 pub(super) struct FlacFile {
     file: BufWriter<File>,
     config: Verified<Encoder>,
+    /// The same without prediction.
+    plain: Verified<Encoder>,
     info: StreamInfo,
     comments: Option<MetadataBlockData>,
     bits: u16,
@@ -45,6 +47,9 @@ impl FlacFile {
         }
         let bits = usize::from(format.bit_depth.bits());
         let config = Encoder::default().into_verified().map_err(|(_, error)| failed(error))?;
+        let mut plain = Encoder::default();
+        (plain.subframe_coding.use_fixed, plain.subframe_coding.use_lpc) = (false, false);
+        let plain = plain.into_verified().map_err(|(_, error)| failed(error))?;
         let size = config.block_size;
         let mut flac = Self {
             file: BufWriter::new(file),
@@ -60,6 +65,7 @@ impl FlacFile {
                 Context::new(bits, channels),
             ),
             config,
+            plain,
         };
         flac.write_head()?;
         Ok(flac)
@@ -93,11 +99,17 @@ impl FlacFile {
     /// Encodes the samples that wait as one block.
     fn encode(&mut self) -> Result<()> {
         self.block.fill_interleaved(&self.waiting).map_err(failed)?;
+        let bits = self.waiting.len() * usize::from(self.bits);
         self.waiting.clear();
         let (block, context) = &self.block;
         let number = context.current_frame_number().unwrap_or_default();
-        let frame = flacenc::encode_fixed_size_frame(&self.config, block, number, &self.info);
-        let frame = frame.map_err(failed)?;
+        let encoded = |config| flacenc::encode_fixed_size_frame(config, block, number, &self.info);
+        let mut frame = encoded(&self.config).map_err(failed)?;
+        // flacenc estimates what a prediction costs; where it errs, a block of some kilobytes can
+        // take gigabytes.
+        if frame.count_bits() > bits {
+            frame = encoded(&self.plain).map_err(failed)?;
+        }
         self.info.update_frame_info(&frame);
         self.write_part(&frame)
     }
