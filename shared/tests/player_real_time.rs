@@ -4,10 +4,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
+use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::{Conditioning, Controls, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::model::copying::Kept;
-use distill_shared::player::{Model, NextStep, Sampling, Take, TakeKey, random_weights};
+use distill_shared::player::{
+    GivenCodes, Model, NextStep, Sampling, Take, TakeKey, random_weights,
+};
 
 /// Counts what each thread allocates and frees.
 struct Counting;
@@ -109,6 +112,19 @@ fn a_take_allocates_nothing_while_it_plays() {
         take.restart(TakeKey { seed: 1, take: 2 });
         take.step(&settings[0], &mut out);
     });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn a_take_through_given_codes_allocates_nothing() {
+    let mut clip = Codes::new(4);
+    (0..16).for_each(|t| clip.push(&[t, 1, 2, 3]));
+    let mut given = GivenCodes::new(&clip);
+    given.open(4..8, 1..3);
+    let mut take =
+        Take::through(model(), TakeKey::default(), Arc::new(given)).expect("there is a prior");
+    let mut out = vec![0.0; 2 * 1024];
+    let calls = allocations(|| (0..20).for_each(|_| take.step(&Sampling::default(), &mut out)));
     assert_eq!(calls, 0);
 }
 

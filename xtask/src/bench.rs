@@ -16,6 +16,9 @@ const FACTORY: &str = "assets/factory.distill";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
+    /// Only compare a take that has played for an hour with one in its first minute: some minutes
+    #[arg(long)]
+    hour: bool,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -33,10 +36,13 @@ fn figure(name: &str, value: f64, unit: &'static str) -> Figure {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.hour {
+        return print(&measured("hour_bench", &[FACTORY])?, options.json);
+    }
     run_program(&mut cargo("build --release -p distill-trainer"))?;
     let packages = bundle::release()?;
     let mut figures = training()?;
-    figures.extend(playing()?);
+    figures.extend(measured("player_bench", &[])?);
     figures.push(opening()?);
     figures.push(figure("factory_bundle", megabytes(Path::new(FACTORY))?, "MB"));
     figures.push(figure("instrument", megabytes(&packages.clap)?, "MB"));
@@ -85,12 +91,18 @@ fn steps_per_second(events: &[Value], kind: &str) -> Result<f64> {
     Ok((steps.len() - 1) as f64 / seconds)
 }
 
-/// The player's share of one thread, as its own program measures it.
-fn playing() -> Result<Vec<Figure>> {
-    let told = read(&mut cargo("run --quiet --release -p distill-shared --example player_bench"))?;
+/// What one of the player's own programs measures: mostly its share of one thread.
+fn measured(program: &str, arguments: &[&str]) -> Result<Vec<Figure>> {
+    let run = format!("run --quiet --release -p distill-shared --example {program} --");
+    let told = read(cargo(&run).args(arguments))?;
     let parse = |line: &str| {
         let (name, value) = line.split_once(' ')?;
-        let unit = if name.ends_with("_ms") { "ms" } else { "of real time" };
+        let unit = match name.rsplit_once('_') {
+            Some((_, "ms")) => "ms",
+            Some((_, "mb")) => "MB",
+            Some((_, "ratio")) => "times",
+            _ => "of real time",
+        };
         Some(figure(name, value.parse().ok()?, unit))
     };
     Ok(told.lines().filter_map(parse).collect())

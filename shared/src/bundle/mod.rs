@@ -26,6 +26,7 @@ mod evaluation;
 mod file;
 mod foreign;
 mod read;
+mod replacement;
 mod tensor;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,8 @@ pub use evaluation::{
     Averages, Bitrate, Distances, EvaluationSummary, Figures, GenerationSummary,
     PriorEvaluationSummary,
 };
-pub use file::{OpenError, SaveError, WriteError, save_prior_to_model, write_atomically};
+pub use file::{OpenError, SaveError, save_prior_to_model};
+pub use replacement::{Replacement, WriteError, write_atomically};
 pub use tensor::{Dtype, Tensor, TensorData, Tensors};
 
 use crate::model::config::{ModelConfig, PriorConfig};

@@ -16,7 +16,7 @@ const OCTAVE: f32 = 12.0;
 pub struct Pitches(u128);
 
 /// How a pitch is played: from which of the pitches that can be asked for, and how far from it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Tuned {
     /// The pitch to ask for.
     pub key: u8,

@@ -137,6 +137,9 @@ pub struct NextCodes<'a> {
     pub sampling: Sampling,
     /// What it is to keep away from, as far as [`Sampling::novelty`] says.
     pub check: Option<&'a CopyCheck>,
+    /// Codes that the frame is to have, coarse to fine, and which it draws: `[N]`, or nothing if it
+    /// draws all.
+    pub given: &'a [Option<u32>],
     /// The frame before, which the next takes the place of: `[N]`.
     pub codes: &'a mut [u32],
 }
@@ -169,12 +172,20 @@ struct Room {
     logits: Vec<f32>,
 }
 
-/// A sequence, the codes of its last frame, which those of the next take the place of, and how
-/// many levels are drawn.
+/// A sequence, the codes of its last frame, which those of the next take the place of, the levels
+/// up to the last one that is drawn, and the codes that are given: `[N]`, or nothing.
 struct Turn<'a> {
     sequence: &'a mut Sequence,
     codes: &'a mut [u32],
     levels: usize,
+    given: &'a [Option<u32>],
+}
+
+impl Turn<'_> {
+    /// The code that is given for a level.
+    fn given(&self, level: usize) -> Option<u32> {
+        self.given.get(level).copied().flatten()
+    }
 }
 
 impl PriorPlayer {
@@ -229,7 +240,7 @@ impl PriorPlayer {
                 frame.copy_from_slice(codes.frame(t - 1));
             }
             let (sequence, levels) = (&mut self.sequence, frame.len());
-            let turn = Turn { sequence, codes: &mut frame, levels };
+            let turn = Turn { sequence, codes: &mut frame, levels, given: &[] };
             self.room.hear(&self.model, prior, &mut [turn]);
         }
     }
@@ -260,6 +271,7 @@ impl PriorPlayer {
             key,
             sampling: *sampling,
             check: None,
+            given: &[],
             codes,
         }]);
     }
@@ -277,11 +289,12 @@ impl PriorPlayer {
         let mut sampler = std::mem::take(&mut room.sampler);
         let draws: ArrayVec<_, VOICES> = next.iter().map(NextCodes::draw).collect();
         let avoided = next.iter().map(NextCodes::avoid).collect::<ArrayVec<_, VOICES>>();
-        let turns = next.iter_mut().map(|NextCodes { player, sampling, codes, .. }| {
+        let turns = next.iter_mut().map(|NextCodes { player, sampling, given, codes, .. }| {
             assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
-            let all = codes.len();
-            let levels = if sampling.levels == 0 { all } else { all.min(sampling.levels as usize) };
-            Turn { sequence: &mut player.sequence, codes, levels }
+            let last_open = given.iter().rposition(Option::is_none);
+            let open = if given.is_empty() { codes.len() } else { last_open.map_or(0, |i| i + 1) };
+            let most = if sampling.levels == 0 { open } else { sampling.levels as usize };
+            Turn { sequence: &mut player.sequence, codes, levels: open.min(most), given }
         });
         room.step(&model, &mut turns.collect::<ArrayVec<_, VOICES>>(), |turn, level, logits| {
             let (key, frame, sampling) = draws[turn];
@@ -306,7 +319,7 @@ impl PriorPlayer {
     /// As [`Self::step`], and if `choose` takes a code that is not below `K`.
     pub fn step_with(&mut self, codes: &mut [u32], mut choose: impl FnMut(usize, &[f32]) -> u32) {
         let levels = codes.len();
-        let turn = Turn { sequence: &mut self.sequence, codes, levels };
+        let turn = Turn { sequence: &mut self.sequence, codes, levels, given: &[] };
         self.room.step(&self.model, &mut [turn], |_, level, logits| choose(level, logits));
     }
 }
@@ -413,7 +426,7 @@ impl Room {
             let mut rows = 0;
             for (turn, projected) in turns.iter_mut().zip(self.projected.chunks(width)) {
                 if level >= turn.levels {
-                    turn.codes[level] = ABSENT;
+                    turn.codes[level] = turn.given(level).unwrap_or(ABSENT);
                     continue;
                 }
                 let x = &mut self.depth_x[rows * width..][..width];
@@ -441,7 +454,7 @@ impl Room {
             prior.target.add_logits(model.arch, level, &drawing, &mut self.targets, logits);
             let drawing = turns.iter_mut().enumerate().filter(|(_, turn)| level < turn.levels);
             for ((i, turn), logits) in drawing.zip(logits.chunks_exact_mut(size)) {
-                let code = choose(i, level, logits);
+                let code = turn.given(level).unwrap_or_else(|| choose(i, level, logits));
                 assert!((code as usize) < size, "a code is below {size}");
                 turn.codes[level] = code;
                 self.targets.take_off(i, model.quantizer.books().entry(level, code));

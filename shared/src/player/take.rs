@@ -7,7 +7,8 @@ use arrayvec::ArrayVec;
 use super::random::TakeKey;
 use super::sampling::Sampling;
 use super::{
-    CopyCheck, Copying, Decoder, Model, ModelError, NextCodes, NextSound, PriorPlayer, VOICES,
+    CopyCheck, Copying, Decoder, GivenCodes, Model, ModelError, NextCodes, NextSound, PriorPlayer,
+    VOICES,
 };
 use crate::codes::Codes;
 
@@ -29,6 +30,8 @@ pub struct Take {
     decoder: Decoder,
     check: Option<CopyCheck>,
     key: TakeKey,
+    /// What it goes through.
+    given: Arc<GivenCodes>,
     /// The newest model frame: `[N]`.
     codes: Vec<u32>,
     channels: usize,
@@ -61,6 +64,7 @@ impl Take {
             check: CopyCheck::of_model(&model),
             decoder: Decoder::new(model),
             key,
+            given: Arc::default(),
             channels,
             hop,
             delay,
@@ -90,7 +94,30 @@ impl Take {
         Ok(take)
     }
 
-    /// Starts another take in the same place. Real-time safe.
+    /// Prepares a take that goes through `given`: it has the codes that are given, and draws the
+    /// others, knowing all that comes before them. With all codes given, it plays what
+    /// [`decode`](super::decode) makes of them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the model has no prior.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `given` has another number of levels than the codec. A step panics that comes to
+    /// a code that is not below `K`.
+    pub fn through(
+        model: Arc<Model>,
+        key: TakeKey,
+        given: Arc<GivenCodes>,
+    ) -> Result<Self, ModelError> {
+        let levels = model.config().codec.quantizers;
+        assert_eq!(given.quantizers(), levels, "codes of this codec");
+        Ok(Self { given, ..Self::new(model, key)? })
+    }
+
+    /// Starts another take in the same place, through the same codes if some are given. Real-time
+    /// safe.
     pub fn restart(&mut self, key: TakeKey) {
         self.prior.reset();
         self.decoder.reset();
@@ -173,9 +200,15 @@ impl Take {
         self.lead() * self.hop - self.delay
     }
 
+    /// Makes the next frame, whose sound nobody hears.
+    pub(super) fn advance_one(&mut self, sampling: &Sampling) {
+        Self::advance(&mut [(self, *sampling)]);
+    }
+
     /// Makes the next frame of each take.
     fn advance(takes: &mut [(&mut Self, Sampling)]) {
         let next = takes.iter_mut().map(|(take, sampling)| NextCodes {
+            given: take.given.frame(take.prior.frames()),
             player: &mut take.prior,
             key: take.key,
             sampling: *sampling,

@@ -18,28 +18,124 @@ pub fn resample(audio: Vec<Vec<f32>>, from: u32, to: u32) -> Result<Vec<Vec<f32>
     if from == to || samples == 0 {
         return Ok(audio);
     }
-    let context = || format!("cannot resample from {from} Hz to {to} Hz");
-    let channels = audio.len();
-    let (rate_in, rate_out) = (usize::try_from(from)?, usize::try_from(to)?);
-    let mut resampler = Fft::<f32>::new_custom(
-        rate_in,
-        rate_out,
-        chunk(rate_in, rate_out),
-        1,
-        channels,
-        WindowFunction::BlackmanHarris2,
-        FixedSync::Both,
-    )
-    .with_context(context)?;
-    let input = SequentialSliceOfVecs::new(&audio, channels, samples).with_context(context)?;
-    let output = resampler.process_all(&input, samples, None).with_context(context)?.take_data();
-    let len = resampled_len(samples, from, to);
-    let channel = |c| {
-        let mut channel: Vec<f32> = output.iter().skip(c).step_by(channels).copied().collect();
-        channel.resize(len, 0.0);
-        channel
+    let mut whole = vec![Vec::with_capacity(resampled_len(samples, from, to)); audio.len()];
+    let mut keep = |piece: &mut [Vec<f32>]| {
+        whole.iter_mut().zip(piece).for_each(|(whole, piece)| whole.append(piece));
+        Ok(())
     };
-    Ok((0..channels).map(channel).collect())
+    let mut resampling = Resampling::new(audio.len(), from, to)?;
+    resampling.push(&audio, &mut keep)?;
+    resampling.finish(&mut keep)?;
+    Ok(whole)
+}
+
+/// A change of sample rate of sound that comes in pieces. However it is cut, what comes out is what
+/// [`resample`] makes of the whole.
+pub struct Resampling {
+    resampler: Fft<f32>,
+    from: u32,
+    to: u32,
+    /// What does not fill a chunk yet: `[C][less than a chunk]`.
+    waiting: Vec<Vec<f32>>,
+    /// The newest chunk at the new rate.
+    made: Vec<Vec<f32>>,
+    /// Samples still to be dropped: by so much the resampler is late.
+    late: usize,
+    taken: usize,
+    given: usize,
+}
+
+impl Resampling {
+    /// Prepares to bring `channels` channels from `from` to `to` Hz.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a rate is zero.
+    pub fn new(channels: usize, from: u32, to: u32) -> Result<Self> {
+        let (rate_in, rate_out) = (usize::try_from(from)?, usize::try_from(to)?);
+        let resampler = Fft::<f32>::new_custom(
+            rate_in,
+            rate_out,
+            chunk(rate_in, rate_out),
+            1,
+            channels,
+            WindowFunction::BlackmanHarris2,
+            FixedSync::Both,
+        )
+        .with_context(|| format!("cannot resample from {from} Hz to {to} Hz"))?;
+        let made = vec![vec![0.0; resampler.output_frames_max()]; channels];
+        let waiting = vec![Vec::with_capacity(resampler.input_frames_next()); channels];
+        let late = resampler.output_delay();
+        Ok(Self { resampler, from, to, waiting, made, late, taken: 0, given: 0 })
+    }
+
+    /// Takes the next samples, `[C][S]`; `give` gets what they make, piece by piece,
+    /// and may change it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `give` does.
+    pub fn push(
+        &mut self,
+        audio: &[Vec<f32>],
+        give: &mut impl FnMut(&mut [Vec<f32>]) -> Result<()>,
+    ) -> Result<()> {
+        let samples = audio.first().map_or(0, Vec::len);
+        let chunk = self.resampler.input_frames_next();
+        let mut at = 0;
+        while at < samples {
+            let end = samples.min(at + chunk - self.waiting[0].len());
+            for (waiting, audio) in self.waiting.iter_mut().zip(audio) {
+                waiting.extend_from_slice(&audio[at..end]);
+            }
+            self.taken += end - at;
+            at = end;
+            if self.waiting[0].len() == chunk {
+                self.transform(usize::MAX, give)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what is left: after this, [`resampled_len`] samples were given.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `give` does.
+    pub fn finish(mut self, give: &mut impl FnMut(&mut [Vec<f32>]) -> Result<()>) -> Result<()> {
+        let len = resampled_len(self.taken, self.from, self.to);
+        let chunk = self.resampler.input_frames_next();
+        while self.given < len {
+            self.waiting.iter_mut().for_each(|waiting| waiting.resize(chunk, 0.0));
+            self.transform(len, give)?;
+        }
+        Ok(())
+    }
+
+    /// Transforms the chunk that waits, and gives what it makes, but no more than `len` samples in
+    /// all.
+    fn transform(
+        &mut self,
+        len: usize,
+        give: &mut impl FnMut(&mut [Vec<f32>]) -> Result<()>,
+    ) -> Result<()> {
+        let (channels, chunk) = (self.waiting.len(), self.waiting[0].len());
+        let made = self.resampler.output_frames_next();
+        self.made.iter_mut().for_each(|channel| channel.resize(made, 0.0));
+        let input = SequentialSliceOfVecs::new(&self.waiting, channels, chunk)?;
+        let mut output = SequentialSliceOfVecs::new_mut(&mut self.made, channels, made)?;
+        self.resampler.process_into_buffer(&input, &mut output, None)?;
+        self.waiting.iter_mut().for_each(Vec::clear);
+        let dropped = self.late.min(made);
+        self.late -= dropped;
+        let kept = (made - dropped).min(len - self.given);
+        for channel in &mut self.made {
+            channel.drain(..dropped);
+            channel.truncate(kept);
+        }
+        self.given += kept;
+        give(&mut self.made)
+    }
 }
 
 /// Samples that are transformed at a time: about [`CHUNK`], and an even number of the smallest chunk
@@ -94,6 +190,47 @@ mod tests {
                 let error = resampled.iter().zip(expected).map(|(a, b)| (a - b).abs());
                 let error = error.fold(0.0, f32::max);
                 assert!(error < 2e-4, "off by {error} from {from} Hz");
+            }
+        }
+    }
+
+    /// What the resampler's own way with whole recordings makes of one.
+    fn resampled_whole(audio: &[Vec<f32>], from: u32, to: u32) -> Vec<Vec<f32>> {
+        let (channels, samples) = (audio.len(), audio[0].len());
+        let (rate_in, rate_out) = (from as usize, to as usize);
+        let window = WindowFunction::BlackmanHarris2;
+        let chunk = chunk(rate_in, rate_out);
+        let fixed = FixedSync::Both;
+        let mut resampler =
+            Fft::<f32>::new_custom(rate_in, rate_out, chunk, 1, channels, window, fixed).unwrap();
+        let input = SequentialSliceOfVecs::new(audio, channels, samples).unwrap();
+        let output = resampler.process_all(&input, samples, None).unwrap().take_data();
+        let channel = |c| output.iter().skip(c).step_by(channels).copied();
+        let len = resampled_len(samples, from, to);
+        (0..channels).map(|c| channel(c).take(len).collect()).collect()
+    }
+
+    #[test]
+    fn however_it_is_cut_it_is_what_the_resampler_makes_of_the_whole() {
+        for (from, to) in [(48_000, 44_100), (44_100, 48_000), (48_000, 22_050), (48_000, 48_001)] {
+            for samples in [1, 900, 4704, 4705, 9408, 30_000] {
+                let audio = [tone(1000.0, from, 1.0), tone(440.0, from, 1.0)];
+                let audio = audio.map(|channel| channel[5000..5000 + samples].to_vec());
+                let expected = resampled_whole(&audio, from, to);
+                assert_eq!(resample(audio.to_vec(), from, to).unwrap(), expected);
+                let mut resampling = Resampling::new(2, from, to).unwrap();
+                let mut pieces = vec![Vec::new(); 2];
+                let mut keep = |piece: &mut [Vec<f32>]| {
+                    pieces.iter_mut().zip(piece).for_each(|(all, new)| all.append(new));
+                    Ok(())
+                };
+                for at in (0..samples).step_by(1023) {
+                    let end = samples.min(at + 1023);
+                    let piece: Vec<_> = audio.iter().map(|one| one[at..end].to_vec()).collect();
+                    resampling.push(&piece, &mut keep).unwrap();
+                }
+                resampling.finish(&mut keep).unwrap();
+                assert_eq!(pieces, expected, "{samples} samples from {from} to {to} Hz");
             }
         }
     }

@@ -62,7 +62,7 @@ impl CheckArgs {
         let options = OpenOptions {
             seed: self.seed,
             threads: self.threads.map_or_else(cores, usize::from),
-            cancel: stop_flag()?,
+            cancel: stop_flag("there is no result")?,
             on_file: &on_file,
         };
         let Survey { recordings, verdicts } = survey(&self.folder, &options)?;

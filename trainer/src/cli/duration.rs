@@ -30,6 +30,11 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a place in a sound: as [`seconds`] does, or 0.
+pub(super) fn place(text: &str) -> Result<Duration, String> {
+    if text.trim().parse() == Ok(0.0) { Ok(Duration::ZERO) } else { seconds(text) }
+}
+
 /// A time above zero and up to a year.
 fn positive(seconds: f64) -> Option<Duration> {
     const YEAR: f64 = 365.0 * 86_400.0;
@@ -53,6 +58,13 @@ mod tests {
         {
             assert!(budget(wrong).is_err(), "{wrong:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_place_may_be_the_start() {
+        assert_eq!(place("0"), Ok(Duration::ZERO));
+        assert_eq!(place("0.5"), Ok(Duration::from_millis(500)));
+        assert!(place("-1").is_err());
     }
 
     #[test]

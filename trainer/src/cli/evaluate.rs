@@ -124,7 +124,7 @@ impl EvaluateArgs {
             device: DeviceChoice::Cpu.open()?,
             threads: 1, // speeds are those of one thread
             seed: bundle.card().codec.training.seed,
-            cancel: stop_flag()?,
+            cancel: stop_flag("there is no result")?,
             listeners: Listeners { display, ..Listeners::default() },
         };
         let recordings = self.recordings(folder, &mut session)?;

@@ -1,14 +1,14 @@
 //! `distill generate`.
 
+mod infill;
+mod maker;
+mod recipe;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Args;
-use distill_shared::bundle::Bundle;
-use distill_shared::codes::Codes;
-use distill_shared::player::{Model, Sampling, Take, TakeKey, encode};
 use serde::Serialize;
 use serde_json::json;
 
@@ -17,17 +17,20 @@ use super::exit::Ending;
 use super::output::{print, print_json};
 use super::set::SetArgs;
 use super::sound_file::SoundFileArgs;
-use crate::audio::export::ExportFormat;
-use crate::clip::read_clip;
+use crate::audio::export::Shape;
+use crate::audio::resample::resampled_len;
 use crate::progress::Display;
-use crate::render::render_at;
 use crate::stop::Usage;
+use infill::InfillArgs;
+use maker::{Maker, Player, Source};
+use recipe::{Recipe, Settings, Sound, UsedBundle, UsedFile};
 
 /// Makes new sound with a bundle, as the instrument does
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
-    /// The bundle
-    bundle: PathBuf,
+    /// The bundle; with --again, only if it has moved
+    #[arg(required_unless_present = "again")]
+    bundle: Option<PathBuf>,
     /// Length of each take in seconds, or as 1m30s
     #[arg(long, value_name = "TIME", default_value = "10", value_parser = duration::seconds)]
     duration: Duration,
@@ -59,7 +62,17 @@ pub(super) struct GenerateArgs {
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
+    infill: InfillArgs,
+    #[command(flatten)]
     file: SoundFileArgs,
+    /// Make a take again from the JSON file beside it: the same bytes, wherever the file lies
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["duration", "seed", "count",
+        "temperature", "top_k", "top_p", "levels", "novelty", "set", "rate", "format", "bit_depth",
+        "infill"])]
+    again: Option<PathBuf>,
+    /// Write no JSON file beside each take
+    #[arg(long)]
+    no_sidecar: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -69,6 +82,10 @@ pub(super) struct GenerateArgs {
 #[derive(Debug, Serialize)]
 struct Made {
     path: PathBuf,
+    /// Where it is written how to make it again.
+    sidecar: Option<PathBuf>,
+    /// Its codes, if they are written.
+    codes: Option<PathBuf>,
     /// Key of the take.
     take: u64,
     seed: u64,
@@ -79,27 +96,25 @@ struct Made {
 
 impl GenerateArgs {
     pub(super) fn run(self) -> Result<Ending> {
-        let format = self.file.export_format()?;
-        let mut sampling = self.sampling()?;
-        let bundle = Bundle::open(&self.bundle)?;
-        sampling.controls = self.set.controls(&bundle, &self.bundle)?;
-        let model = Model::from_bundle(&bundle)
-            .with_context(|| format!("cannot play {}", self.bundle.display()))?;
-        let model = Arc::new(model);
-        let clip = self.prime.as_deref().map(|path| codes_of_clip(path, &model)).transpose()?;
-
+        let (mut recipe, player, source) = match &self.again {
+            Some(again) => self.again(again)?,
+            None => self.asked()?,
+        };
         let mut display = Display::new();
-        let bar = display.count("takes");
-        bar.set_length(u64::from(self.count));
+        let bar = display.count("seconds");
+        bar.set_length(u64::from(self.count) * recipe.sound.whole_seconds());
+        let (path, digest) = (player.path.clone(), player.bundle.digest().to_owned());
+        let maker = Maker::new(player, source, &recipe.sampling, bar)?;
         let mut made = Vec::new();
         for number in 0..self.count {
-            let key = TakeKey { seed: self.seed, take: u64::from(number) };
-            made.push(self.make(&model, key, clip.as_ref(), &sampling, format)?);
-            bar.inc(1);
+            if self.again.is_none() {
+                recipe.take = u64::from(number);
+            }
+            made.push(self.make(&maker, &mut recipe)?);
         }
         display.finish();
         if self.json {
-            print_json(&json!({ "bundle": self.bundle, "digest": model.digest(), "files": made }))?;
+            print_json(&json!({ "bundle": path, "digest": digest, "files": made }))?;
         } else {
             let paths: Vec<String> =
                 made.iter().map(|one| one.path.display().to_string()).collect();
@@ -108,46 +123,91 @@ impl GenerateArgs {
         Ok(Ending::Done)
     }
 
-    /// Makes one file.
-    fn make(
-        &self,
-        model: &Arc<Model>,
-        key: TakeKey,
-        clip: Option<&Codes>,
-        sampling: &Sampling,
-        format: ExportFormat,
-    ) -> Result<Made> {
-        let samples = usize::try_from(
+    /// What the command line asks for: a recipe, the bundle, and what takes begin with.
+    fn asked(&self) -> Result<(Recipe, Player, Source)> {
+        let format = self.file.export_format()?;
+        let settings = self.settings()?;
+        let player = Player::open(self.bundle.clone().unwrap_or_default())?;
+        let codec = &player.bundle.config().codec;
+        let mut samples = usize::try_from(
             (self.duration.as_nanos() * u128::from(format.rate) + 500_000_000) / 1_000_000_000,
         )?;
-        let take = match clip {
-            Some(clip) => Take::primed(Arc::clone(model), key, clip),
-            None => Take::new(Arc::clone(model), key),
+        let source = if let Some(path) = &self.prime {
+            Source::Prime(player.prime(path)?)
+        } else if let Some(path) = &self.infill.infill {
+            let clip = player.clip(path)?;
+            samples = resampled_len(clip.samples, codec.sample_rate, format.rate);
+            let region = self.infill.region(&clip, path, codec)?;
+            Source::Infill(clip, region)
+        } else {
+            Source::Nothing
         };
-        let take =
-            take.with_context(|| format!("cannot generate from {}", self.bundle.display()))?;
-        let audio = render_at(format.rate, take, sampling, samples)?;
-        let path = self.path(key.take, format);
-        let channels = audio.len();
-        SoundFileArgs::write(&path, audio, format)?;
-        let TakeKey { seed, take } = key;
-        Ok(Made { path, take, seed, samples, channels, rate: format.rate })
+        let sound = Sound::new(Shape { channels: codec.channels, samples, format });
+        let used = UsedBundle::new(&player.bundle, &player.path);
+        let mut recipe = Recipe::new(used, self.seed, settings, sound);
+        recipe.prime = self.prime.as_deref().map(UsedFile::new).transpose()?;
+        if let Source::Infill(_, region) = &source {
+            recipe.infill = Some(region.clone());
+        }
+        Ok((recipe, player, source))
+    }
+
+    /// What the recipe at `again` asks for.
+    fn again(&self, again: &Path) -> Result<(Recipe, Player, Source)> {
+        let mut recipe = Recipe::read(again)?;
+        let path = self.bundle.clone().unwrap_or_else(|| recipe.bundle.find(again));
+        let player = Player::open(path)?;
+        recipe.bundle.check(&player.bundle, &player.path, again)?;
+        let program = env!("CARGO_PKG_VERSION");
+        if recipe.program != program {
+            let made = std::mem::replace(&mut recipe.program, program.to_owned());
+            eprintln!(
+                "warning: it was made by distill {made}; distill {program} may play it differently"
+            );
+        }
+        let source = if let Some(clip) = &recipe.prime {
+            Source::Prime(player.prime(&clip.find(again, self.prime.as_deref())?)?)
+        } else if let Some(region) = &recipe.infill {
+            Source::Infill(player.clip(&region.clip.find(again, None)?)?, region.clone())
+        } else {
+            Source::Nothing
+        };
+        Ok((recipe, player, source))
+    }
+
+    /// Makes one file, and the recipe beside it.
+    fn make(&self, maker: &Maker, recipe: &mut Recipe) -> Result<Made> {
+        let path = self.path(recipe);
+        recipe.is_of(&path);
+        let sidecar = if self.no_sidecar { None } else { Some(Recipe::path(&path)?) };
+        let codes = self.infill.codes.then(|| path.with_extension("codes.json"));
+        maker.make(recipe, &path, codes.as_deref())?;
+        if let Some(sidecar) = &sidecar {
+            recipe.write(sidecar)?;
+        }
+        let Recipe { seed, take, .. } = *recipe;
+        let Shape { channels, samples, format } = recipe.sound.shape();
+        Ok(Made { path, sidecar, codes, take, seed, samples, channels, rate: format.rate })
     }
 
     /// Where a take is written.
-    fn path(&self, take: u64, format: ExportFormat) -> PathBuf {
-        let name = self.bundle.file_stem().unwrap_or_default();
+    fn path(&self, recipe: &Recipe) -> PathBuf {
+        let format = recipe.sound.format;
+        let Some(bundle) = self.bundle.as_ref().filter(|_| self.again.is_none()) else {
+            return self.file.output.clone().unwrap_or_else(|| recipe.file().to_owned());
+        };
+        let name = bundle.file_stem().unwrap_or_default();
         let base = self.file.path_or(Path::new(name), format);
         if self.count == 1 {
             return base;
         }
         let mut name = base.file_stem().unwrap_or_default().to_owned();
-        name.push(format!("-{}", take + 1));
+        name.push(format!("-{}", recipe.take + 1));
         let ending = base.extension().unwrap_or(format.format.ending().as_ref());
         base.with_file_name(Path::new(&name).with_added_extension(ending))
     }
 
-    fn sampling(&self) -> Result<Sampling> {
+    fn settings(&self) -> Result<Settings> {
         let Self { temperature, top_k, top_p, levels, novelty, .. } = *self;
         if !(0.0..=10.0).contains(&temperature) {
             return Err(Usage(format!("--temperature is {temperature}, outside 0 to 10")).into());
@@ -158,16 +218,7 @@ impl GenerateArgs {
         if !(0.0..=1.0).contains(&novelty) {
             return Err(Usage(format!("--novelty is {novelty}, outside 0 to 1")).into());
         }
-        Ok(Sampling { temperature, top_k, top_p, levels, novelty, ..Sampling::default() })
+        let set = self.set.set.clone();
+        Ok(Settings { temperature, top_k, top_p, levels, novelty, set })
     }
-}
-
-/// The codes of the frames that lie within the recording at `path`.
-fn codes_of_clip(path: &Path, model: &Arc<Model>) -> Result<Codes> {
-    let codec = &model.config().codec;
-    let clip = read_clip(path, codec)?;
-    let frames = clip.samples() / codec.hop();
-    ensure!(frames > 0, "{} is too short to go on from; take a longer one", path.display());
-    let channels: Vec<&[f32]> = clip.audio.iter().map(Vec::as_slice).collect();
-    Ok(encode(model, &channels).first(frames))
 }

@@ -45,7 +45,7 @@ impl RunArgs {
             device,
             threads: self.threads.map_or_else(cores, usize::from),
             seed: self.seed,
-            cancel: stop_flag()?,
+            cancel: stop_flag("what has been learnt is saved")?,
             listeners: Listeners { display, log, ..Listeners::default() },
         })
     }

@@ -24,7 +24,7 @@ pub(super) struct SetArgs {
     /// Ask for loudness, brightness, density (0 to 1), pitch (c4 or 60) or class (a folder), as
     /// brightness=0.7; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
+    pub(super) set: Vec<String>,
 }
 
 impl SetArgs {

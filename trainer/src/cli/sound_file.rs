@@ -14,7 +14,7 @@ use crate::stop::Usage;
 pub(super) struct SoundFileArgs {
     /// File to write; in this folder, named after what it is made from, if not given
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// Sample rate of the file in Hz
     #[arg(long, value_name = "HZ", default_value_t = 48_000,
         value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
@@ -54,13 +54,17 @@ impl SoundFileArgs {
         self.output.clone().unwrap_or_else(named)
     }
 
-    /// Writes `audio`, `[C][S]`, to `path`. Integers end at full scale: peaks are bent as the
-    /// instrument bends them.
+    /// Writes `audio`, `[C][S]`, to `path`. Peaks of integers are bent as the instrument bends
+    /// them.
     pub(super) fn write(path: &Path, mut audio: Vec<Vec<f32>>, format: ExportFormat) -> Result<()> {
-        if format.bit_depth != BitDepth::Float32 {
-            let samples = audio.iter_mut().flatten();
-            samples.for_each(|sample| *sample = soft_clip(*sample));
-        }
+        keep_below_full_scale(&mut audio, format);
         write_audio(path, &audio, format)
+    }
+}
+
+/// Bends the peaks of what will be integers, as the instrument bends them.
+pub(super) fn keep_below_full_scale(audio: &mut [Vec<f32>], format: ExportFormat) {
+    if format.bit_depth != BitDepth::Float32 {
+        audio.iter_mut().flatten().for_each(|sample| *sample = soft_clip(*sample));
     }
 }

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::descriptors::{Description, describe, listen};
-use crate::render::render;
+use crate::render::{rate_at, render};
 
 /// Ranks that are asked for.
 pub(super) const RANKS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
@@ -183,9 +183,7 @@ pub(super) fn heard(
     let samples = (seconds * codec.sample_rate as f32) as usize;
     let take = Take::new(Arc::clone(model), key)?;
     let sound = render(take, &Sampling { controls, ..Sampling::default() }, samples);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate in Hz")]
-    let rate = (f64::from(codec.sample_rate) * speed).round() as u32;
-    let moments = listen(&sound, rate, codec.hop());
+    let moments = listen(&sound, rate_at(codec.sample_rate, speed), codec.hop());
     Ok((0..moments.len()).map(|t| describe(&moments[t..])).collect())
 }
 

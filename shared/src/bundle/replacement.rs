@@ -1,0 +1,167 @@
+//! Files that are replaced at a stroke.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a file could not be written. The file that was there before is untouched.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {error}", path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system says; [`io::ErrorKind::StorageFull`] is worth telling apart.
+    pub error: io::Error,
+}
+
+/// A file that is being written beside the one it is to replace. That one stays what it is until
+/// [`Self::put_in_place`]; if it never comes to that, nothing new is left behind.
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    target: PathBuf,
+    temporary: PathBuf,
+    /// None once it is closed.
+    file: Option<File>,
+}
+
+impl Replacement {
+    /// Begins an empty file that is to be `path`. A symbolic link is followed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be written to.
+    pub fn of(path: &Path) -> Result<Self, WriteError> {
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let temporary = folder_of(&target).join(temporary_name());
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = file.map_err(|error| WriteError { path: path.to_owned(), error })?;
+        Ok(Self { path: path.to_owned(), target, temporary, file: Some(file) })
+    }
+
+    /// Another handle of the file, to write to. All handles share one place in the file, and must
+    /// be closed before [`Self::put_in_place`]: some systems rename no file that is open.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system has no more handles.
+    pub fn handle(&self) -> Result<File, WriteError> {
+        let file =
+            self.file.as_ref().map_or_else(|| Err(io::ErrorKind::NotFound.into()), File::try_clone);
+        file.map_err(|error| self.error(error))
+    }
+
+    /// Makes it `path`, at a stroke.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the disk is full or `path` cannot be replaced.
+    pub fn put_in_place(mut self) -> Result<(), WriteError> {
+        let written = self.file.as_ref().map_or(Ok(()), File::sync_all);
+        self.file = None;
+        written
+            .and_then(|()| fs::rename(&self.temporary, &self.target))
+            .map_err(|error| self.error(error))?;
+        sync_folder(folder_of(&self.target));
+        Ok(())
+    }
+
+    /// `error`, as one of this file.
+    #[must_use]
+    pub fn error(&self, error: io::Error) -> WriteError {
+        WriteError { path: self.path.clone(), error }
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        self.file = None;
+        // It is not there any more if it is in place, and an error before this is the one to tell.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Writes `bytes` to `path` so that at any moment, whatever fails, the file is either what it was
+/// or all of `bytes`. A symbolic link is followed.
+///
+/// # Errors
+///
+/// Fails if the folder cannot be written to or the disk is full; nothing new is then left behind.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let replacement = Replacement::of(path)?;
+    replacement.handle()?.write_all(bytes).map_err(|error| replacement.error(error))?;
+    replacement.put_in_place()
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name no other thread or process uses, short enough beside a target of any length.
+fn temporary_name() -> OsString {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!(".distill-{}-{count}.tmp", std::process::id()).into()
+}
+
+/// Makes a rename survive a loss of power, where the system can. The file is in place either way,
+/// so there is no failure to report.
+fn sync_folder(folder: &Path) {
+    if cfg!(unix) {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.distill");
+        write_atomically(&path, b"old").unwrap();
+        let replacement = Replacement::of(&path).unwrap();
+        replacement.handle().unwrap().write_all(b"ne").unwrap();
+        assert_eq!(names(folder.path()).len(), 2);
+        drop(replacement);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["a.distill"]);
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_stays_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        fs::create_dir(&path).unwrap();
+        assert!(write_atomically(&path, b"new").is_err());
+        assert_eq!(names(folder.path()), ["taken"]);
+    }
+
+    #[test]
+    fn a_name_as_long_as_names_can_be_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n".repeat(255));
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_goes_on_pointing_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_atomically(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+}

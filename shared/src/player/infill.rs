@@ -1,0 +1,81 @@
+//! Infill: a take that goes through given codes, and draws only what is left open.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Model, ModelError, Sampling, Take, TakeKey};
+use crate::codes::Codes;
+
+/// Codes that a take goes through: in each frame, from the first of the take, some levels have a
+/// code, and the others are left open. After the last frame everything is open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GivenCodes {
+    quantizers: usize,
+    /// `[T, N]`.
+    codes: Vec<Option<u32>>,
+}
+
+impl GivenCodes {
+    /// All of `codes`.
+    #[must_use]
+    pub fn new(codes: &Codes) -> Self {
+        let given = codes.as_slice().iter().copied().map(Some).collect();
+        Self { quantizers: codes.quantizers(), codes: given }
+    }
+
+    /// Leaves `levels`, 0 being the coarsest, of `frames` open. What lies outside is passed over.
+    pub fn open(&mut self, frames: Range<usize>, levels: Range<usize>) {
+        for t in frames.start..frames.end.min(self.frames()) {
+            let frame = &mut self.codes[t * self.quantizers..][..self.quantizers];
+            let levels = levels.start.min(frame.len())..levels.end.min(frame.len());
+            frame.get_mut(levels).unwrap_or_default().fill(None);
+        }
+    }
+
+    /// Number of levels, `N`.
+    #[must_use]
+    pub fn quantizers(&self) -> usize {
+        self.quantizers
+    }
+
+    /// Number of frames, `T`.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.codes.len() / self.quantizers.max(1)
+    }
+
+    /// Codes of frame `t`, coarse to fine: `[N]`, or nothing after the last. Real-time safe.
+    #[must_use]
+    pub fn frame(&self, t: u64) -> &[Option<u32>] {
+        let start = usize::try_from(t).ok().and_then(|t| t.checked_mul(self.quantizers));
+        let rest = start.and_then(|start| self.codes.get(start..)).unwrap_or_default();
+        &rest[..rest.len().min(self.quantizers)]
+    }
+}
+
+/// Draws what `given` leaves open: the codes of a take through it, as many frames as it has.
+///
+/// [`decode`](super::decode) of them is what the take plays.
+///
+/// # Errors
+///
+/// Fails if the model has no prior.
+///
+/// # Panics
+///
+/// As [`Take::through`].
+pub fn infill(
+    model: Arc<Model>,
+    key: TakeKey,
+    sampling: &Sampling,
+    given: GivenCodes,
+) -> Result<Codes, ModelError> {
+    let (quantizers, frames) = (given.quantizers(), given.frames());
+    let mut take = Take::through(model, key, Arc::new(given))?;
+    let mut codes = Codes::new(quantizers.max(1));
+    for _ in 0..frames {
+        take.advance_one(sampling);
+        codes.push(take.codes());
+    }
+    Ok(codes)
+}

@@ -1,0 +1,153 @@
+//! Takes through given codes keep them, and draw only what is left open.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod small;
+
+use std::sync::Arc;
+
+use distill_shared::codes::{ABSENT, Codes};
+use distill_shared::model::conditioning::Controls;
+use distill_shared::player::{
+    GivenCodes, NextStep, Sampling, Take, TakeKey, decode, infill, instruction_sets,
+};
+use small::{HOP, KEY, LEVELS, model, model_for, random_codes};
+
+const FRAMES: u32 = 24;
+
+/// All of some random codes but the two finer levels of frames 8 to 15.
+fn with_a_gap() -> GivenCodes {
+    let mut given = GivenCodes::new(&random_codes(FRAMES));
+    given.open(8..16, 1..LEVELS);
+    given
+}
+
+fn filled(seed: u64, sampling: &Sampling, given: GivenCodes) -> Codes {
+    infill(model(2), TakeKey { seed, ..KEY }, sampling, given).unwrap()
+}
+
+/// Planar sound of a take, whole: `[C, S]`.
+fn played(take: &mut Take, samples: usize) -> Vec<f32> {
+    let mut channels = vec![Vec::new(); 2];
+    let mut out = vec![f32::NAN; 2 * HOP];
+    while channels[0].len() < samples {
+        take.step(&Sampling::default(), &mut out);
+        channels.iter_mut().zip(out.chunks(HOP)).for_each(|(all, new)| all.extend(new));
+    }
+    channels.iter_mut().for_each(|channel| channel.truncate(samples));
+    channels.concat()
+}
+
+#[test]
+fn what_is_given_is_kept_and_what_is_open_is_drawn() {
+    let clip = random_codes(FRAMES);
+    let usual = Sampling::default();
+    let codes = filled(1, &usual, with_a_gap());
+    assert_eq!(codes.frames(), clip.frames());
+    let mut changed = 0;
+    for t in 0..clip.frames() {
+        for level in 0..LEVELS {
+            let (old, new) = (clip.frame(t)[level], codes.frame(t)[level]);
+            if (8..16).contains(&t) && level > 0 {
+                changed += usize::from(old != new);
+            } else {
+                assert_eq!(old, new, "frame {t}, level {level}");
+            }
+        }
+    }
+    assert!(changed > 4, "only {changed} of 16 codes changed");
+    assert_eq!(filled(1, &usual, with_a_gap()), codes);
+    assert_ne!(filled(2, &usual, with_a_gap()), codes);
+}
+
+#[test]
+fn what_is_drawn_knows_what_was_given() {
+    // Without chance: what differs after the same gap is what came before it.
+    let likeliest = Sampling { temperature: 0.0, ..Sampling::default() };
+    let gap = |codes: &Codes| {
+        let mut given = GivenCodes::new(codes);
+        given.open(8..16, 0..LEVELS);
+        let codes = filled(1, &likeliest, given);
+        (8..16).map(|t| codes.frame(t).to_vec()).collect::<Vec<_>>()
+    };
+    let clip = random_codes(FRAMES);
+    let mut other = Codes::new(LEVELS);
+    (0..clip.frames()).for_each(|t| other.push(clip.frame(clip.frames() - 1 - t)));
+    assert_ne!(gap(&clip), gap(&other));
+}
+
+#[test]
+fn nothing_given_is_a_take_and_everything_given_is_the_clip() {
+    let clip = random_codes(FRAMES);
+    let usual = Sampling::default();
+    let mut open = GivenCodes::new(&clip);
+    open.open(0..usize::MAX, 0..usize::MAX);
+    let mut free = Take::new(model(2), KEY).unwrap();
+    let mut through = Take::through(model(2), KEY, Arc::new(open.clone())).unwrap();
+    assert_eq!(played(&mut through, 20 * HOP), played(&mut free, 20 * HOP));
+
+    let all = GivenCodes::new(&clip);
+    assert_eq!(filled(1, &usual, all.clone()), clip);
+    let samples = clip.frames() * HOP - model(2).config().codec.delay();
+    for arch in instruction_sets() {
+        let model = model_for(arch, 2);
+        let mut take = Take::through(Arc::clone(&model), KEY, Arc::new(all.clone())).unwrap();
+        assert_eq!(played(&mut take, samples), decode(&model, &clip, samples));
+        take.restart(KEY);
+        assert_eq!(played(&mut take, samples), decode(&model, &clip, samples), "and once more");
+    }
+}
+
+#[test]
+fn what_a_take_plays_is_what_its_codes_are() {
+    let model = model(2);
+    let codes = infill(Arc::clone(&model), KEY, &Sampling::default(), with_a_gap()).unwrap();
+    let samples = codes.frames() * HOP - model.config().codec.delay();
+    let mut take = Take::through(Arc::clone(&model), KEY, Arc::new(with_a_gap())).unwrap();
+    assert_eq!(played(&mut take, samples), decode(&model, &codes, samples));
+}
+
+#[test]
+fn fewer_levels_leave_finer_open_ones_out_and_keep_given_ones() {
+    let mut given = GivenCodes::new(&random_codes(FRAMES));
+    given.open(8..16, 0..2);
+    let codes = filled(1, &Sampling { levels: 1, ..Sampling::default() }, given);
+    for t in 8..16 {
+        assert!(codes.frame(t)[0] != ABSENT && codes.frame(t)[1] == ABSENT);
+        assert_eq!(codes.frame(t)[2], random_codes(FRAMES).frame(t)[2]);
+    }
+}
+
+#[test]
+fn takes_made_together_play_what_each_would_alone() {
+    let model = model(2);
+    let new = |take: u64| {
+        let key = TakeKey { take, ..KEY };
+        match take {
+            0 => Take::new(Arc::clone(&model), key),
+            1 => Take::through(Arc::clone(&model), key, Arc::new(with_a_gap())),
+            _ => Take::through(
+                Arc::clone(&model),
+                key,
+                Arc::new(GivenCodes::new(&random_codes(FRAMES))),
+            ),
+        }
+        .unwrap()
+    };
+    let sampling = Sampling {
+        novelty: 0.5,
+        controls: Controls { pitch: Some(64.0), ..Controls::default() },
+        ..Sampling::default()
+    };
+    let (mut together, mut alone) = ([0, 1, 2].map(new), [0, 1, 2].map(new));
+    for step in 0..FRAMES {
+        let mut outs = [[f32::NAN; 2 * HOP]; 3];
+        let next = together.iter_mut().zip(&mut outs);
+        let next = next.map(|(take, out)| NextStep { take, sampling, out: &mut out[..] });
+        Take::step_together(&mut next.collect::<Vec<_>>());
+        for (take, expected) in alone.iter_mut().zip(outs) {
+            let mut out = [f32::NAN; 2 * HOP];
+            take.step(&sampling, &mut out);
+            assert_eq!(out, expected, "step {step}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Files that can be made again, and parts of clips made anew, with a bundle of random weights.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod small;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use distill_trainer::audio::decode::decode;
+use serde_json::Value;
+use small::{fail, folder, succeed};
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_take_is_made_again_from_the_file_beside_it() {
+    let folder = folder();
+    let here = folder.path();
+    let asked = "--seed 3 --count 2 --duration 0.4 --set loudness=0.3 --set class=high";
+    for (name, how) in [
+        ("a.wav", "--temperature 0.9 --top-k 7 --bit-depth 32f"),
+        ("b.flac", "--rate 44100 --novelty 0.3 --bit-depth 16 --prime clip.wav"),
+        ("c.wav", "--top-p 0.85 --levels 2 --rate 22050"),
+    ] {
+        succeed(here, &format!("generate one.distill {asked} {how} -o {name}"));
+        let (name, ending) = name.split_once('.').unwrap();
+        let first = fs::read(here.join(format!("{name}-1.{ending}"))).unwrap();
+        let second = fs::read(here.join(format!("{name}-2.{ending}"))).unwrap();
+        assert!(first != second);
+        let told = succeed(here, &format!("generate --again {name}-2.json -o again.{ending}"));
+        assert_eq!(told, format!("again.{ending}\n"));
+        assert!(fs::read(here.join(format!("again.{ending}"))).unwrap() == second, "{name}");
+        let mut recipe = read_json(&here.join(format!("{name}-2.json")));
+        assert_eq!((&recipe["seed"], &recipe["take"]), (&3.into(), &1.into()));
+        recipe["sound"]["file"] = format!("again.{ending}").into();
+        assert_eq!(read_json(&here.join("again.json")), recipe);
+    }
+    // Elsewhere, with all that it needs beside it, under the name that it had.
+    let there = tempfile::tempdir().unwrap();
+    for name in ["one.distill", "clip.wav", "b-1.json"] {
+        fs::copy(here.join(name), there.path().join(name)).unwrap();
+    }
+    let recipe = there.path().join("b-1.json");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let told = succeed(elsewhere.path(), &format!("generate --again {}", recipe.display()));
+    assert_eq!(told, "b-1.flac\n");
+    let bytes = |folder: &Path| fs::read(folder.join("b-1.flac")).unwrap();
+    assert!(bytes(elsewhere.path()) == bytes(here));
+}
+
+#[test]
+fn what_would_be_another_take_is_refused_in_a_sentence() {
+    let folder = folder();
+    let here = folder.path();
+    succeed(here, "generate one.distill --duration 0.2 --prime clip.wav -o take.wav");
+    let again = "generate --again take.json";
+    fail(here, &format!("{again} other.distill -o out.wav"), 1, "is not the bundle that take.json");
+    fail(here, &format!("{again} -o out.wav --seed 2"), 2, "cannot be used with");
+    fs::rename(here.join("clip.wav"), here.join("moved.wav")).unwrap();
+    succeed(here, &format!("{again} -o again.wav --prime moved.wav"));
+    fs::copy(here.join("take.wav"), here.join("clip.wav")).unwrap();
+    fail(here, &format!("{again} -o out.wav"), 1, "clip.wav is not the file that take.json");
+
+    let mut recipe = read_json(&here.join("take.json"));
+    recipe["version"] = 2.into();
+    fs::write(here.join("new.json"), recipe.to_string()).unwrap();
+    fail(here, "generate --again new.json -o out.wav", 1, "newer version of distill");
+    fs::write(here.join("foreign.json"), "{}").unwrap();
+    fail(here, "generate --again foreign.json -o out.wav", 1, "does not tell how a take was made");
+}
+
+#[test]
+fn other_files_are_left_alone() {
+    let folder = folder();
+    let here = folder.path();
+    fs::write(here.join("out.json"), "{\"mine\": 1}").unwrap();
+    let generate = "generate one.distill --duration 0.2 -o out.wav";
+    fail(here, generate, 1, "out.json is there and tells something else");
+    let told = succeed(here, &format!("{generate} --no-sidecar --json"));
+    assert_eq!(fs::read(here.join("out.json")).unwrap(), b"{\"mine\": 1}");
+    let report: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(report["files"][0]["sidecar"], Value::Null);
+}
+
+#[test]
+fn a_pitch_that_is_not_offered_is_the_nearest_played_faster_or_slower() {
+    let folder = folder();
+    let here = folder.path();
+    let made = |pitch: &str, rate: u32, duration: &str| {
+        let file = format!("--rate {rate} --duration {duration} --bit-depth 32f -o {pitch}.wav");
+        succeed(here, &format!("generate one.distill --set pitch={pitch} {file}"));
+        decode(&here.join(format!("{pitch}.wav"))).unwrap().audio
+    };
+    // An octave above the highest, at 48 kHz, is the highest at 24 kHz, said to be of 48 kHz.
+    let (highest, octave) = (made("64", 24_000, "0.8"), made("76", 48_000, "0.4"));
+    assert_eq!(octave[0].len(), 19_200);
+    assert!(highest == octave && made("65", 48_000, "0.4") != octave);
+    let infill = "generate one.distill --infill clip.wav --set";
+    fail(here, &format!("{infill} pitch=65 -o out.wav"), 2, "the nearest is --set pitch=e4");
+    succeed(here, &format!("{infill} pitch=64 -o in.wav"));
+}
+
+#[test]
+fn a_file_too_long_for_its_format_is_refused_before_it_is_made() {
+    let folder = folder();
+    let generate = "generate one.distill --duration 5h -o out.wav";
+    fail(folder.path(), generate, 2, "a WAV file holds 4 GiB, which is 248 minutes");
+    assert!(!folder.path().join("out.json").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_stopped_leaves_nothing_behind() {
+    let folder = folder();
+    let here = folder.path();
+    fs::write(here.join("old.flac"), "old").unwrap();
+    let names = || {
+        let mut names: Vec<_> =
+            fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let arguments = "generate one.distill --duration 100h -o old.flac";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_distill"));
+    let mut child = command.current_dir(here).args(arguments.split_whitespace()).spawn().unwrap();
+    while names() == before {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began to write");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(names(), before);
+    assert_eq!(fs::read(here.join("old.flac")).unwrap(), b"old");
+}
+
+#[test]
+fn a_part_of_a_clip_is_made_anew() {
+    let folder = folder();
+    let here = folder.path();
+    succeed(here, "encode one.distill clip.wav");
+    let infill = |seed: u32, clip: &str, name: &str| {
+        let region = "--from 0.1 --to 0.25 --infill-levels 2-3 --codes --bit-depth 32f";
+        let seed = format!("--seed {seed} -o {name}.wav");
+        succeed(here, &format!("generate one.distill --infill {clip} {region} {seed}"));
+        read_json(&here.join(format!("{name}.codes.json")))
+    };
+    let (clip, made) = (read_json(&here.join("clip.json")), infill(1, "clip.wav", "one"));
+    assert_eq!(made["samples"], clip["samples"]);
+    let (old, new) = (clip["codes"].as_array().unwrap(), made["codes"].as_array().unwrap());
+    assert_eq!(old.len(), new.len());
+    let recipe = read_json(&here.join("one.json"));
+    let region = |which: usize| recipe["infill"]["frames"][which].as_u64().unwrap();
+    // 0.1 and 0.25 s at 48 kHz, frames of 256 samples, the middle of the first 64 early.
+    assert_eq!((region(0), region(1)), (19, 48));
+    let mut changed = 0;
+    for (t, (old, new)) in old.iter().zip(new).enumerate() {
+        for level in 0..3 {
+            if (19..48).contains(&t) && level > 0 {
+                changed += usize::from(old[level] != new[level]);
+            } else {
+                assert_eq!(old[level], new[level], "frame {t}, level {level}");
+            }
+        }
+    }
+    assert!(changed > 29, "only {changed} of 58 codes changed");
+    assert_eq!(infill(1, "clip.json", "two")["codes"], made["codes"], "codes are a clip too");
+    assert_ne!(infill(2, "clip.wav", "three")["codes"], made["codes"], "another seed");
+
+    let sound = |name: &str| decode(&here.join(name)).unwrap().audio;
+    succeed(here, "decode one.distill one.codes.json -o decoded.wav --bit-depth 32f");
+    assert_eq!(sound("one.wav"), sound("decoded.wav"));
+    succeed(here, "decode one.distill clip.json -o whole.wav --bit-depth 32f");
+    let (whole, one) = (sound("whole.wav"), sound("one.wav"));
+    // The sound of frame 19 begins at 19 * 256 samples, less the delay of 384.
+    assert!(whole[0][..4480] == one[0][..4480] && whole[0][4480..] != one[0][4480..]);
+    succeed(here, "generate --again one.json -o again.wav");
+    assert!(fs::read(here.join("again.wav")).unwrap() == fs::read(here.join("one.wav")).unwrap());
+
+    let refuse = |how: &str, what: &str| {
+        let infill = "generate one.distill --infill clip.wav -o out.wav";
+        fail(here, &format!("{infill} {how}"), 2, what);
+    };
+    refuse("--from 0.2 --to 0.2", "there is nothing between --from and --to");
+    refuse("--from 9", "clip.wav lasts 0.454 seconds");
+    refuse("--infill-levels 2-4", "the codec has 3");
+    refuse("--duration 1", "cannot be used with");
+    fail(here, "generate one.distill --from 1 -o out.wav", 2, "--infill");
+}
