@@ -24,6 +24,8 @@ pub struct Span<T> {
 
 const SEED: Span<i32> = Span { low: 0, high: 9999, default: 0 };
 const TEMPERATURE: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
+/// Factors of the temperature.
+const FACTOR: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
 const TOP_K: Span<i32> = Span { low: 0, high: 256, default: 0 };
 const TOP_P: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
 /// Loudness, brightness and density; at the low end the prior is free.
@@ -88,9 +90,12 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 18] = [
+pub const LIMITS: [(&str, Limit); 21] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
+    ("struc", Limit::Float(FACTOR)),
+    ("timbr", Limit::Float(FACTOR)),
+    ("detai", Limit::Float(FACTOR)),
     ("topk", Limit::Int(TOP_K)),
     ("topp", Limit::Float(TOP_P)),
     ("novel", Limit::Float(NOVELTY)),
@@ -140,6 +145,15 @@ pub struct DistillParams {
     /// Temperature of the prior's choices, 0 (always the likeliest) to 2.
     #[id = "temp"]
     pub temperature: FloatParam,
+    /// By how much that is multiplied for what happens when, 0 to 2.
+    #[id = "struc"]
+    pub structure: FloatParam,
+    /// By how much it is multiplied for what it sounds like, 0 to 2.
+    #[id = "timbr"]
+    pub timbre: FloatParam,
+    /// By how much it is multiplied for grain and noise, 0 to 2.
+    #[id = "detai"]
+    pub detail: FloatParam,
     /// The prior chooses among the k likeliest codes, 1 to 256; 0 means among all.
     #[id = "topk"]
     pub top_k: IntParam,
@@ -203,6 +217,9 @@ impl DistillParams {
             selection,
             seed: SEED.whole("Seed").non_automatable(),
             temperature: TEMPERATURE.linear("Creativity"),
+            structure: FACTOR.linear("Structure"),
+            timbre: FACTOR.linear("Timbre"),
+            detail: FACTOR.linear("Detail"),
             top_k: TOP_K
                 .whole("Focus")
                 .with_value_to_string(Arc::new(show_top_k))
@@ -237,6 +254,8 @@ impl DistillParams {
             seed: whole(&SEED, &self.seed).into(),
             sampling: Sampling {
                 temperature: TEMPERATURE.clamp(self.temperature.value()),
+                factors: [&self.structure, &self.timbre, &self.detail]
+                    .map(|factor| FACTOR.clamp(factor.value())),
                 top_k: whole(&TOP_K, &self.top_k),
                 top_p: TOP_P.clamp(self.top_p.value()),
                 novelty: NOVELTY.clamp(self.novelty.value()),

@@ -103,7 +103,15 @@ fn a_take_allocates_nothing_while_it_plays() {
     let settings = [
         Sampling::default(),
         Sampling { temperature: 0.0, levels: 2, ..Sampling::default() },
-        Sampling { temperature: 1.2, top_k: 20, top_p: 0.9, levels: 0, novelty: 0.7, controls },
+        Sampling {
+            temperature: 1.2,
+            factors: [0.0, 1.5, 0.5],
+            top_k: 20,
+            top_p: 0.9,
+            levels: 0,
+            novelty: 0.7,
+            controls,
+        },
     ];
     let calls = allocations(|| {
         for sampling in settings.iter().cycle().take(12) {

@@ -19,6 +19,7 @@ fn voice(model: &Arc<Model>, voice: usize) -> (Take, Sampling) {
     let number = u8::try_from(voice).expect("there are few voices");
     let sampling = Sampling {
         temperature: 0.5 + 0.2 * f32::from(number),
+        factors: [1.0, 0.25 * f32::from(number), 1.0 / (1.0 + f32::from(number))],
         top_k: u32::from(number % 3) * 2,
         top_p: 1.0,
         levels: u32::from(number) % 5,

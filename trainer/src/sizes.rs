@@ -43,19 +43,19 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
 pub fn adaptive_prior_config(codec: &CodecConfig, codes: &[CorpusCodes]) -> PriorConfig {
     let frames: usize = codes.iter().map(|codes| codes.codes.frames()).sum();
     let minutes = frames as f64 / codec.frame_rate() / 60.0;
-    let (hidden_size, layers, heads, depth_size) = match minutes {
-        m if m < 3.0 => (128, 3, 4, 96),
-        m if m < 15.0 => (192, 4, 4, 128),
-        m if m < 60.0 => (256, 6, 4, 128),
-        _ => (384, 8, 6, 128),
+    let (hidden_size, layers, depth_size) = match minutes {
+        m if m < 3.0 => (128, 2, 96),
+        m if m < 15.0 => (128, 3, 128),
+        m if m < 60.0 => (192, 4, 128),
+        _ => (256, 6, 128),
     };
     PriorConfig {
         hidden_size,
         layers,
-        heads,
+        heads: 4,
         window: 256,
         depth_size,
-        depth_layers: 2,
+        depth_layers: 1,
         depth_heads: 4,
         conditioning: Conditioning::default(),
         kept: None,

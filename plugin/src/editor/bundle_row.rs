@@ -50,7 +50,7 @@ impl BundleRow {
         ui.horizontal(|ui| {
             let field = egui::TextEdit::singleline(&mut self.path)
                 .hint_text("Path of a .distill file")
-                .desired_width(250.0);
+                .desired_width(440.0);
             let typed = ui.add(field);
             let entered =
                 typed.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));

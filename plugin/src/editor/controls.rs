@@ -6,19 +6,37 @@ use nice_plug_egui::widgets::ParamSlider;
 use crate::params::DistillParams;
 
 /// Width of a slider.
-const SLIDER_WIDTH: f32 = 200.0;
+const SLIDER_WIDTH: f32 = 140.0;
+/// Space between the columns.
+const COLUMN_GAP: f32 = 24.0;
 
-/// Draws one row for every parameter.
+/// Draws one row for every parameter: what is played on the left, how on the right.
 pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
-    egui::Grid::new("parameters").num_columns(2).spacing([12.0, 6.0]).show(ui, |ui| {
+    ui.horizontal_top(|ui| {
+        prior(ui, params, setter);
+        ui.add_space(COLUMN_GAP);
+        voices(ui, params, setter);
+    });
+}
+
+fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
+    column(ui, "prior", |ui| {
         row(ui, &params.seed, setter);
         row(ui, &params.temperature, setter);
+        row(ui, &params.structure, setter);
+        row(ui, &params.timbre, setter);
+        row(ui, &params.detail, setter);
         row(ui, &params.top_k, setter);
         row(ui, &params.top_p, setter);
         row(ui, &params.novelty, setter);
         row(ui, &params.loudness, setter);
         row(ui, &params.brightness, setter);
         row(ui, &params.density, setter);
+    });
+}
+
+fn voices(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
+    column(ui, "voices", |ui| {
         row(ui, &params.keys, setter);
         row(ui, &params.tune, setter);
         row(ui, &params.gain, setter);
@@ -29,6 +47,11 @@ pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSett
         row(ui, &params.voices, setter);
         row(ui, &params.always_wait, setter);
     });
+}
+
+/// A column of rows: names and sliders.
+fn column(ui: &mut egui::Ui, name: &str, rows: impl FnOnce(&mut egui::Ui)) {
+    egui::Grid::new(name).num_columns(2).spacing([12.0, 6.0]).show(ui, rows);
 }
 
 fn row<P: Param>(ui: &mut egui::Ui, param: &P, setter: &ParamSetter<'_>) {

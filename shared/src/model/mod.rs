@@ -17,6 +17,8 @@ pub mod codec;
 #[cfg(feature = "candle")]
 pub mod conv;
 #[cfg(feature = "candle")]
+mod cross_entropy;
+#[cfg(feature = "candle")]
 pub mod layers;
 #[cfg(feature = "candle")]
 pub mod ops;

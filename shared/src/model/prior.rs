@@ -7,8 +7,8 @@ use candle_core::{Result, Tensor};
 
 use super::attention::{Span, TransformerLayer};
 use super::config::{CodecConfig, PriorConfig};
+use super::cross_entropy::Scores;
 use super::layers::{LayerNorm, Linear, project};
-use super::ops;
 use super::target::Target;
 use super::weights::Weights;
 
@@ -100,8 +100,31 @@ impl CodePrior {
     ///
     /// Fails if the shapes do not fit.
     pub fn logits(&self, hidden: &Tensor, latents: &Tensor, codes: &[u32]) -> Result<Tensor> {
+        self.scores(hidden, latents, codes)?.logits()
+    }
+
+    /// Cross-entropy `[N, M]` of the codes of `M` frames, as [`Self::logits`] says how likely they
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a code is not below `K` or the shapes do not fit.
+    pub fn cross_entropy(
+        &self,
+        hidden: &Tensor,
+        latents: &Tensor,
+        codes: &[u32],
+    ) -> Result<Tensor> {
+        let n = self.quantizers;
+        let by_level = (0..n).flat_map(|level| codes.iter().skip(level).step_by(n)).copied();
+        self.scores(hidden, latents, codes)?.cross_entropy(by_level.collect())
+    }
+
+    fn scores(&self, hidden: &Tensor, latents: &Tensor, codes: &[u32]) -> Result<Scores> {
         let rows = rows(codes, self.quantizers, self.codebook_size);
-        self.depth.forward(hidden, codes)? + self.target.logits(hidden, latents, &rows)?
+        let [near, half_squares, sure] = self.target.nearness(hidden, latents, &rows)?;
+        let depth = self.depth.forward(hidden, codes)?;
+        Ok(Scores { depth, bias: self.depth.head_bias.clone(), near, half_squares, sure })
     }
 }
 
@@ -145,6 +168,7 @@ impl DepthTransformer {
         })
     }
 
+    /// What it says of the codes of `M` frames, `[N, M, K]`, but for the bias of its heads.
     fn forward(&self, hidden: &Tensor, codes: &[u32]) -> Result<Tensor> {
         let (frames, n) = (hidden.dim(0)?, self.quantizers);
         let known = self.project.forward(hidden)?.unsqueeze(1)?; // [M, 1, E]
@@ -161,10 +185,6 @@ impl DepthTransformer {
             x = layer.forward(&x)?;
         }
         let x = self.norm.forward(&x)?.transpose(0, 1)?.contiguous()?; // [N, M, E]
-        let logits = x.matmul(&self.head_weight.transpose(1, 2)?)?;
-        let logits = (0..n)
-            .map(|level| ops::add_bias(&logits.get(level)?, &self.head_bias.get(level)?))
-            .collect::<Result<Vec<_>>>()?;
-        Tensor::stack(&logits, 0)
+        x.matmul(&self.head_weight.transpose(1, 2)?)
     }
 }

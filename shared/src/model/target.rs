@@ -45,10 +45,16 @@ impl Target {
         })
     }
 
-    /// Logits `[N, M, K]` that the codes of `M` frames, `[M, N]` flattened, have from what is known
-    /// of each frame, `[M, H]`, and the latents before, `[M, D]`. `rows` are those of the codes in a
-    /// table over all levels.
-    pub(super) fn logits(&self, hidden: &Tensor, latents: &Tensor, rows: &[u32]) -> Result<Tensor> {
+    /// How near entries are to what is left of the target, `[N, M, K]`, halves of their squares,
+    /// `[N, K]`, and how sure the target is, `[N, M]`, for the codes of `M` frames, `[M, N]`
+    /// flattened: from what is known of each frame, `[M, H]`, and the latents before, `[M, D]`.
+    /// `rows` are those of the codes in a table over all levels.
+    pub(super) fn nearness(
+        &self,
+        hidden: &Tensor,
+        latents: &Tensor,
+        rows: &[u32],
+    ) -> Result<[Tensor; 3]> {
         let (n, d, _) = self.columns.dims3()?;
         let frames = hidden.dim(0)?;
         let target = (self.project.forward(hidden)? + latents.broadcast_mul(&self.keep)?)?;
@@ -63,9 +69,8 @@ impl Target {
         let left = Tensor::stack(&left, 0)?; // [N, M, D]
         let precision = (&self.scale * &self.gain)?.unsqueeze(1)?;
         let near = left.broadcast_mul(&precision)?.matmul(&self.columns)?;
-        let near = near.broadcast_sub(&precision.matmul(&self.half_squares)?)?;
-        let sure =
-            self.confidence.forward(hidden)?.exp()?.transpose(0, 1)?.contiguous()?.unsqueeze(2)?;
-        near.broadcast_mul(&sure)
+        let half_squares = precision.matmul(&self.half_squares)?.squeeze(1)?;
+        let sure = self.confidence.forward(hidden)?.exp()?.transpose(0, 1)?.contiguous()?;
+        Ok([near, half_squares, sure])
     }
 }

@@ -35,7 +35,7 @@ pub use model::{Model, ModelError, instruction_sets};
 pub use prior::{NextCodes, PriorPlayer};
 pub use random::{TakeKey, philox, uniform};
 pub use random_weights::random_weights;
-pub use sampling::Sampling;
+pub use sampling::{GROUPS, Group, Sampling};
 pub use take::{NextStep, Take};
 
 /// Most takes that can be made together.

@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use super::copying::KeptCorpus;
 use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
-use super::sampling::{Sampler, Sampling};
+use super::sampling::{Group, Sampler, Sampling};
 use super::target::{Target, TargetRoom};
 use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, TransformerState};
 use super::weights::Weights;
@@ -302,8 +302,9 @@ impl PriorPlayer {
                 prior.guide(&sampling.controls, level, logits);
             }
             avoided[turn].apply(level, logits);
+            let group = Group::of(level, model.config().codec.quantizers);
             let level = u32::try_from(level).unwrap_or(u32::MAX);
-            sampler.draw(model.arch, logits, &sampling, uniform(key, frame, level))
+            sampler.draw(model.arch, logits, (&sampling, group), uniform(key, frame, level))
         });
         room.sampler = sampler;
         if let Some(first) = next.first_mut() {

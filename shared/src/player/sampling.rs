@@ -11,6 +11,9 @@ pub struct Sampling {
     /// 0 always takes the likeliest code; 1 follows what was learned; more is bolder. Up to
     /// [`Sampling::MAX_TEMPERATURE`].
     pub temperature: f32,
+    /// By how much the temperature of each group of levels is multiplied: structure, timbre and
+    /// detail, see [`Group`]. 0 to [`Sampling::MAX_FACTOR`].
+    pub factors: [f32; GROUPS],
     /// Codes that stay in the draw, the likeliest first; 0 keeps all.
     pub top_k: u32,
     /// Share of the probability that stays in the draw, the likeliest codes first; 1 keeps all.
@@ -28,6 +31,7 @@ impl Default for Sampling {
     fn default() -> Self {
         Self {
             temperature: 1.0,
+            factors: [1.0; GROUPS],
             top_k: 0,
             top_p: 1.0,
             levels: 0,
@@ -40,6 +44,8 @@ impl Default for Sampling {
 impl Sampling {
     /// The highest temperature; there, nearly every code is as likely as the next.
     pub const MAX_TEMPERATURE: f32 = 10.0;
+    /// The highest factor of the temperature of a group of levels.
+    pub const MAX_FACTOR: f32 = 4.0;
 
     /// The nearest setting that makes sense; what is not a number becomes the default.
     /// Real-time safe.
@@ -49,11 +55,38 @@ impl Sampling {
         let Self { temperature, top_p, novelty, .. } = Self::default();
         Self {
             temperature: or(self.temperature, temperature).clamp(0.0, Self::MAX_TEMPERATURE),
+            factors: self.factors.map(|factor| or(factor, 1.0).clamp(0.0, Self::MAX_FACTOR)),
             top_k: self.top_k,
             levels: self.levels,
             novelty: or(self.novelty, novelty).clamp(0.0, 1.0),
             controls: self.controls,
             top_p: or(self.top_p, top_p).clamp(0.0, 1.0),
+        }
+    }
+}
+
+/// What the codes of a level decide, from what is heard first to what is heard last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// The first eighth of the levels: what happens when, and how loud.
+    Structure,
+    /// The rest of the first half: what it sounds like.
+    Timbre,
+    /// The other half: grain and noise.
+    Detail,
+}
+
+/// The number of [`Group`]s.
+pub const GROUPS: usize = 3;
+
+impl Group {
+    /// The group of `level`, from 0, of `levels`. Real-time safe.
+    #[must_use]
+    pub const fn of(level: usize, levels: usize) -> Self {
+        match level {
+            level if level < levels.div_ceil(8) => Self::Structure,
+            level if level < levels.div_ceil(2) => Self::Timbre,
+            _ => Self::Detail,
         }
     }
 }
@@ -77,7 +110,8 @@ impl Sampler {
         Self { weights: Vec::with_capacity(size), order: Vec::with_capacity(size) }
     }
 
-    /// Draws a code from `logits`, `[K]`, with `uniform` from 0 up to 1. Real-time safe.
+    /// Draws a code of a level of `group` from `logits`, `[K]`, with `uniform` from 0 up to 1.
+    /// Real-time safe.
     ///
     /// Whatever the logits are, the code is below `K`; one that is not a number is never drawn
     /// while there is another.
@@ -85,18 +119,18 @@ impl Sampler {
         &mut self,
         arch: Arch,
         logits: &[f32],
-        sampling: &Sampling,
+        (sampling, group): (&Sampling, Group),
         uniform: f32,
     ) -> u32 {
         let sampling = sampling.clamped();
         let (likeliest, max) = likeliest(logits);
-        if sampling.temperature < COLDEST {
+        let temperature = sampling.temperature * sampling.factors[group as usize];
+        if temperature < COLDEST {
             return likeliest;
         }
         self.weights.clear();
         self.weights.extend(logits.iter().map(|&logit| finite(logit) - max));
         self.keep_top_k(sampling.top_k as usize);
-        let temperature = sampling.temperature;
         arch.dispatch(Weigh { weights: &mut self.weights, temperature });
         self.keep_top_p(sampling.top_p);
         self.invert(uniform).unwrap_or(likeliest)
@@ -215,7 +249,7 @@ mod tests {
         let mut counts = [0.0; 4];
         for frame in 0..DRAWS {
             let u = uniform(TakeKey { seed: 1, take: 1 }, frame.into(), 0);
-            let code = sampler.draw(Arch::new(), &logits(), &sampling, u);
+            let code = sampler.draw(Arch::new(), &logits(), (&sampling, Group::Timbre), u);
             counts[code as usize] += 1.0 / f32::from(DRAWS);
         }
         counts
@@ -241,6 +275,26 @@ mod tests {
     }
 
     #[test]
+    fn a_group_of_levels_has_a_temperature_of_its_own() {
+        let squared = Sampling { factors: [1.0, 0.5, 1.0], ..Sampling::default() };
+        assert_shares(squared, [1.0 / 30.0, 16.0 / 30.0, 4.0 / 30.0, 9.0 / 30.0]);
+        let others = Sampling { factors: [0.0, 1.0, 0.0], ..Sampling::default() };
+        assert_shares(others, [0.1, 0.4, 0.2, 0.3]);
+        let wild = Sampling { factors: [f32::NAN, -1.0, f32::INFINITY], ..Sampling::default() };
+        assert_eq!(wild.clamped().factors, [1.0, 0.0, Sampling::MAX_FACTOR]);
+    }
+
+    #[test]
+    fn coarse_levels_are_structure_then_comes_timbre_and_half_are_detail() {
+        let groups = |levels: usize| -> Vec<u8> {
+            (0..levels).map(|level| Group::of(level, levels) as u8).collect()
+        };
+        assert_eq!(groups(16), [0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2]);
+        assert_eq!(groups(8), [0, 1, 1, 1, 2, 2, 2, 2]);
+        assert_eq!((groups(2), groups(1)), (vec![0, 2], vec![0]));
+    }
+
+    #[test]
     fn top_k_keeps_the_likeliest_codes() {
         assert_shares(Sampling { top_k: 1, ..Sampling::default() }, [0.0, 1.0, 0.0, 0.0]);
         let two = Sampling { top_k: 2, ..Sampling::default() };
@@ -252,8 +306,9 @@ mod tests {
     fn codes_as_likely_as_the_last_kept_stay() {
         let mut sampler = Sampler::new(3);
         let sampling = Sampling { top_k: 1, ..Sampling::default() };
+        let how = (&sampling, Group::Structure);
         let drawn: Vec<u32> =
-            [0.1, 0.9].map(|u| sampler.draw(Arch::new(), &[2.0, 1.0, 2.0], &sampling, u)).to_vec();
+            [0.1, 0.9].map(|u| sampler.draw(Arch::new(), &[2.0, 1.0, 2.0], how, u)).to_vec();
         assert_eq!(drawn, [0, 2]);
     }
 
@@ -293,12 +348,14 @@ mod tests {
             {
                 let sampling = Sampling { temperature, top_k, top_p, ..Sampling::default() };
                 for u in [0.0, 0.5, 0.999_999_94] {
-                    let code = Sampler::new(3).draw(Arch::new(), &logits, &sampling, u);
+                    let how = (&sampling, Group::Detail);
+                    let code = Sampler::new(3).draw(Arch::new(), &logits, how, u);
                     assert!(code < 3, "{logits:?} with {sampling:?} gave {code}");
                 }
             }
         }
-        let code = Sampler::new(3).draw(Arch::new(), &[nan, 1.0, nan], &Sampling::default(), 0.9);
+        let how = (&Sampling::default(), Group::Detail);
+        let code = Sampler::new(3).draw(Arch::new(), &[nan, 1.0, nan], how, 0.9);
         assert_eq!(code, 1);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use distill_shared::player::Sampling;
 use serde::Serialize;
 use serde_json::json;
 
@@ -47,6 +48,15 @@ pub(super) struct GenerateArgs {
     /// How far it strays from the most likely: 0 is not at all, 1 is as it was learnt
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     temperature: f32,
+    /// By how much that is multiplied for structure, the coarsest eighth of the levels
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    structure: f32,
+    /// By how much it is multiplied for timbre, the rest of the coarser half
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    timbre: f32,
+    /// By how much it is multiplied for detail, the finer half: less is cleaner
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    detail: f32,
     /// Choose among this many likeliest codes; 0 is all
     #[arg(long, value_name = "N", default_value_t = 0)]
     top_k: u32,
@@ -67,7 +77,7 @@ pub(super) struct GenerateArgs {
     file: SoundFileArgs,
     /// Make a take again from the JSON file beside it: the same bytes, wherever the file lies
     #[arg(long, value_name = "JSON", conflicts_with_all = ["duration", "seed", "count",
-        "temperature", "top_k", "top_p", "levels", "novelty", "set", "rate", "format", "bit_depth",
+        "temperature", "structure", "timbre", "detail", "top_k", "top_p", "levels", "novelty", "set", "rate", "format", "bit_depth",
         "infill"])]
     again: Option<PathBuf>,
     /// Write no JSON file beside each take
@@ -208,17 +218,21 @@ impl GenerateArgs {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let Self { temperature, top_k, top_p, levels, novelty, .. } = *self;
-        if !(0.0..=10.0).contains(&temperature) {
-            return Err(Usage(format!("--temperature is {temperature}, outside 0 to 10")).into());
+        let Self { temperature, structure, timbre, detail, top_k, top_p, levels, novelty, .. } =
+            *self;
+        for (name, value, most) in [
+            ("temperature", temperature, Sampling::MAX_TEMPERATURE),
+            ("structure", structure, Sampling::MAX_FACTOR),
+            ("timbre", timbre, Sampling::MAX_FACTOR),
+            ("detail", detail, Sampling::MAX_FACTOR),
+            ("top-p", top_p, 1.0),
+            ("novelty", novelty, 1.0),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                return Err(Usage(format!("--{name} is {value}, outside 0 to {most}")).into());
+            }
         }
-        if !(0.0..=1.0).contains(&top_p) {
-            return Err(Usage(format!("--top-p is {top_p}, outside 0 to 1")).into());
-        }
-        if !(0.0..=1.0).contains(&novelty) {
-            return Err(Usage(format!("--novelty is {novelty}, outside 0 to 1")).into());
-        }
-        let set = self.set.set.clone();
-        Ok(Settings { temperature, top_k, top_p, levels, novelty, set })
+        let (factors, set) = ([structure, timbre, detail], self.set.set.clone());
+        Ok(Settings { temperature, factors, top_k, top_p, levels, novelty, set })
     }
 }

@@ -6,8 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
-use candle_core::{D, Device, Tensor};
-use candle_nn::ops::log_softmax;
+use candle_core::{Device, Tensor};
 use distill_shared::bundle::{CorpusCodes, Tensors};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
@@ -35,12 +34,15 @@ const PART: usize = 2;
 const CORRUPTION: f64 = 0.06;
 /// Deviation of the noise on the latents that are read; theirs is about 1.
 const LATENT_NOISE: f32 = 0.1;
-/// One in so many frames trains the depth transformer; it costs as much as the temporal one.
-const DEPTH_STRIDE: usize = 2;
-/// Times that the first frame of a take counts: about as much as all others of the pieces around it,
-/// since it decides how a take begins. Others that begin a recording count once, or sounds would
-/// begin too often.
-const START_WEIGHT: f32 = 200.0;
+/// One in so many frames trains the depth transformer, which costs several times as much as the
+/// temporal one: it learns as much of a few frames as of all, and more steps are made in a minute.
+const DEPTH_STRIDE: usize = 4;
+/// Frames at the beginning of a take: a sixth of a second, in which it gets its attack.
+const BEGINNING: usize = 8;
+/// Times that each of them counts: together about as much as all others of the pieces around them,
+/// since they decide what every note begins with, and there are few of them. Others that begin a
+/// recording count once, or sounds would begin too often.
+const BEGINNING_WEIGHT: f32 = 24.0;
 /// Updates over which the learning rate rises.
 const WARM_UP_STEPS: u32 = 30;
 /// Measurements on held-out recordings in the course of training.
@@ -201,7 +203,8 @@ impl<'a> Training<'a> {
         Ok(PriorStepMetrics { progress: self.schedule.progress(), loss })
     }
 
-    /// Gradients, and mean cross-entropy per code, every frame counted once, of one part of the batch of `step`.
+    /// Gradients, and mean cross-entropy per code of the frames that count once, of one part of the
+    /// batch of `step`.
     fn part(&self, step: u32, part: usize) -> Result<(GradStore, f64)> {
         let first = part * PART;
         let items = first..self.plan.batch.min(first + PART);
@@ -230,11 +233,13 @@ impl<'a> Training<'a> {
         let latents = latents.index_select(&chosen, 0)?;
         let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
         let codes: Vec<u32> = rows.iter().flat_map(|&row| all[row as usize]).copied().collect();
-        let losses = self.cross_entropy(&hidden, &latents, &codes)?.mean(0)?;
-        let value = f64::from(losses.mean_all()?.to_scalar::<f32>()?);
+        let losses = self.prior.cross_entropy(&hidden, &latents, &codes)?.mean(0)?;
+        let once: Vec<f32> = weights.iter().map(|w| f32::from(u8::from(*w <= 1.0))).collect();
+        let once = Tensor::new(once.as_slice(), self.device)?;
+        let value = ((&losses * &once)?.sum_all()? / once.sum_all()?)?.to_scalar::<f32>()?;
         let weights = Tensor::new(weights.as_slice(), self.device)?;
         let loss = ((losses * &weights)?.sum_all()? / weights.sum_all()?)?;
-        Ok((loss.backward()?, value))
+        Ok((loss.backward()?, value.into()))
     }
 
     /// What the prior reads before each frame of `pieces` of one length, `[B, T, H]`, and the latents
@@ -277,18 +282,6 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Cross-entropy of the codes of `M` frames, `[N, M]`, from what is known of them, `[M, H]`, the
-    /// latents before them, `[M, D]`, and the codes, `[M, N]`.
-    fn cross_entropy(&self, hidden: &Tensor, latents: &Tensor, codes: &[u32]) -> Result<Tensor> {
-        let n = self.codec.quantizers;
-        let logits = self.prior.logits(hidden, latents, codes)?; // [N, M, K]
-        let by_level: Vec<u32> =
-            (0..n).flat_map(|level| codes.iter().skip(level).step_by(n)).copied().collect();
-        let targets = Tensor::from_vec(by_level, (n, codes.len() / n, 1), self.device)?;
-        let likelihoods = log_softmax(&logits, D::Minus1)?.gather(&targets, D::Minus1)?;
-        Ok(likelihoods.squeeze(2)?.neg()?)
-    }
-
     fn is_time_to_measure(&self) -> bool {
         let (step, steps) = (self.schedule.step(), self.schedule.steps());
         let every = (steps / MEASUREMENTS).max(1);
@@ -305,8 +298,11 @@ impl<'a> Training<'a> {
             let piece = &self.held[i];
             let (inputs, latents) = self.inputs(std::slice::from_ref(piece), None)?;
             let hidden = self.prior.hidden(&inputs)?;
-            let losses =
-                self.cross_entropy(&hidden.squeeze(0)?.detach(), &latents, piece.codes.as_slice())?;
+            let losses = self.prior.cross_entropy(
+                &hidden.squeeze(0)?.detach(),
+                &latents,
+                piece.codes.as_slice(),
+            )?;
             let losses = losses.mean(1)?.to_vec1::<f32>()?;
             Ok((losses, piece.codes.frames()))
         })?;
@@ -355,12 +351,14 @@ impl<'a> Training<'a> {
 /// how much each counts.
 fn depth_rows(pieces: &[Piece], draw: &mut Draw) -> Result<(Vec<u32>, Vec<f32>)> {
     let (mut rows, mut weights) = (Vec::new(), Vec::new());
-    for stretch in (0..pieces.len() * PIECE_FRAMES).step_by(DEPTH_STRIDE) {
-        let (piece, frame) = (stretch / PIECE_FRAMES, stretch % PIECE_FRAMES);
-        let starts = frame == 0 && pieces[piece].before.frames() == 0;
-        let row = if starts { stretch } else { stretch + draw.below(DEPTH_STRIDE) };
-        rows.push(u32::try_from(row)?);
-        weights.push(if starts { START_WEIGHT } else { 1.0 });
+    for (i, piece) in pieces.iter().enumerate() {
+        let beginning = if piece.before.frames() == 0 { BEGINNING } else { 0 };
+        let others = (beginning..PIECE_FRAMES).step_by(DEPTH_STRIDE);
+        let others = others.map(|frame| (frame + draw.below(DEPTH_STRIDE), 1.0));
+        for (frame, weight) in (0..beginning).map(|t| (t, BEGINNING_WEIGHT)).chain(others) {
+            rows.push(u32::try_from(i * PIECE_FRAMES + frame)?);
+            weights.push(weight);
+        }
     }
     Ok((rows, weights))
 }
@@ -372,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_frame_of_a_take_counts_many_times_and_no_other_does() {
+    fn the_beginning_of_a_take_counts_many_times_and_nothing_else_does() {
         let stream = |frames| {
             let mut codes = Codes::new(1);
             (0..frames).for_each(|_| codes.push(&[0]));
@@ -389,12 +387,13 @@ mod tests {
         for key in 0..20 {
             let mut draw = Draw::new(1, Purpose::Frames, key);
             let (rows, weights) = depth_rows(&pieces, &mut draw).expect("few rows");
-            assert_eq!(rows.len(), 2 * PIECE_FRAMES / DEPTH_STRIDE);
+            let others = (2 * PIECE_FRAMES - BEGINNING) / DEPTH_STRIDE;
+            assert_eq!(rows.len(), others + BEGINNING);
             assert!(rows.is_sorted_by(|a, b| a < b), "{rows:?}");
             let counts_more =
                 |(&row, &weight): (&u32, &f32)| (weight > 1.0).then_some(row as usize);
             let starts: Vec<_> = rows.iter().zip(&weights).filter_map(counts_more).collect();
-            assert_eq!(starts, [PIECE_FRAMES]);
+            assert_eq!(starts, Vec::from_iter(PIECE_FRAMES..PIECE_FRAMES + BEGINNING));
         }
     }
 }

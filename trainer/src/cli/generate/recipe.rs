@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use distill_shared::bundle::{Bundle, write_atomically};
-use distill_shared::player::TakeKey;
+use distill_shared::player::{GROUPS, TakeKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -61,6 +61,9 @@ pub(super) struct UsedFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Settings {
     pub(super) temperature: f32,
+    /// Of structure, timbre and detail.
+    #[serde(default = "unchanged")]
+    pub(super) factors: [f32; GROUPS],
     pub(super) top_k: u32,
     pub(super) top_p: f32,
     pub(super) levels: u32,
@@ -237,6 +240,11 @@ impl Recipe {
         text.push('\n');
         Ok(write_atomically(path, text.as_bytes())?)
     }
+}
+
+/// Factors that leave the temperature of every group of levels as it is.
+fn unchanged() -> [f32; GROUPS] {
+    [1.0; GROUPS]
 }
 
 /// Where a file is now: where it was, or else beside the recipe.
