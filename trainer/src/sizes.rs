@@ -45,9 +45,8 @@ pub fn adaptive_prior_config(codec: &CodecConfig, codes: &[CorpusCodes]) -> Prio
     let minutes = frames as f64 / codec.frame_rate() / 60.0;
     let (hidden_size, layers, depth_size) = match minutes {
         m if m < 3.0 => (128, 3, 96),
-        m if m < 15.0 => (128, 3, 128),
-        m if m < 60.0 => (192, 4, 128),
-        _ => (256, 6, 128),
+        m if m < 60.0 => (128, 3, 128),
+        _ => (192, 4, 128),
     };
     PriorConfig {
         hidden_size,
