@@ -67,12 +67,12 @@ fn config(channels: usize) -> ModelConfig {
         gain: 1.0,
     };
     let prior = PriorConfig {
-        hidden_size: 192,
-        layers: 4,
+        hidden_size: 128,
+        layers: 3,
         heads: 4,
         window: 256,
         depth_size: 128,
-        depth_layers: 2,
+        depth_layers: 1,
         depth_heads: 4,
         kept: Some(Kept { frames: 28_125, near: 0.01 }),
         conditioning: Conditioning {
@@ -90,7 +90,7 @@ fn large(mut config: ModelConfig) -> ModelConfig {
     config.codec.decoder_blocks = 8;
     config.codec.codebook_size = 1024;
     if let Some(prior) = &mut config.prior {
-        (prior.hidden_size, prior.layers, prior.heads) = (384, 8, 6);
+        (prior.hidden_size, prior.layers, prior.heads) = (192, 4, 4);
     }
     config
 }

@@ -378,6 +378,7 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse(&format!("{generate} -o x.flac --bit-depth 32f"), "16 or 24");
     refuse(&format!("{generate} --duration 0"), "above 0");
     refuse(&format!("{generate} --temperature NaN"), "--temperature");
+    refuse(&format!("{generate} --detail 4.1"), "--detail is 4.1, outside 0 to 4");
     refuse(&format!("{generate} --top-p 1.5"), "--top-p");
     refuse(&format!("{generate} --novelty nan"), "--novelty");
     let evaluate = format!("evaluate {} {}", bundle.display(), sounds.display());

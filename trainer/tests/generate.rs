@@ -23,7 +23,7 @@ fn a_take_is_made_again_from_the_file_beside_it() {
     for (name, how) in [
         ("a.wav", "--temperature 0.9 --top-k 7 --bit-depth 32f"),
         ("b.flac", "--rate 44100 --novelty 0.3 --bit-depth 16 --prime clip.wav"),
-        ("c.wav", "--top-p 0.85 --levels 2 --rate 22050"),
+        ("c.wav", "--top-p 0.85 --levels 2 --structure 0.5 --timbre 1.2 --detail 0 --rate 22050"),
     ] {
         succeed(here, &format!("generate one.distill {asked} {how} -o {name}"));
         let (name, ending) = name.split_once('.').unwrap();

@@ -234,12 +234,13 @@ impl<'a> Training<'a> {
         let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
         let codes: Vec<u32> = rows.iter().flat_map(|&row| all[row as usize]).copied().collect();
         let losses = self.prior.cross_entropy(&hidden, &latents, &codes)?.mean(0)?;
-        let once: Vec<f32> = weights.iter().map(|w| f32::from(u8::from(*w <= 1.0))).collect();
-        let once = Tensor::new(once.as_slice(), self.device)?;
-        let value = ((&losses * &once)?.sum_all()? / once.sum_all()?)?.to_scalar::<f32>()?;
+        let told = losses.to_vec1::<f32>()?;
+        let once = told.iter().zip(&weights).filter(|(_, weight)| **weight <= 1.0);
+        let once: Vec<f64> = once.map(|(loss, _)| f64::from(*loss)).collect();
+        let value = once.iter().sum::<f64>() / once.len() as f64;
         let weights = Tensor::new(weights.as_slice(), self.device)?;
         let loss = ((losses * &weights)?.sum_all()? / weights.sum_all()?)?;
-        Ok((loss.backward()?, value.into()))
+        Ok((loss.backward()?, value))
     }
 
     /// What the prior reads before each frame of `pieces` of one length, `[B, T, H]`, and the latents
