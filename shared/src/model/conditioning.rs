@@ -170,6 +170,14 @@ impl Conditioning {
         [loudness, brightness, density, self.pitch.len(), self.classes.len()]
     }
 
+    /// Which of the rows of the guide are those of pitches.
+    #[must_use]
+    pub fn rows_of_pitches(&self) -> std::ops::Range<usize> {
+        let [loudness, brightness, density, pitches, _] = self.kinds();
+        let first = loudness + brightness + density;
+        first..first + pitches
+    }
+
     /// The rows of the guide that `controls` add up. Real-time safe.
     #[must_use]
     pub fn weigh(&self, controls: &Controls) -> Rows {

@@ -14,6 +14,7 @@ mod copying;
 mod decoder;
 mod elements;
 mod encoder;
+mod guide;
 mod infill;
 mod kernel;
 mod model;

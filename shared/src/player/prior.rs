@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::copying::KeptCorpus;
+use super::guide::Guide;
 use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
 use super::sampling::{Group, Sampler, Sampling};
@@ -13,16 +14,12 @@ use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, Transfo
 use super::weights::Weights;
 use super::{CopyCheck, Copying, Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
-use crate::model::conditioning::{Conditioning, Controls, GUIDED_LEVELS};
+use crate::model::conditioning::GUIDED_LEVELS;
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
 /// with which none does keep some probability; a take that drew one would begin with next to nothing.
 const FIRST_TOP_P: f32 = 0.9;
-/// How much the guide counts: at 1 as much as the rule of Bayes says, were a frame all that decides
-/// what follows; more makes up for what the frames before have decided.
-const GUIDANCE: f32 = 2.0;
-
 /// What a code that would go on with a copy loses at most, in nats.
 const AVOIDANCE: f32 = 8.0;
 /// How many times farther away than a copy the corpus may be and still be avoided.
@@ -36,9 +33,7 @@ pub(crate) struct PriorWeights {
     /// `[N * K, H]`.
     codes: Vec<f32>,
     /// What it can be asked for.
-    conditioning: Conditioning,
-    /// What that adds to the logits of coarse codes, `[rows, levels, K]`.
-    guide: Vec<f32>,
+    guide: Guide,
     /// What it keeps of its corpus.
     kept: Option<Arc<KeptCorpus>>,
     /// From `[D]` to `[H]`.
@@ -82,11 +77,7 @@ impl PriorWeights {
         Self {
             start: weights.values("prior.start"),
             codes: weights.values("prior.codes"),
-            guide: match config.guide_shape(codec) {
-                None => Vec::new(),
-                Some(_) => weights.values("prior.guide"),
-            },
-            conditioning: config.conditioning.clone(),
+            guide: Guide::new(weights, config, codec),
             kept: config.kept.map(|kept| Arc::new(KeptCorpus::from_weights(weights, kept))),
             latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
@@ -104,19 +95,6 @@ impl PriorWeights {
     /// What it keeps of its corpus.
     pub(super) fn kept(&self) -> Option<&Arc<KeptCorpus>> {
         self.kept.as_ref()
-    }
-
-    /// Adds to the logits, `[K]`, of a coarse level what the guide has for what is asked for.
-    /// Real-time safe.
-    fn guide(&self, controls: &Controls, level: usize, logits: &mut [f32]) {
-        let levels = self.heads.len().min(GUIDED_LEVELS);
-        if level >= levels {
-            return;
-        }
-        for (row, share) in self.conditioning.weigh(controls) {
-            let told = &self.guide[(row * levels + level) * logits.len()..];
-            logits.iter_mut().zip(told).for_each(|(logit, told)| *logit += GUIDANCE * share * told);
-        }
     }
 }
 
@@ -150,6 +128,8 @@ struct Sequence {
     depth: TransformerState,
     /// The latent of the last frame: `[D]`.
     latent: Vec<f32>,
+    /// Frames that it was given to go on from.
+    primed: u64,
 }
 
 /// Room for the next frame of some sequences, `[rows]` of each.
@@ -202,6 +182,7 @@ impl PriorPlayer {
             temporal: prior.temporal.start(),
             depth: prior.depth.start(),
             latent: vec![0.0; codec.latent_dim],
+            primed: 0,
         };
         let room = Room {
             temporal: prior.temporal.room(VOICES),
@@ -223,6 +204,7 @@ impl PriorPlayer {
     pub fn reset(&mut self) {
         self.sequence.temporal.reset();
         self.sequence.latent.fill(0.0);
+        self.sequence.primed = 0;
     }
 
     /// Begins again, and hears `codes` as the beginning of its sequence: the next step, given the
@@ -243,6 +225,7 @@ impl PriorPlayer {
             let turn = Turn { sequence, codes: &mut frame, levels, given: &[] };
             self.room.hear(&self.model, prior, &mut [turn]);
         }
+        self.sequence.primed = self.frames();
     }
 
     /// The model that it plays.
@@ -255,6 +238,11 @@ impl PriorPlayer {
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.sequence.temporal.position()
+    }
+
+    /// Frames made so far: those that it was given to go on from do not count.
+    fn made(&self) -> u64 {
+        self.frames() - self.sequence.primed
     }
 
     /// Draws the next frame into `codes`, `[N]`, which hold the frame before it; what they hold
@@ -288,6 +276,7 @@ impl PriorPlayer {
         let mut room = std::mem::take(&mut first.player.room);
         let mut sampler = std::mem::take(&mut room.sampler);
         let draws: ArrayVec<_, VOICES> = next.iter().map(NextCodes::draw).collect();
+        let made: ArrayVec<_, VOICES> = next.iter().map(|next| next.player.made()).collect();
         let avoided = next.iter().map(NextCodes::avoid).collect::<ArrayVec<_, VOICES>>();
         let turns = next.iter_mut().map(|NextCodes { player, sampling, given, codes, .. }| {
             assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
@@ -299,7 +288,7 @@ impl PriorPlayer {
         room.step(&model, &mut turns.collect::<ArrayVec<_, VOICES>>(), |turn, level, logits| {
             let (key, frame, sampling) = draws[turn];
             if let Some(prior) = &model.prior {
-                prior.guide(&sampling.controls, level, logits);
+                prior.guide.add(&sampling.controls, made[turn], level, logits);
             }
             avoided[turn].apply(level, logits);
             let group = Group::of(level, model.config().codec.quantizers);

@@ -100,8 +100,7 @@ fn heard(piece: &Piece, t: usize, offered: &Conditioning) -> Vec<(usize, f32)> {
 fn row_of_pitch(offered: &Conditioning, heard: f32) -> Option<(usize, f32)> {
     let Tuned { key, shift } = offered.pitch.tune(heard)?;
     let near = shift / PITCH_BLUR;
-    let [loudness, brightness, density, ..] = offered.kinds();
-    let row = loudness + brightness + density + offered.pitch.place(key);
+    let row = offered.rows_of_pitches().start + offered.pitch.place(key);
     Some((row, (-0.5 * near * near).exp())).filter(|_| shift.abs() <= 0.5)
 }
 

@@ -1,0 +1,99 @@
+//! The guide: what is asked for, as an addition to the logits of coarse codes.
+//!
+//! A pitch is asked for as on an instrument with keys: a take begins with it, and from then on has
+//! no other, but may fade as the recordings do. Were the pitch demanded of every frame, none could
+//! fade, since silence has no pitch.
+
+use super::weights::Weights;
+use crate::model::conditioning::{Conditioning, Controls, GUIDED_LEVELS};
+use crate::model::config::{CodecConfig, PriorConfig};
+
+/// How much the guide counts: at 1 as much as the rule of Bayes says, were a frame all that decides
+/// what follows; more makes up for what the frames before have decided.
+const GUIDANCE: f32 = 2.0;
+/// Frames with which a take begins, and of which a pitch is demanded: what an attack takes.
+const BEGINNING: u64 = 8;
+
+/// What the guide of a prior tells.
+#[derive(Debug)]
+pub(super) struct Guide {
+    conditioning: Conditioning,
+    /// `[rows, levels, K]`, in nats.
+    told: Vec<f32>,
+    levels: usize,
+}
+
+impl Guide {
+    /// Reads the guide of a prior.
+    pub(super) fn new(weights: &Weights, config: &PriorConfig, codec: &CodecConfig) -> Self {
+        let shape = config.guide_shape(codec);
+        let told = shape.map_or_else(Vec::new, |_| weights.values("prior.guide"));
+        let levels = codec.quantizers.min(GUIDED_LEVELS);
+        Self { conditioning: config.conditioning.clone(), told, levels }
+    }
+
+    /// Adds to the logits, `[K]`, of a level what the guide has for what is asked of the nth `frame`
+    /// that a take makes. Real-time safe.
+    pub(super) fn add(&self, controls: &Controls, frame: u64, level: usize, logits: &mut [f32]) {
+        if level >= self.levels {
+            return;
+        }
+        let pitches = self.conditioning.rows_of_pitches();
+        for (row, share) in self.conditioning.weigh(controls) {
+            let told = &self.told[(row * self.levels + level) * logits.len()..];
+            // Codes of other pitches are kept away for good.
+            let most = match pitches.contains(&row) && frame >= BEGINNING {
+                true => 0.0,
+                false => f32::INFINITY,
+            };
+            let told = told.iter().map(|told| told.min(most));
+            logits.iter_mut().zip(told).for_each(|(logit, told)| *logit += GUIDANCE * share * told);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::conditioning::{Distribution, KNOTS, Pitches};
+
+    /// A guide over two codes: a pitch makes its own likelier and the other less likely, and the
+    /// greatest loudness does the same.
+    fn guide() -> Guide {
+        let conditioning = Conditioning {
+            loudness: Some(Distribution([0.0; KNOTS])),
+            pitch: Pitches::new([60, 72]),
+            ..Conditioning::default()
+        };
+        let mut told = vec![0.0; KNOTS * 2];
+        told[KNOTS * 2 - 2..].copy_from_slice(&[1.0, -1.0]);
+        told.extend([1.0, -3.0, -3.0, 1.0]);
+        Guide { conditioning, told, levels: 1 }
+    }
+
+    fn added(controls: &Controls, frame: u64, level: usize) -> [f32; 2] {
+        let mut logits = [0.0; 2];
+        guide().add(controls, frame, level, &mut logits);
+        logits
+    }
+
+    #[test]
+    fn a_pitch_is_demanded_where_a_take_begins_and_others_are_kept_away_after_it() {
+        let high = Controls { pitch: Some(72.0), ..Controls::default() };
+        for frame in 0..BEGINNING {
+            assert_eq!(added(&high, frame, 0), [-6.0, 2.0], "frame {frame}");
+        }
+        for frame in [BEGINNING, 1_000_000] {
+            assert_eq!(added(&high, frame, 0), [-6.0, 0.0], "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pitch_is_asked_of_every_frame_and_fine_levels_are_left_alone() {
+        let loud = Controls { loudness: Some(1.0), ..Controls::default() };
+        assert_eq!(added(&loud, 0, 0), [2.0, -2.0]);
+        assert_eq!(added(&loud, BEGINNING, 0), [2.0, -2.0]);
+        assert_eq!(added(&loud, 0, 1), [0.0, 0.0]);
+        assert_eq!(added(&Controls::default(), 0, 0), [0.0, 0.0]);
+    }
+}
