@@ -8,9 +8,6 @@ use crate::instance::{Instance, Stop};
 use crate::source::{Need, Source};
 use crate::stream::{MAX_STREAMS, Ticket, WorkerEnd};
 
-/// Sets of heads that an instance may still be waiting for; older ones have been given up.
-const LIVE_GENERATIONS: u64 = 4;
-
 /// The tickets and half-made takes of one instance.
 pub struct Desk {
     id: u64,
@@ -61,11 +58,11 @@ impl Desk {
         while let Ok(ticket) = self.end.tickets.pop() {
             self.tickets.push(ticket);
         }
-        let newest = self.tickets.iter().map(|ticket| ticket.generation).max().unwrap_or(0);
+        // Older sets have been given up.
+        let oldest = self.tickets.last().map_or(0, |ticket| ticket.oldest);
         let edition = self.instance.edition();
-        self.tickets.retain(|ticket| {
-            ticket.patch.edition == edition && ticket.generation + LIVE_GENERATIONS > newest
-        });
+        self.tickets
+            .retain(|ticket| ticket.patch.edition == edition && ticket.generation >= oldest);
         self.begin_takes(edition);
     }
 

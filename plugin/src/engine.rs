@@ -13,17 +13,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distill_shared::math::soft_clip;
-use distill_shared::model::conditioning::Pitches;
 use distill_shared::player::Sampling;
 
 use crate::envelope::{Rates, Shape};
 use crate::filters::Filters;
-use crate::heads::Heads;
+use crate::heads::Start;
 use crate::instance::{Instance, Phase, Stop};
+use crate::meter::{Meter, Place};
 use crate::params::MAX_VOICES;
 use crate::patience::{Patience, Wait};
+use crate::sets::{HeadSets, Plan};
 use crate::stream::{AudioEnd, Patch};
 use crate::voice::{Note, Scene, Voice};
+use crate::zones::Zones;
 
 /// Time after which changed settings reach the heads of the notes to come, in seconds: enough to
 /// make new ones, if they are few.
@@ -58,6 +60,10 @@ pub struct Settings {
     pub voices: usize,
     /// Whether keys are heard as pitches.
     pub keys: bool,
+    /// Whether velocities are asked for.
+    pub velocity: bool,
+    /// Whether takes belong to the bars of the song.
+    pub locked: bool,
     /// By how many semitones all notes are raised, -12 to 12.
     pub tune: f32,
     /// Whether the host renders to a file, whatever it says.
@@ -75,6 +81,8 @@ pub struct Block {
     pub now: Instant,
     /// Whether the transport runs.
     pub playing: bool,
+    /// Where in the song it is, if the host says so.
+    pub meter: Option<Meter>,
 }
 
 /// Which notes an event means; `None` means any.
@@ -99,15 +107,12 @@ pub struct Engine {
     /// Whether the host said that it renders to a file.
     offline: bool,
     playing: bool,
+    /// Whether the next block is the first since the engine was reset.
+    first_block: bool,
     /// Samples since playback began.
     position: u64,
-    generation: u64,
-    /// Heads of the notes to come.
-    heads: Heads,
-    /// Heads that replace them, and at which position.
-    next_heads: Option<(Heads, u64)>,
-    /// Heads for the next time playback begins.
-    spare_heads: Option<Heads>,
+    place: Place,
+    sets: HeadSets,
     /// Sounding notes, in no order.
     voices: [Option<Voice>; SLOTS],
     /// The volume of the last sample.
@@ -123,7 +128,7 @@ impl Engine {
     pub fn new(end: AudioEnd, instance: Arc<Instance>, settings: Settings) -> Self {
         let rate = DEFAULT_RATE;
         let Settings { seed, sampling, .. } = settings;
-        let patch = Patch { edition: 0, pitches: None, seed, sampling };
+        let patch = Patch { edition: 0, zones: None, seed, sampling };
         Self {
             end,
             instance,
@@ -132,11 +137,10 @@ impl Engine {
             rate,
             offline: false,
             playing: false,
+            first_block: true,
             position: 0,
-            generation: 0,
-            heads: Heads::new(0, patch),
-            next_heads: None,
-            spare_heads: None,
+            place: Place::default(),
+            sets: HeadSets::new(patch),
             voices: [const { None }; SLOTS],
             gain: settings.gain,
             patience: Patience::default(),
@@ -162,6 +166,7 @@ impl Engine {
             self.end_voice(i);
         }
         self.gain = settings.gain;
+        self.first_block = true;
         self.begin_playback();
         self.exchange();
     }
@@ -169,19 +174,26 @@ impl Engine {
     /// Whether the first notes can begin, or never will.
     pub fn is_prepared(&mut self) -> bool {
         self.exchange();
-        self.heads.are_ready() || !self.instance.is_hopeful()
+        self.sets.are_ready() || !self.instance.is_hopeful()
     }
 
     /// Begins a block: settings change at its first sample. Real-time safe.
     pub fn begin(&mut self, block: &Block) {
         self.apply(&block.settings);
-        if block.playing && !self.playing && self.position > 0 {
+        let starts = block.playing && !self.playing;
+        let goes_back = self.place.enter(block.meter, block.playing);
+        if self.settings.locked && goes_back || starts && self.position > 0 {
             self.begin_playback();
         }
         self.playing = block.playing;
         let seconds = block.len as f64 / f64::from(self.rate);
         let unlimited = self.offline || self.settings.always_wait;
         self.patience.begin(block.now, Duration::from_secs_f64(seconds), unlimited);
+        // Which bar comes first is known only now.
+        if self.first_block && self.settings.locked && block.playing {
+            self.patience.lend();
+        }
+        self.first_block = false;
         self.exchange();
     }
 
@@ -197,9 +209,9 @@ impl Engine {
             voice.fade();
         }
         let slot = self.free_slot();
-        let start = self.heads.begin_take(self.settings.keys.then_some(note.key));
+        let start = self.begin_take(&note);
         self.voices[slot] = Some(Voice::new(note, start));
-        self.ask();
+        self.sets.ask(&mut self.end);
     }
 
     /// Lets go of the notes that `which` means. Real-time safe.
@@ -219,7 +231,7 @@ impl Engine {
         let (mut left, mut right) = (left, right);
         while !left.is_empty() {
             self.turn_heads();
-            let until_turn = self.next_heads.as_ref().map(|(_, at)| at - self.position);
+            let until_turn = self.sets.turns_at().map(|at| at - self.position);
             let turn = until_turn.and_then(|samples| usize::try_from(samples).ok());
             let len = left.len().min(STRETCH).min(turn.unwrap_or(STRETCH)).max(1);
             let ((now_left, later_left), (now_right, later_right)) =
@@ -227,6 +239,7 @@ impl Engine {
             self.await_sound(len);
             self.mix(now_left, now_right);
             self.position += len as u64;
+            self.place.offset += len;
             (left, right) = (later_left, later_right);
         }
     }
@@ -253,98 +266,55 @@ impl Engine {
 
     /// What heads are to be made from now.
     fn patch(&self) -> Patch {
-        let Settings { seed, sampling, keys, .. } = self.settings;
+        let Settings { seed, sampling, keys, velocity, .. } = self.settings;
         let edition = self.instance.edition();
-        let pitches = self.instance.pitches(edition);
-        let pitches = pitches.map(|pitches| if keys { pitches } else { Pitches::default() });
-        Patch { edition, pitches, seed, sampling }
+        let zones = self.instance.zones(edition);
+        let zones = zones.map(|zones: Zones| zones.following(keys, velocity));
+        Patch { edition, zones, seed, sampling }
     }
 
-    /// Counts notes from zero again.
+    /// What the notes to come are to play.
+    fn plan(&self) -> Plan {
+        let Self { position, place, settings: Settings { locked, .. }, .. } = self;
+        let (first, later) = if *locked { place.takes() } else { (0, [Some(0), None]) };
+        Plan { patch: self.patch(), first, position: *position, later }
+    }
+
+    /// Counts notes from the first again.
     fn begin_playback(&mut self) {
         self.position = 0;
         self.patience.restart();
-        if let Some((mut heads, _)) = self.next_heads.take() {
-            heads.drain().for_each(|stream| self.end.retire(stream));
-        }
-        let patch = self.patch();
-        if *self.heads.patch() == patch && self.heads.are_unused() {
-            return;
-        }
-        let prepared = self.spare_heads.take_if(|spare| *spare.patch() == patch);
-        let heads = prepared
-            .map(Heads::promoted)
-            .unwrap_or_else(|| Heads::new(self.next_generation(), patch));
-        self.replace_heads(heads);
-    }
-
-    fn next_generation(&mut self) -> u64 {
-        self.generation += 1;
-        self.generation
-    }
-
-    fn replace_heads(&mut self, heads: Heads) {
-        let mut old = std::mem::replace(&mut self.heads, heads);
-        old.drain().for_each(|stream| self.end.retire(stream));
+        let plan = self.plan();
+        self.sets.restart(&plan, &mut self.end);
     }
 
     /// Sees to it that the heads are those of the present settings, as of this very sample.
     fn turn_heads(&mut self) {
-        let position = self.position;
-        if let Some((heads, _)) = self.next_heads.take_if(|(_, at)| position >= *at) {
-            self.replace_heads(heads);
+        let plan = self.plan();
+        if !self.sets.turn(&plan, self.settle_samples(), &mut self.end) {
+            return;
         }
-        let patch = self.patch();
-        let current = *self.heads.patch();
-        if patch != current {
-            let other_sound = (patch.edition, patch.pitches) != (current.edition, current.pitches);
-            if other_sound || position == 0 {
-                self.turn_at_once(patch);
-            } else if self.next_heads.is_none() {
-                let generation = self.next_generation();
-                let heads = Heads::after(&self.heads, generation, patch);
-                self.next_heads = Some((heads, position + self.settle_samples()));
-            }
-        }
-        self.keep_spare(patch);
-        self.ask();
-    }
-
-    /// Replaces all heads: those there are belong to other sound, or nothing was played yet.
-    fn turn_at_once(&mut self, patch: Patch) {
-        if let Some((mut heads, _)) = self.next_heads.take() {
-            heads.drain().for_each(|stream| self.end.retire(stream));
-        }
-        let generation = self.next_generation();
-        self.replace_heads(Heads::after(&self.heads, generation, patch));
         // A voice that waits for its stream would wait for ever.
         for i in 0..SLOTS {
             let waits = |voice: &&Voice| !voice.has_stream();
-            let Some(voice) = self.voices[i].as_ref().filter(waits) else { continue };
-            let key = self.settings.keys.then_some(voice.note().key);
-            self.ask();
-            let start = self.heads.begin_take(key);
+            let Some(note) = self.voices[i].as_ref().filter(waits).map(|voice| *voice.note())
+            else {
+                continue;
+            };
+            let start = self.begin_take(&note);
             if let Some(voice) = &mut self.voices[i] {
                 voice.replace_take(start);
             }
         }
     }
 
-    /// Keeps heads for the next time playback begins, once those there are have been used.
-    fn keep_spare(&mut self, patch: Patch) {
-        let fits = self.spare_heads.as_ref().is_some_and(|spare| *spare.patch() == patch);
-        if fits || self.heads.are_unused() || *self.heads.patch() != patch {
-            return;
-        }
-        let spare = Heads::new(self.next_generation(), patch).spared();
-        if let Some(mut old) = self.spare_heads.replace(spare) {
-            old.drain().for_each(|stream| self.end.retire(stream));
-        }
+    fn begin_take(&mut self, note: &Note) -> Start {
+        self.sets.begin_take(self.settings.keys.then_some(note.key), note.velocity)
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, small")]
     fn settle_samples(&self) -> u64 {
-        let per_head = SETTLE_SECONDS_PER_HEAD * self.heads.count() as f64;
+        let per_head = SETTLE_SECONDS_PER_HEAD * self.sets.count() as f64;
         (SETTLE_SECONDS.max(per_head) * f64::from(self.rate)) as u64
     }
 
@@ -354,29 +324,10 @@ impl Engine {
         self.accept_streams();
     }
 
-    /// Asks for the heads that are missing.
-    fn ask(&mut self) {
-        let next = self.next_heads.as_mut().map(|(heads, _)| heads);
-        let all = std::iter::once(&mut self.heads).chain(next).chain(&mut self.spare_heads);
-        for heads in all {
-            while let Some(ticket) = heads.wanted() {
-                if self.end.tickets.push(ticket).is_err() {
-                    return;
-                }
-                heads.has_asked(&ticket);
-            }
-        }
-    }
-
     /// Hands streams to whom they belong, and back if that is nobody any more.
     fn accept_streams(&mut self) {
         while let Ok(stream) = self.end.streams.pop() {
-            let next = self.next_heads.as_mut().map(|(heads, _)| heads);
-            let all = std::iter::once(&mut self.heads).chain(next).chain(&mut self.spare_heads);
-            let mut left_over = Some(stream);
-            for heads in all {
-                left_over = left_over.and_then(|stream| heads.accept(stream));
-            }
+            let mut left_over = self.sets.accept(stream);
             for voice in self.voices.iter_mut().flatten() {
                 left_over = left_over.and_then(|stream| voice.accept(stream));
             }

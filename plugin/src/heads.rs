@@ -1,9 +1,8 @@
 //! AUDIO THREAD: takes that are ready before their notes are.
 
-use distill_shared::model::conditioning::{MAX_PITCHES, Pitches, Tuned, within_octave};
-
 use crate::params::MAX_VOICES;
 use crate::stream::{Patch, Stream, Ticket};
+use crate::zones::{MAX_ZONES, Played, Zone, Zones};
 
 /// Heads of one zone that are kept ready, at most: one more than notes that can begin at once.
 pub const HEADS: usize = MAX_VOICES + 1;
@@ -12,29 +11,29 @@ pub const HEADS: usize = MAX_VOICES + 1;
 const ALL_HEADS: usize = 36;
 /// Heads that every zone has.
 const LEAST_HEADS: usize = 2;
-/// The key at which sound is played as it is, if the bundle tells no pitches: middle C.
-const ROOT: f32 = 60.0;
+/// Heads of all zones together, at most.
+const MAX_HEADS: usize = MAX_ZONES * LEAST_HEADS;
 
-/// The heads of the next takes, all made from one patch.
-///
-/// If the bundle can be asked for pitches, every one of them has a *zone*: the keys that are nearest
-/// to it, with heads of their own. Otherwise there is one zone.
+/// The heads of the next takes of every zone, all made from one patch.
 #[derive(Debug)]
 pub struct Heads {
     generation: u64,
     patch: Patch,
+    /// The first take of each zone.
+    first: u64,
     spare: bool,
-    zones: [Zone; MAX_PITCHES],
+    zones: [Count; MAX_ZONES],
+    /// Those of the first zone, then those of the second, and so on.
+    streams: [Option<Stream>; MAX_HEADS],
 }
 
-/// The heads of one pitch.
-#[derive(Debug)]
-struct Zone {
+/// Takes of one zone.
+#[derive(Debug, Clone, Copy)]
+struct Count {
     /// The take that the next note plays, counted within the zone.
     next: u64,
     /// The first take that has not been asked for.
     asked: u64,
-    streams: [Option<Stream>; HEADS],
 }
 
 /// What a note plays.
@@ -44,26 +43,28 @@ pub struct Start {
     pub generation: u64,
     /// Which take.
     pub take: u64,
-    /// By how many semitones it is raised.
-    pub shift: f32,
+    /// How the note plays it.
+    pub played: Played,
     /// Its stream, if that has come.
     pub stream: Option<Stream>,
 }
 
 impl Heads {
-    /// An empty set, for the first takes. Real-time safe.
+    /// An empty set, for the takes from `first` on. Real-time safe.
     #[must_use]
-    pub fn new(generation: u64, patch: Patch) -> Self {
-        Self { generation, patch, spare: false, zones: [const { Zone::new(0) }; MAX_PITCHES] }
+    pub fn new(generation: u64, patch: Patch, first: u64) -> Self {
+        let zones = [Count::from(first); MAX_ZONES];
+        let streams = [const { None }; MAX_HEADS];
+        Self { generation, patch, first, spare: false, zones, streams }
     }
 
     /// An empty set for the takes that come after those of `before`, if it has the same zones.
     #[must_use]
     pub fn after(before: &Self, generation: u64, patch: Patch) -> Self {
-        let mut heads = Self::new(generation, patch);
-        if pitches(&before.patch) == pitches(&heads.patch) {
+        let mut heads = Self::new(generation, patch, before.first);
+        if zones(&before.patch) == zones(&heads.patch) {
             for (zone, before) in heads.zones.iter_mut().zip(&before.zones) {
-                *zone = Zone::new(before.next);
+                *zone = Count::from(before.next);
             }
         }
         heads
@@ -87,43 +88,49 @@ impl Heads {
         &self.patch
     }
 
+    /// Number of the set.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The first take of each zone.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Whether no note has played any of them.
     #[must_use]
     pub fn are_unused(&self) -> bool {
-        self.zones.iter().all(|zone| zone.next == 0)
+        self.zones.iter().all(|zone| zone.next == self.first)
     }
 
     /// How many there are when all are there.
     #[must_use]
     pub fn count(&self) -> usize {
-        let zones = zones(&self.patch);
-        zones * depth(zones)
+        zones(&self.patch).count() * self.depth()
     }
 
     /// The next take to ask the worker for, as far as any is missing and it is known what sound
-    /// there is. Of all zones the one that has fewest heads comes first.
+    /// there is. Of all zones the one that has fewest heads comes first. `oldest` is the oldest set of
+    /// the instance.
     #[must_use]
-    pub fn wanted(&self) -> Option<Ticket> {
-        let pitches = self.patch.pitches?;
-        let count = zones(&self.patch);
-        let ahead = |zone: &Zone| zone.asked - zone.next;
-        let (at, zone) =
-            self.zones[..count].iter().enumerate().min_by_key(|(_, zone)| ahead(zone))?;
+    pub fn wanted(&self, oldest: u64) -> Option<Ticket> {
+        let zones = self.patch.zones?;
+        let ahead = |of: &Count| of.asked - of.next;
+        let all = self.zones[..zones.count()].iter();
+        let (index, of) = all.enumerate().min_by_key(|(_, of)| ahead(of))?;
         let Self { generation, patch, spare, .. } = *self;
-        let pitch = pitches.keys().nth(at);
-        let take = take_of(zone.asked, pitch);
-        (ahead(zone) < depth(count) as u64).then_some(Ticket {
-            generation,
-            take,
-            pitch,
-            spare,
-            patch,
-        })
+        let zone = zones.nth(index);
+        let take = zone.take(of.asked);
+        let missing = ahead(of) < self.depth() as u64;
+        missing.then_some(Ticket { generation, oldest, take, zone, spare, patch })
     }
 
     /// Notes that the wanted take has been asked for.
     pub fn has_asked(&mut self, ticket: &Ticket) {
-        self.zone_of(ticket.pitch).asked += 1;
+        self.of_zone(&ticket.zone).asked += 1;
     }
 
     /// Takes in a stream; gives it back if it is not one of these.
@@ -132,80 +139,71 @@ impl Heads {
             return Some(stream);
         }
         let number = count_of(stream.take);
-        let zone = self.zone_of(stream.pitch);
-        if !(zone.next..zone.next + HEADS as u64).contains(&number) {
+        let next = self.of_zone(&stream.zone).next;
+        if !(next..next + self.depth() as u64).contains(&number) {
             return Some(stream);
         }
-        zone.streams[slot(number)].replace(stream)
+        let slot = self.slot(&stream.zone, number);
+        self.streams[slot].replace(stream)
     }
 
-    /// Hands out the next take, with its stream, if that has come: for `key`, if keys are followed.
-    pub fn begin_take(&mut self, key: Option<u8>) -> Start {
-        let key = key.map_or(ROOT, f32::from);
-        let tuned = pitches(&self.patch).tune(key);
-        let pitch = tuned.map(|tuned| tuned.key);
-        let shift = tuned.map_or(within_octave(key - ROOT), |Tuned { shift, .. }| shift);
-        let zone = self.zone_of(pitch);
+    /// Hands out the next take, with its stream, if that has come: for a note of `key`, if keys are
+    /// followed, that is struck at `velocity`, 0 to 1.
+    pub fn begin_take(&mut self, key: Option<u8>, velocity: f32) -> Start {
+        let played = zones(&self.patch).play(key, velocity);
+        let zone = self.of_zone(&played.zone);
         let number = zone.next;
         zone.next += 1;
         // Takes that nobody waited for need not be asked for any more.
         zone.asked = zone.asked.max(zone.next);
-        let stream = zone.streams[slot(number)].take();
-        Start { generation: self.generation, take: take_of(number, pitch), shift, stream }
+        let slot = self.slot(&played.zone, number);
+        let stream = self.streams[slot].take();
+        let take = played.zone.take(number);
+        Start { generation: self.generation, take, played, stream }
     }
 
     /// Hands out every stream that is left.
     pub fn drain(&mut self) -> impl Iterator<Item = Stream> {
-        self.zones.iter_mut().flat_map(|zone| zone.streams.iter_mut().filter_map(Option::take))
+        self.streams.iter_mut().filter_map(Option::take)
     }
 
     /// Whether every head has sound.
     #[must_use]
     pub fn are_ready(&self) -> bool {
-        let zones = self.zones.iter();
-        let ready = zones.flat_map(|zone| zone.streams.iter().flatten());
-        self.patch.pitches.is_some()
+        let ready = self.streams.iter().flatten();
+        self.patch.zones.is_some()
             && ready.filter(|stream| !stream.sound.is_empty()).count() == self.count()
     }
 
-    fn zone_of(&mut self, pitch: Option<u8>) -> &mut Zone {
-        let place = pitch.map_or(0, |key| pitches(&self.patch).place(key));
-        &mut self.zones[place.min(MAX_PITCHES - 1)]
+    /// Heads of each zone.
+    fn depth(&self) -> usize {
+        (ALL_HEADS / zones(&self.patch).count()).clamp(LEAST_HEADS, HEADS)
+    }
+
+    /// Where the stream of take `number` of a zone is kept.
+    fn slot(&self, zone: &Zone, number: u64) -> usize {
+        let depth = self.depth();
+        let within = usize::try_from(number % depth as u64).unwrap_or(0);
+        (zone.index * depth + within).min(MAX_HEADS - 1)
+    }
+
+    fn of_zone(&mut self, zone: &Zone) -> &mut Count {
+        &mut self.zones[zone.index.min(MAX_ZONES - 1)]
     }
 }
 
-impl Zone {
-    const fn new(next: u64) -> Self {
-        Self { next, asked: next, streams: [const { None }; HEADS] }
+impl Count {
+    fn from(next: u64) -> Self {
+        Self { next, asked: next }
     }
 }
 
-/// The pitches of the zones; none as long as they are not known.
-fn pitches(patch: &Patch) -> Pitches {
-    patch.pitches.unwrap_or_default()
-}
-
-fn zones(patch: &Patch) -> usize {
-    pitches(patch).len().clamp(1, MAX_PITCHES)
-}
-
-/// Heads of each of `zones`.
-fn depth(zones: usize) -> usize {
-    (ALL_HEADS / zones).clamp(LEAST_HEADS, HEADS)
-}
-
-/// The take of the nth note of a zone. Every zone has takes of its own, so that the notes of a chord
-/// sound the same in whichever order they come.
-fn take_of(number: u64, pitch: Option<u8>) -> u64 {
-    pitch.map_or(0, |key| u64::from(key) + 1) << 32 | number
+/// The zones; one as long as they are not known.
+fn zones(patch: &Patch) -> Zones {
+    patch.zones.unwrap_or_default()
 }
 
 /// Which note of its zone a take is.
 fn count_of(take: u64) -> u64 {
     take & u64::from(u32::MAX)
-}
-
-/// Where the stream of a take is kept.
-fn slot(number: u64) -> usize {
-    usize::try_from(number % HEADS as u64).unwrap_or(0)
 }

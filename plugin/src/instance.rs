@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomic_float::AtomicF32;
-use distill_shared::model::conditioning::Pitches;
+use distill_shared::model::conditioning::{Distribution, KNOTS, Pitches};
 use nice_plug::params::persist::PersistentField;
 
 use crate::state::BundleRef;
 use crate::stream::{AudioEnd, WorkerEnd, connect};
 use crate::worker::Membership;
+use crate::zones::Zones;
 
 /// What became of the bundle that was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +78,10 @@ pub struct Instance {
     missed: AtomicU64,
     level: [AtomicF32; 2],
     copied_s: AtomicF32,
-    /// What the bundle that plays can be asked for; the low half first.
+    /// The pitches that the bundle that plays can be asked for; the low half first.
     pitches: [AtomicU64; 2],
+    /// With which level its sounds begin, if velocity can be asked for; otherwise no numbers.
+    attacks: [AtomicF32; KNOTS],
     texts: Mutex<Texts>,
 }
 
@@ -100,14 +103,17 @@ impl Instance {
         }
     }
 
-    /// The pitches that the bundle of choice `edition` can be asked for, if it plays. Real-time safe.
+    /// What notes can ask of the bundle of choice `edition`, if it plays. Real-time safe.
     #[must_use]
-    pub fn pitches(&self, edition: u64) -> Option<Pitches> {
+    pub fn zones(&self, edition: u64) -> Option<Zones> {
         let ready = self.phase() == Phase::Ready;
         let [low, high] = [0, 1].map(|half| self.pitches[half].load(Ordering::Acquire));
+        let pitches = Pitches::from_bits(u128::from(high) << 64 | u128::from(low));
+        let attacks = std::array::from_fn(|knot| self.attacks[knot].load(Ordering::Acquire));
+        let offered = !attacks[0].is_nan();
+        let attacks = Some(Distribution(attacks)).filter(|_| offered);
         // Written before the phase, and for another choice only after the edition has changed.
-        (ready && self.edition() == edition)
-            .then(|| Pitches::from_bits(u128::from(high) << 64 | u128::from(low)))
+        (ready && self.edition() == edition).then_some(Zones { pitches, attacks })
     }
 
     /// Whether sound is being made, or soon will be. Real-time safe.
@@ -204,14 +210,14 @@ impl Instance {
     }
 
     /// Says that choice `edition` plays: under `reference`, which is what the project will save,
-    /// with `details` for the editor, and can be asked for `pitches`. Returns whether it still is the
-    /// choice.
+    /// with `details` for the editor, and that notes can ask it for `zones`. Returns whether it still
+    /// is the choice.
     pub fn succeed(
         &self,
         edition: u64,
         reference: BundleRef,
         details: String,
-        pitches: Pitches,
+        zones: Zones,
     ) -> bool {
         let mut texts = self.lock();
         let current = self.edition() == edition;
@@ -220,8 +226,12 @@ impl Instance {
             self.resume(Stop::Worker);
             for (half, shift) in self.pitches.iter().zip([0, 64]) {
                 #[expect(clippy::cast_possible_truncation, reason = "a half")]
-                let bits = (pitches.bits() >> shift) as u64;
+                let bits = (zones.pitches.bits() >> shift) as u64;
                 half.store(bits, Ordering::Release);
+            }
+            let Distribution(attacks) = zones.attacks.unwrap_or(Distribution([f32::NAN; KNOTS]));
+            for (knot, attack) in self.attacks.iter().zip(attacks) {
+                knot.store(attack, Ordering::Release);
             }
             self.phase.store(2, Ordering::Release);
         }

@@ -5,7 +5,7 @@
 //!
 //! | module | thread | job |
 //! |---|---|---|
-//! | [`engine`], [`voice`], [`heads`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
+//! | [`engine`], [`voice`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
 //! | [`worker`], [`desk`], [`source`] | worker | renders takes ahead of time |
 //! | [`loader`] | loader | reads bundles |
@@ -26,17 +26,20 @@ pub mod heads;
 pub mod instance;
 pub mod interpolator;
 pub mod loader;
+pub mod meter;
 pub mod params;
 pub mod patience;
+pub mod sets;
 pub mod source;
 pub mod state;
 pub mod stream;
 pub mod voice;
 pub mod worker;
+pub mod zones;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::*;
@@ -44,12 +47,9 @@ use nice_plug::prelude::*;
 use crate::editor::DistillEditor;
 use crate::engine::{Block, Engine, Which};
 use crate::instance::{Selection, Stop};
+use crate::meter::{Meter, Song};
 use crate::params::DistillParams;
 use crate::voice::Note;
-
-/// Longest time for which activation waits for the first heads. They are usually there sooner, and
-/// a host that renders to a file without saying so then has no hole at the beginning.
-const PREPARATION: Duration = Duration::from_millis(40);
 
 /// The instrument, as hosts see it.
 pub struct Distill {
@@ -90,8 +90,10 @@ impl Distill {
         let [left, right] = output else { return };
         let len = left.len().min(right.len());
         let (settings, now) = (self.params.settings(), Instant::now());
-        let playing = context.transport().playing;
-        self.engine.begin(&Block { settings, len, now, playing });
+        let transport = context.transport();
+        let playing = transport.playing;
+        let meter = song(transport).and_then(|song| Meter::new(&song, transport.sample_rate));
+        self.engine.begin(&Block { settings, len, now, playing, meter });
 
         // Events are sample-accurate: render up to each one, apply it, go on.
         let mut event = context.next_event();
@@ -133,6 +135,19 @@ impl Distill {
             _ => {}
         }
     }
+}
+
+/// What the host says about its song, if it says enough.
+fn song(transport: &Transport) -> Option<Song> {
+    let signature = transport.time_sig_numerator.zip(transport.time_sig_denominator);
+    let (beats, unit) = signature.unwrap_or((4, 4));
+    Some(Song {
+        beat: transport.pos_beats?,
+        tempo: transport.tempo?,
+        bar_beats: 4.0 * f64::from(beats) / f64::from(unit.max(1)),
+        bar: transport.bar_start_pos_beats.zip(transport.bar_number),
+        loop_beat: transport.loop_range_beats.map(|(start, _)| start),
+    })
 }
 
 /// The notes that an event means.
@@ -183,7 +198,7 @@ impl Plugin for Distill {
             this.params.selection.attach();
             this.engine.activate(config.sample_rate, config.process_mode == ProcessMode::Offline);
             this.engine.reset(&this.params.settings());
-            patience::wait_at_most(PREPARATION, || this.engine.is_prepared());
+            patience::wait_at_most(patience::PREPARATION, || this.engine.is_prepared());
         });
         // An instrument that has stopped still says why in its window.
         true

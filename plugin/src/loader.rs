@@ -17,6 +17,7 @@ use crate::factory;
 use crate::instance::Instance;
 use crate::state::BundleRef;
 use crate::worker::Office;
+use crate::zones::Zones;
 
 /// Bundles of a folder that are looked into when one is searched for.
 const MAX_SEARCH: usize = 256;
@@ -99,9 +100,9 @@ impl Shelf {
             match loaded {
                 Ok(Loaded { model, reference, details }) => {
                     // The model first: who sees that it is ready may ask for sound.
-                    let pitches = model.pitches();
+                    let zones = Zones::of(&model);
                     office.deliver(job.desk, job.edition, model);
-                    job.instance.succeed(job.edition, reference, details, pitches);
+                    job.instance.succeed(job.edition, reference, details, zones);
                 }
                 Err(error) => job.instance.fail(job.edition, error),
             }

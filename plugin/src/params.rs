@@ -40,6 +40,8 @@ const SUSTAIN: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
 const RELEASE_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 300.0 };
 const TUNE: Span<f32> = Span { low: -12.0, high: 12.0, default: 0.0 };
 const KEYS: bool = true;
+const VELOCITY: bool = true;
+const LOCKED: bool = false;
 const VOICES: Span<i32> = Span { low: 1, high: 8, default: 8 };
 const CHOICE: Span<i32> = Span { low: 0, high: 127, default: 0 };
 
@@ -90,7 +92,7 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 21] = [
+pub const LIMITS: [(&str, Limit); 23] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("struc", Limit::Float(FACTOR)),
@@ -103,6 +105,8 @@ pub const LIMITS: [(&str, Limit); 21] = [
     ("brigh", Limit::Float(ASKED)),
     ("dens", Limit::Float(ASKED)),
     ("keys", Limit::Bool(KEYS)),
+    ("veloc", Limit::Bool(VELOCITY)),
+    ("locked", Limit::Bool(LOCKED)),
     ("tune", Limit::Float(TUNE)),
     ("gain", Limit::Float(VOLUME_DB)),
     ("attack", Limit::Float(ATTACK_MS)),
@@ -177,6 +181,14 @@ pub struct DistillParams {
     /// played faster and slower. Not automatable.
     #[id = "keys"]
     pub keys: BoolParam,
+    /// Whether takes are asked to begin as hard as their key was struck, as far as the bundle can be;
+    /// otherwise velocity is level alone. Not automatable.
+    #[id = "veloc"]
+    pub velocity: BoolParam,
+    /// Whether takes belong to the bars of the song, so that a bar sounds the same by itself as in the
+    /// whole song; otherwise they are counted since playback began. Not automatable.
+    #[id = "locked"]
+    pub locked: BoolParam,
     /// By how many semitones all notes are raised, -12 to 12.
     #[id = "tune"]
     pub tune: FloatParam,
@@ -230,6 +242,8 @@ impl DistillParams {
             brightness: asked("Brightness"),
             density: asked("Density"),
             keys: BoolParam::new("Follow keys", KEYS).non_automatable(),
+            velocity: BoolParam::new("Follow velocity", VELOCITY).non_automatable(),
+            locked: BoolParam::new("Lock to bars", LOCKED).non_automatable(),
             tune: TUNE.linear("Tune").with_unit(" st"),
             gain: VOLUME_DB
                 .linear("Volume")
@@ -276,6 +290,8 @@ impl DistillParams {
             },
             voices: whole(&VOICES, &self.voices) as usize,
             keys: self.keys.value(),
+            velocity: self.velocity.value(),
+            locked: self.locked.value(),
             tune: TUNE.clamp(self.tune.value()),
             always_wait: self.always_wait.value(),
         }

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 const SLACK: Duration = Duration::from_millis(250);
 /// Longest wait for one block: a worker that takes longer has died.
 const WATCHDOG: Duration = Duration::from_secs(10);
+/// Longest wait for the first heads, before anything is heard. They are usually there sooner, and a
+/// host that renders to a file without saying so then has no hole at the beginning.
+pub const PREPARATION: Duration = Duration::from_millis(40);
 /// Pause between two looks.
 const NAP: Duration = Duration::from_micros(200);
 
@@ -71,6 +74,13 @@ impl Patience {
             (self.slack > SLACK).then(|| (self.slack / 2).min(WATCHDOG))
         };
         self.deadline = allowance.map(|allowance| now + allowance);
+    }
+
+    /// Lets the block that was begun wait as long as [`PREPARATION`], if it may not wait at all: it is
+    /// the first, and nothing was heard yet.
+    pub fn lend(&mut self) {
+        let lent = self.last.map(|now| now + PREPARATION);
+        self.deadline = self.deadline.or(lent.filter(|_| !self.gave_up));
     }
 
     /// Waits until `ready`, as long as this block may.
@@ -149,6 +159,20 @@ mod tests {
             patience.begin(now, BLOCK, false);
         }
         assert_eq!(patience.deadline, Some(now + Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn the_first_block_may_be_lent_a_short_wait() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        patience.begin(now, BLOCK, false);
+        patience.lend();
+        assert_eq!(patience.deadline, Some(now + PREPARATION));
+        patience.begin(now, BLOCK, true);
+        patience.lend();
+        assert_eq!(patience.deadline, Some(now + WATCHDOG));
+        patience.begin(now + BLOCK, BLOCK, false);
+        assert_eq!(patience.deadline, None, "it is lent once");
     }
 
     #[test]

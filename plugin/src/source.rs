@@ -5,6 +5,7 @@ use std::sync::Arc;
 use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take, TakeKey};
 
 use crate::stream::{self, Feed, LOOKAHEAD, Stream, Ticket};
+use crate::zones::Zone;
 
 /// A take being rendered.
 ///
@@ -142,9 +143,11 @@ impl Source {
         self.asking(self.ticket.patch.sampling)
     }
 
-    /// `sampling`, asking for the pitch of the ticket.
+    /// `sampling`, asking for what the zone of the ticket asks for.
     fn asking(&self, mut sampling: Sampling) -> Sampling {
-        sampling.controls.pitch = self.ticket.pitch.map(f32::from);
+        let Zone { pitch, velocity, .. } = self.ticket.zone;
+        sampling.controls.pitch = pitch.map(f32::from);
+        sampling.controls.velocity = velocity;
         sampling
     }
 

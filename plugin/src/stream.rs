@@ -11,9 +11,10 @@
 //! thread sampled when it began to play frame n - [`LOOKAHEAD`], and with nothing later. So the
 //! worker is at most that far ahead, and how far it really is cannot be heard.
 
-use distill_shared::model::conditioning::Pitches;
 use distill_shared::player::Sampling;
 use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::zones::{Zone, Zones};
 
 /// Frames by which the worker may be ahead of the audio thread, and the length of a head. At 8
 /// frames of 1024 samples, turning a knob is heard after 0.17 s, and a host in real time may ask
@@ -22,7 +23,7 @@ pub const LOOKAHEAD: usize = 8;
 /// Streams of one instance that exist at a time, those on the way included.
 pub const MAX_STREAMS: usize = 320;
 /// Tickets that may be on the way.
-const MAX_TICKETS: usize = 256;
+const MAX_TICKETS: usize = 320;
 /// Frames whose controls may be on the way to the worker; over a second.
 const MAX_CONTROLS: usize = 64;
 
@@ -31,9 +32,8 @@ const MAX_CONTROLS: usize = 64;
 pub struct Patch {
     /// Which choice of a bundle: see [`Instance::edition`](crate::instance::Instance::edition).
     pub edition: u64,
-    /// What the bundle can be asked for, once it is there: every pitch has heads of its own. None
-    /// of them if keys are not followed.
-    pub pitches: Option<Pitches>,
+    /// What notes can ask for, once the bundle is there: every zone has heads of its own.
+    pub zones: Option<Zones>,
     /// The user's seed.
     pub seed: u64,
     /// How the prior draws the frames of a head.
@@ -45,10 +45,12 @@ pub struct Patch {
 pub struct Ticket {
     /// Number of the set of heads it belongs to; newer sets have larger numbers.
     pub generation: u64,
-    /// Which take: notes since playback began, of each pitch.
+    /// The oldest set that is still wanted.
+    pub oldest: u64,
+    /// Which take: notes since playback or, if takes are locked to bars, the bar began, of each zone.
     pub take: u64,
-    /// The pitch that is asked for, as a MIDI key.
-    pub pitch: Option<u8>,
+    /// The zone, and so what is asked for.
+    pub zone: Zone,
     /// Whether it is kept for the next time playback begins, and can wait.
     pub spare: bool,
     /// What the head depends on.
@@ -62,8 +64,8 @@ pub struct Stream {
     pub generation: u64,
     /// Which take it plays.
     pub take: u64,
-    /// The pitch that was asked for.
-    pub pitch: Option<u8>,
+    /// The zone of the take.
+    pub zone: Zone,
     /// Samples per frame.
     pub hop: usize,
     /// The model's sample rate in Hz.
@@ -89,8 +91,8 @@ pub fn open(ticket: &Ticket, hop: usize, rate: u32) -> (Stream, Feed) {
     // The worker is a head and the frame being played ahead; one more absorbs rounding.
     let (sound_in, sound) = RingBuffer::new((LOOKAHEAD + 2) * hop);
     let (controls, controls_out) = RingBuffer::new(MAX_CONTROLS);
-    let Ticket { generation, take, pitch, .. } = *ticket;
-    let stream = Stream { generation, take, pitch, hop, rate, sound, controls };
+    let Ticket { generation, take, zone, .. } = *ticket;
+    let stream = Stream { generation, take, zone, hop, rate, sound, controls };
     (stream, Feed { sound: sound_in, controls: controls_out })
 }
 

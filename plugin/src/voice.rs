@@ -8,6 +8,7 @@ use crate::filters::Filters;
 use crate::heads::Start;
 use crate::interpolator::{Interpolator, Motion};
 use crate::stream::Stream;
+use crate::zones::Played;
 
 /// What a voice was started by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,9 +49,8 @@ pub struct Voice {
     take: u64,
     stream: Option<Stream>,
     envelope: Envelope,
-    level: f32,
-    /// By how many semitones its take is raised.
-    shift: f32,
+    /// How it plays its take.
+    played: Played,
     player: Interpolator,
     /// Samples since the note began.
     position: u64,
@@ -64,15 +64,14 @@ impl Voice {
     /// Begins a note with the take of a head.
     #[must_use]
     pub fn new(note: Note, start: Start) -> Self {
-        let Start { generation, take, shift, stream } = start;
+        let Start { generation, take, played, stream } = start;
         Self {
             note,
             generation,
             take,
             stream,
             envelope: Envelope::new(),
-            level: loudness(note.velocity),
-            shift,
+            played,
             player: Interpolator::default(),
             position: 0,
             controlled: 0,
@@ -126,8 +125,8 @@ impl Voice {
 
     /// Plays another take, in place of one that never came: from where it would be by now.
     pub fn replace_take(&mut self, start: Start) {
-        let Start { generation, take, shift, stream } = start;
-        (self.generation, self.take, self.shift) = (generation, take, shift);
+        let Start { generation, take, played, stream } = start;
+        (self.generation, self.take, self.played) = (generation, take, played);
         self.stream = stream;
     }
 
@@ -175,7 +174,7 @@ impl Voice {
         if self.position == 0 && there <= fade_len {
             self.presence = 0.0;
         }
-        let Self { envelope, level, presence, player, stream, .. } = self;
+        let Self { envelope, played: Played { level, .. }, presence, player, stream, .. } = self;
         let mut gain = |n: usize| {
             // A fade has to be over where the sound ends, so this is where it begins.
             let step = if there.saturating_sub(n) > fade_len { slope } else { -slope };
@@ -207,7 +206,7 @@ impl Voice {
             .stream
             .as_ref()
             .map_or(1.0, |stream| f64::from(stream.rate) / f64::from(scene.rate));
-        ratio * speed_of(self.shift + scene.tune)
+        ratio * speed_of(self.played.shift + scene.tune)
     }
 
     fn motion(&self, scene: &Scene) -> Motion<'static> {
@@ -221,10 +220,4 @@ fn fade_len(rate: f32) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let len = (FADE_SECONDS * rate) as usize;
     len.max(1)
-}
-
-/// Gain of a key struck at `velocity`, 0 to 1: 40 dB per decade, as in the MIDI Manufacturers
-/// Association's DLS Level 1 specification, "MIDI velocity to attenuation".
-fn loudness(velocity: f32) -> f32 {
-    velocity * velocity
 }

@@ -13,7 +13,7 @@ use distill_plugin::engine::{Block, Engine, Settings};
 use distill_plugin::instance::{Phase, Selection};
 use distill_plugin::patience::wait_at_most;
 use distill_plugin::state::BundleRef;
-use distill_shared::model::conditioning::Pitches;
+use distill_plugin::zones::Zones;
 use distill_shared::player::Sampling;
 use nice_assert_no_alloc::assert_no_alloc;
 use toy::{HOP, Stage, key, note};
@@ -26,6 +26,7 @@ fn block(stage: &mut Stage, output: &mut [Vec<f32>; 2], act: impl FnOnce(&mut En
         len: left.len(),
         now: Instant::now(),
         playing: stage.playing,
+        meter: stage.meter,
     };
     let engine = &mut stage.engine;
     assert_no_alloc(|| {
@@ -56,7 +57,7 @@ fn the_audio_thread_allocates_and_frees_nothing() {
                     edition,
                     BundleRef::default(),
                     String::new(),
-                    Pitches::default(),
+                    Zones::default(),
                 );
             }
             3 => stage.playing = !stage.playing,
@@ -105,7 +106,7 @@ fn bounce(rate: f32, len: usize, mut cut: impl FnMut() -> usize) -> Vec<[f32; 2]
             ..settings
         };
         let now = Instant::now();
-        let block = Block { settings, len: whole - start, now, playing: false };
+        let block = Block { settings, len: whole - start, now, playing: false, meter: None };
         assert_no_alloc(|| engine.begin(&block));
         while start < whole {
             let next = start.next_multiple_of(note_every);
@@ -159,8 +160,13 @@ fn a_host_that_renders_to_a_file_misses_nothing_even_while_the_bundle_is_loading
     toy::bundle(7).write(&path).unwrap();
     let (mut engine, selection) = with_threads(48_000.0, &path);
     selection.choose(BundleRef::file(path.to_string_lossy().into_owned()));
-    let block =
-        Block { settings: toy::settings(), len: 4 * HOP, now: Instant::now(), playing: false };
+    let block = Block {
+        settings: toy::settings(),
+        len: 4 * HOP,
+        now: Instant::now(),
+        playing: false,
+        meter: None,
+    };
     engine.begin(&block);
     engine.note_on(note(60));
     let (mut left, mut right) = (vec![0.0; 4 * HOP], vec![0.0; 4 * HOP]);

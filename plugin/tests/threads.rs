@@ -39,7 +39,7 @@ fn play(engine: &mut Engine) -> Vec<f32> {
     let (mut left, mut right) = (vec![0.0; 20 * HOP], vec![0.0; 20 * HOP]);
     let (settings, len, now) = (toy::settings(), left.len(), Instant::now());
     engine.reset(&settings);
-    engine.begin(&Block { settings, len, now, playing: false });
+    engine.begin(&Block { settings, len, now, playing: false, meter: None });
     engine.note_on(note(60));
     engine.render(&mut left, &mut right);
     left

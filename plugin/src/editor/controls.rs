@@ -38,6 +38,8 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
 fn voices(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
     column(ui, "voices", |ui| {
         row(ui, &params.keys, setter);
+        row(ui, &params.velocity, setter);
+        row(ui, &params.locked, setter);
         row(ui, &params.tune, setter);
         row(ui, &params.gain, setter);
         row(ui, &params.attack, setter);

@@ -9,10 +9,12 @@ use distill_plugin::desk::Desk;
 use distill_plugin::engine::{Block, Engine, Settings, Which};
 use distill_plugin::envelope::Shape;
 use distill_plugin::instance::Instance;
+use distill_plugin::meter::Meter;
 use distill_plugin::source::Source;
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::connect;
 use distill_plugin::voice::Note;
+use distill_plugin::zones::Zones;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
 use distill_shared::companding::stretch;
 use distill_shared::model::conditioning::{Conditioning, Pitches};
@@ -94,8 +96,13 @@ pub fn model(seed: u64) -> Arc<Model> {
 
 /// The model of `seed`, which can be asked for `pitches`.
 pub fn pitched_model(seed: u64, pitches: Pitches) -> Arc<Model> {
+    asked_model(seed, Conditioning { pitch: pitches, ..Conditioning::default() })
+}
+
+/// The model of `seed`, which can be asked for what `offered` says.
+pub fn asked_model(seed: u64, offered: Conditioning) -> Arc<Model> {
     let mut config = config();
-    config.prior.as_mut().unwrap().conditioning.pitch = pitches;
+    config.prior.as_mut().unwrap().conditioning = offered;
     let bundle = bundle_of(config, seed);
     Arc::new(Model::new(bundle.config(), bundle.tensors(), bundle.digest()).unwrap())
 }
@@ -109,6 +116,8 @@ pub fn settings() -> Settings {
         shape: Shape { attack: 0.0, decay: 0.5, sustain: 1.0, release: 0.01 },
         voices: 8,
         keys: false,
+        velocity: true,
+        locked: false,
         tune: 0.0,
         always_wait: false,
     }
@@ -146,6 +155,7 @@ pub struct Stage {
     pub instance: Arc<Instance>,
     pub settings: Settings,
     pub playing: bool,
+    pub meter: Option<Meter>,
 }
 
 impl Stage {
@@ -173,14 +183,14 @@ impl Stage {
         let mut engine = Engine::new(audio, Arc::clone(&instance), settings);
         engine.activate(RATE, false);
         engine.reset(&settings);
-        Self { engine, desk, instance, settings, playing: false }
+        Self { engine, desk, instance, settings, playing: false, meter: None }
     }
 
     /// Plays `model` from now on.
     pub fn deliver(&mut self, model: &Arc<Model>) {
         let edition = self.instance.edition();
         self.desk.set_model(edition, Arc::clone(model));
-        self.instance.succeed(edition, BundleRef::default(), String::new(), model.pitches());
+        self.instance.succeed(edition, BundleRef::default(), String::new(), Zones::of(model));
     }
 
     /// Does what a worker would, until there is nothing to do.
@@ -200,8 +210,8 @@ impl Stage {
 
     /// Begins a block of `len` samples.
     pub fn begin(&mut self, len: usize) {
-        let Self { settings, playing, .. } = *self;
-        self.engine.begin(&Block { settings, len, now: Instant::now(), playing });
+        let Self { settings, playing, meter, .. } = *self;
+        self.engine.begin(&Block { settings, len, now: Instant::now(), playing, meter });
     }
 
     /// Renders `output`, planar, in blocks of `block` samples with a tireless worker.

@@ -7,8 +7,9 @@
 //! mixed in proportion.
 //!
 //! Loudness and brightness are asked for as ranks: 0.7 is more than 70 % of what was heard in
-//! training, whatever the material. Density, which is none at all most of the time, is asked for as
-//! a share of the greatest.
+//! training, whatever the material. Velocity is the rank of the level with which a take begins, among
+//! the sounds that begin in the recordings; after its beginning it is free. Density, which is none at
+//! all most of the time, is asked for as a share of the greatest.
 
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub use super::pitches::{MAX_PITCH, MAX_PITCHES, Pitches, Tuned, speed_of, withi
 pub const KNOTS: usize = 17;
 /// Levels of codes, the coarse ones, that are chosen by what is asked for beside what was learned.
 pub const GUIDED_LEVELS: usize = 4;
+/// Frames with which a take, or a sound of a recording, begins: what an attack takes.
+pub const BEGINNING: usize = 8;
 /// The most classes a prior can tell apart.
 pub const MAX_CLASSES: usize = 64;
 /// The most characters of the name of a class.
@@ -38,6 +41,9 @@ pub struct Conditioning {
     /// How many sounds begin, per frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub density: Option<Distribution>,
+    /// Level of the sounds that begin, in their first [`BEGINNING`] frames, in dB re full scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub velocity: Option<Distribution>,
     /// Its pitch.
     #[serde(skip_serializing_if = "is_unpitched")]
     pub pitch: Pitches,
@@ -61,6 +67,8 @@ pub struct Controls {
     pub brightness: Option<f32>,
     /// Density of onsets as a share of the greatest, 0 to 1.
     pub density: Option<f32>,
+    /// Rank of the level with which the take begins, 0 to 1, among the sounds that begin.
+    pub velocity: Option<f32>,
     /// Pitch as the number of a MIDI key; 60.5 is a quarter tone above 60. The nearest that is offered
     /// is what counts; see [`Pitches::tune`] for the rest.
     pub pitch: Option<f32>,
@@ -147,12 +155,13 @@ fn place(at: f32, count: usize) -> usize {
 impl Conditioning {
     /// The ranks that are offered, by the name under which they are asked for.
     #[must_use]
-    pub fn ranks(&self) -> [(&'static str, Option<&Distribution>); 3] {
-        let Self { loudness, brightness, density, .. } = self;
+    pub fn ranks(&self) -> [(&'static str, Option<&Distribution>); 4] {
+        let Self { loudness, brightness, density, velocity, .. } = self;
         [
             ("loudness", loudness.as_ref()),
             ("brightness", brightness.as_ref()),
             ("density", density.as_ref()),
+            ("velocity", velocity.as_ref()),
         ]
     }
 
@@ -164,18 +173,26 @@ impl Conditioning {
 
     /// Rows of the guide for each descriptor, in their order; none for what is not offered.
     #[must_use]
-    pub fn kinds(&self) -> [usize; 5] {
-        let [loudness, brightness, density] =
+    pub fn kinds(&self) -> [usize; 6] {
+        let [loudness, brightness, density, velocity] =
             self.ranks().map(|(_, offered)| if offered.is_some() { KNOTS } else { 0 });
-        [loudness, brightness, density, self.pitch.len(), self.classes.len()]
+        [loudness, brightness, density, velocity, self.pitch.len(), self.classes.len()]
     }
 
     /// Which of the rows of the guide are those of pitches.
     #[must_use]
     pub fn rows_of_pitches(&self) -> std::ops::Range<usize> {
-        let [loudness, brightness, density, pitches, _] = self.kinds();
-        let first = loudness + brightness + density;
+        let [loudness, brightness, density, velocity, pitches, _] = self.kinds();
+        let first = loudness + brightness + density + velocity;
         first..first + pitches
+    }
+
+    /// Which of the rows of the guide are those of velocity.
+    #[must_use]
+    pub fn rows_of_velocity(&self) -> std::ops::Range<usize> {
+        let [loudness, brightness, density, velocity, ..] = self.kinds();
+        let first = loudness + brightness + density;
+        first..first + velocity
     }
 
     /// The rows of the guide that `controls` add up. Real-time safe.
@@ -183,7 +200,8 @@ impl Conditioning {
     pub fn weigh(&self, controls: &Controls) -> Rows {
         let mut rows = Rows::new();
         let mut first = 0;
-        let asked = [controls.loudness, controls.brightness, controls.density];
+        let Controls { loudness, brightness, density, velocity, .. } = *controls;
+        let asked = [loudness, brightness, density, velocity];
         for ((_, offered), rank) in self.ranks().into_iter().zip(asked) {
             if offered.is_some() {
                 let at = rank.filter(|rank| !rank.is_nan()).map(|rank| position(rank, KNOTS));

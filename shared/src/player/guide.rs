@@ -2,17 +2,15 @@
 //!
 //! A pitch is asked for as on an instrument with keys: a take begins with it, and from then on has
 //! no other, but may fade as the recordings do. Were the pitch demanded of every frame, none could
-//! fade, since silence has no pitch.
+//! fade, since silence has no pitch. A velocity is asked for only while a take begins.
 
 use super::weights::Weights;
-use crate::model::conditioning::{Conditioning, Controls, GUIDED_LEVELS};
+use crate::model::conditioning::{BEGINNING, Conditioning, Controls, GUIDED_LEVELS};
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// How much the guide counts: at 1 as much as the rule of Bayes says, were a frame all that decides
 /// what follows; more makes up for what the frames before have decided.
 const GUIDANCE: f32 = 2.0;
-/// Frames with which a take begins, and of which a pitch is demanded: what an attack takes.
-const BEGINNING: u64 = 8;
 
 /// What the guide of a prior tells.
 #[derive(Debug)]
@@ -38,14 +36,16 @@ impl Guide {
         if level >= self.levels {
             return;
         }
+        let begins = frame < BEGINNING as u64;
         let pitches = self.conditioning.rows_of_pitches();
+        let velocity = self.conditioning.rows_of_velocity();
         for (row, share) in self.conditioning.weigh(controls) {
+            if velocity.contains(&row) && !begins {
+                continue;
+            }
             let told = &self.told[(row * self.levels + level) * logits.len()..];
             // Codes of other pitches are kept away for good.
-            let most = match pitches.contains(&row) && frame >= BEGINNING {
-                true => 0.0,
-                false => f32::INFINITY,
-            };
+            let most = if pitches.contains(&row) && !begins { 0.0 } else { f32::INFINITY };
             let told = told.iter().map(|told| told.min(most));
             logits.iter_mut().zip(told).for_each(|(logit, told)| *logit += GUIDANCE * share * told);
         }
@@ -57,16 +57,18 @@ mod tests {
     use super::*;
     use crate::model::conditioning::{Distribution, KNOTS, Pitches};
 
-    /// A guide over two codes: a pitch makes its own likelier and the other less likely, and the
-    /// greatest loudness does the same.
+    /// A guide over two codes: a pitch makes its own likelier and the other less likely, and so do
+    /// the greatest loudness and the greatest velocity.
     fn guide() -> Guide {
         let conditioning = Conditioning {
             loudness: Some(Distribution([0.0; KNOTS])),
+            velocity: Some(Distribution([0.0; KNOTS])),
             pitch: Pitches::new([60, 72]),
             ..Conditioning::default()
         };
         let mut told = vec![0.0; KNOTS * 2];
         told[KNOTS * 2 - 2..].copy_from_slice(&[1.0, -1.0]);
+        told.extend_from_within(..);
         told.extend([1.0, -3.0, -3.0, 1.0]);
         Guide { conditioning, told, levels: 1 }
     }
@@ -80,19 +82,27 @@ mod tests {
     #[test]
     fn a_pitch_is_demanded_where_a_take_begins_and_others_are_kept_away_after_it() {
         let high = Controls { pitch: Some(72.0), ..Controls::default() };
-        for frame in 0..BEGINNING {
+        for frame in 0..BEGINNING as u64 {
             assert_eq!(added(&high, frame, 0), [-6.0, 2.0], "frame {frame}");
         }
-        for frame in [BEGINNING, 1_000_000] {
+        for frame in [BEGINNING as u64, 1_000_000] {
             assert_eq!(added(&high, frame, 0), [-6.0, 0.0], "frame {frame}");
         }
+    }
+
+    #[test]
+    fn a_velocity_is_asked_for_only_while_a_take_begins() {
+        let hard = Controls { velocity: Some(1.0), ..Controls::default() };
+        assert_eq!(added(&hard, 0, 0), [2.0, -2.0]);
+        assert_eq!(added(&hard, BEGINNING as u64 - 1, 0), [2.0, -2.0]);
+        assert_eq!(added(&hard, BEGINNING as u64, 0), [0.0, 0.0]);
     }
 
     #[test]
     fn what_is_no_pitch_is_asked_of_every_frame_and_fine_levels_are_left_alone() {
         let loud = Controls { loudness: Some(1.0), ..Controls::default() };
         assert_eq!(added(&loud, 0, 0), [2.0, -2.0]);
-        assert_eq!(added(&loud, BEGINNING, 0), [2.0, -2.0]);
+        assert_eq!(added(&loud, BEGINNING as u64, 0), [2.0, -2.0]);
         assert_eq!(added(&loud, 0, 1), [0.0, 0.0]);
         assert_eq!(added(&Controls::default(), 0, 0), [0.0, 0.0]);
     }

@@ -281,7 +281,8 @@ fn prior_text(prior: &PriorConfig, bundle: &Bundle) -> String {
 /// What the prior can be asked for, with its range in the corpus.
 fn offered_text(bundle: &Bundle) -> String {
     let Some(prior) = bundle.prior_config() else { return String::new() };
-    let Conditioning { loudness, brightness, density, pitch, classes } = &prior.conditioning;
+    let Conditioning { loudness, brightness, density, velocity, pitch, classes } =
+        &prior.conditioning;
     let rate = bundle.config().codec.frame_rate();
     let range = |name: &str, unit: &str, found: &Distribution, show: &dyn Fn(f64) -> f64| {
         let (low, high) = (show(found.value(0.0).into()), show(found.value(1.0).into()));
@@ -294,6 +295,7 @@ fn offered_text(bundle: &Bundle) -> String {
     let per_second = &|onsets: f64| onsets * rate;
     let unit = "onsets per second";
     offered.extend(density.iter().map(|found| range("density", unit, found, per_second)));
+    offered.extend(velocity.iter().map(|found| range("velocity", "dB", found, &|db| db)));
     offered.extend(pitch.range().map(|(low, high)| {
         let (low, high) = (note(low), note(high));
         format!("pitch ({low} to {high}, from {} notes of the recordings)", pitch.len())

@@ -10,10 +10,14 @@ use distill_shared::model::conditioning::{Conditioning, Controls, Pitches};
 use crate::stop::Usage;
 
 /// What can be asked for, and how.
-const NAMES: [(&str, &str); 5] = [
+const NAMES: [(&str, &str); 6] = [
     ("loudness", "a rank from 0 to 1: 0.7 is louder than 70 % of the recordings"),
     ("brightness", "a rank from 0 to 1: 0.7 is brighter than 70 % of the recordings"),
     ("density", "a rank from 0 to 1: at 1, sounds follow each other as fast as they ever did"),
+    (
+        "velocity",
+        "a rank from 0 to 1: at 0.7, takes begin louder than 70 % of the recorded sounds do",
+    ),
     ("pitch", "a note, as c4 or f#3, or the number of its MIDI key"),
     ("class", "the name of a folder of the recordings"),
 ];
@@ -21,8 +25,8 @@ const NAMES: [(&str, &str); 5] = [
 /// What to ask the prior for.
 #[derive(Debug, Clone, Args)]
 pub(super) struct SetArgs {
-    /// Ask for loudness, brightness, density (0 to 1), pitch (c4 or 60) or class (a folder), as
-    /// brightness=0.7; may be given several times
+    /// Ask for loudness, brightness, density, velocity (0 to 1), pitch (c4 or 60) or class (a
+    /// folder), as brightness=0.7; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(super) set: Vec<String>,
 }
@@ -66,6 +70,7 @@ impl SetArgs {
                     match name {
                         "loudness" => controls.loudness = Some(rank),
                         "brightness" => controls.brightness = Some(rank),
+                        "velocity" => controls.velocity = Some(rank),
                         _ => controls.density = Some(rank),
                     }
                 }

@@ -8,6 +8,7 @@ pub mod offer;
 mod onsets;
 mod pitch;
 
+use distill_shared::model::conditioning::BEGINNING;
 use realfft::num_complex::Complex;
 
 use crate::evaluate::loudness::k_weighted;
@@ -20,8 +21,6 @@ const NEAR: usize = 48;
 /// Frames over which onsets are counted: a second and a half at the usual rate. As far as
 /// [`describe`] looks.
 pub const HORIZON: usize = 72;
-/// Frames in which a pitch that is asked for has to be heard.
-const PITCHED: usize = 8;
 /// How far pitches may be apart that are one, in semitones.
 const STEADY: f32 = 0.3;
 /// Share of the energy that has to be of one pitch.
@@ -55,7 +54,9 @@ pub struct Description {
     pub brightness: Option<f32>,
     /// Onsets per frame, those that are near counting most.
     pub density: f32,
-    /// Pitch as the number of a MIDI key.
+    /// Level of the first frames, in dB re full scale: of what begins here, if anything does.
+    pub attack: f32,
+    /// Pitch as the number of a MIDI key, in the first frames.
     pub pitch: Option<f32>,
 }
 
@@ -136,15 +137,23 @@ fn mono(channels: &[Vec<f32>]) -> Vec<f64> {
 #[expect(clippy::cast_possible_truncation, reason = "what is described needs no more digits")]
 pub fn describe(moments: &[Moment]) -> Description {
     let near = &moments[..moments.len().min(NEAR)];
+    let first = &moments[..moments.len().min(BEGINNING)];
     let power: f32 = near.iter().map(|m| m.power).sum();
-    let mean = (power / near.len().max(1) as f32).max(SILENCE);
+    let mean = mean_power(near);
     let centre = near.iter().map(|m| m.power * m.brightness).sum::<f32>() / power;
     Description {
         loudness: decibels(mean.into()) as f32,
         brightness: (mean > SILENCE).then_some(centre),
         density: density(moments),
-        pitch: pitch_of(&moments[..moments.len().min(PITCHED)]),
+        attack: decibels(mean_power(first).into()) as f32,
+        pitch: pitch_of(first),
     }
+}
+
+/// The mean power of `moments`, at least that of silence.
+fn mean_power(moments: &[Moment]) -> f32 {
+    let power: f32 = moments.iter().map(|m| m.power).sum();
+    (power / moments.len().max(1) as f32).max(SILENCE)
 }
 
 /// Onsets per frame, weighted by a triangle that falls from the first frame to the horizon.

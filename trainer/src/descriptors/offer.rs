@@ -9,8 +9,14 @@ use distill_shared::model::conditioning::{
 use super::{Description, HORIZON, Moment, describe};
 
 /// The least that the middle 80 % of a corpus must span, in the unit of the descriptor.
-const LEAST_SPAN: [(&str, f32, &str); 3] =
-    [("loudness", 3.0, "dB"), ("brightness", 0.3, "octaves"), ("density", 0.005, "onsets a frame")];
+const LEAST_SPAN: [(&str, f32, &str); 4] = [
+    ("loudness", 3.0, "dB"),
+    ("brightness", 0.3, "octaves"),
+    ("density", 0.005, "onsets a frame"),
+    ("velocity", 3.0, "dB"),
+];
+/// Sounds that must begin in a corpus to tell velocities apart.
+const BEGINNINGS: usize = 24;
 /// The least share of a corpus that must have a pitch.
 const PITCHED_SHARE: f64 = 0.25;
 /// Different keys that it must have pitches of.
@@ -48,10 +54,19 @@ pub fn offer(recordings: &[Vec<Moment>], classes: &[&str]) -> Offer {
     let loudness = ranged(0, Distribution::of(all.iter().map(|d| d.loudness).collect()));
     let brightness = ranged(1, Distribution::of(all.iter().filter_map(|d| d.brightness).collect()));
     let density = ranged(2, Distribution::even(all.iter().map(|d| d.density).collect()));
+    let begins = all.iter().zip(&stream).filter(|(_, moment)| moment.onsets > 0.0);
+    let attacks: Vec<f32> = begins.map(|(described, _)| described.attack).collect();
+    let (begun, enough) = (attacks.len(), attacks.len() >= BEGINNINGS);
+    let velocity = ranged(3, Distribution::of(attacks).filter(|_| enough));
+    if !enough {
+        not_offered.push(format!(
+            "velocity: {begun} sounds begin in these recordings; {BEGINNINGS} are needed"
+        ));
+    }
     let pitch = pitches(&all).map_err(|why| not_offered.push(why)).unwrap_or_default();
     let classes = class_names(classes).map_err(|why| not_offered.push(why)).unwrap_or_default();
     Offer {
-        conditioning: Conditioning { loudness, brightness, density, pitch, classes },
+        conditioning: Conditioning { loudness, brightness, density, velocity, pitch, classes },
         not_offered,
     }
 }
@@ -113,12 +128,15 @@ mod tests {
 
     #[test]
     fn a_corpus_with_everything_offers_everything() {
-        let recordings = [(0..300).map(moment).collect(), (300..600).map(moment).collect()];
+        let recordings = [(0..300).map(moment).collect(), (300..700).map(moment).collect()];
         let Offer { conditioning, not_offered } = offer(&recordings, &["low", "high"]);
         assert_eq!(not_offered, Vec::<String>::new());
         assert!(conditioning.ranks().iter().all(|(_, offered)| offered.is_some()));
-        assert_eq!(conditioning.pitch, Pitches::new(50..=58));
+        assert_eq!(conditioning.pitch, Pitches::new(50..=60));
         assert_eq!(conditioning.classes, ["high", "low"]);
+        let [loudness, velocity] =
+            [conditioning.loudness, conditioning.velocity].map(Option::unwrap);
+        assert!(velocity.value(1.0) > loudness.value(1.0), "a beginning is short");
         assert_eq!(conditioning.check(), Ok(()));
     }
 
@@ -127,11 +145,13 @@ mod tests {
         let drone = Moment { power: 0.1, brightness: 9.0, onsets: 0.0, pitch: None };
         let Offer { conditioning, not_offered } = offer(&[vec![drone; 500]], &[""]);
         assert_eq!(conditioning, Conditioning::default());
-        let named = ["loudness", "brightness", "density", "pitch", "class"];
+        let named = ["loudness", "brightness", "density", "velocity", "pitch", "class"];
         for (why, name) in not_offered.iter().zip(named) {
             assert!(why.starts_with(name), "{why}");
         }
         assert_eq!(not_offered.len(), named.len());
+        let few = "velocity: 0 sounds begin in these recordings; 24 are needed";
+        assert_eq!(not_offered[3], few);
         let one_key = Moment { pitch: Some(60.2), ..drone };
         let why = offer(&[vec![one_key; 500]], &[""]).not_offered;
         assert!(why.iter().any(|why| why.contains("fewer than 3")), "{why:?}");

@@ -6,12 +6,12 @@
 //! know at once which codes begin something loud.
 
 use distill_shared::bundle::Tensor;
-use distill_shared::model::conditioning::{Conditioning, Controls, KNOTS, Tuned};
+use distill_shared::model::conditioning::{BEGINNING, Conditioning, Controls, KNOTS, Tuned};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 
 use super::draw::{Draw, Purpose};
 use super::pieces::{Piece, Recorded, frames, random_piece};
-use crate::descriptors::describe;
+use crate::descriptors::{Moment, describe};
 
 /// Pieces of stream that are counted.
 const PIECES: u32 = 1024;
@@ -71,7 +71,7 @@ pub fn guide_of_rest(guide: &Tensor, all: &Conditioning, rest: &Conditioning) ->
 /// What is heard from frame `t` of a piece on, as shares of rows: 1 in all for each kind.
 fn heard(piece: &Piece, t: usize, offered: &Conditioning) -> Vec<(usize, f32)> {
     let found = describe(&piece.moments[t..]);
-    let Conditioning { loudness, brightness, density, .. } = offered;
+    let Conditioning { loudness, brightness, density, velocity, .. } = offered;
     let nothing = Controls::default();
     let mut rows = Vec::new();
     let mut blurred = |middle: Option<f32>, deviation: f32, ask: &dyn Fn(f32) -> Controls| {
@@ -90,10 +90,19 @@ fn heard(piece: &Piece, t: usize, offered: &Conditioning) -> Vec<(usize, f32)> {
     blurred(bright, BLUR, &|x| Controls { brightness: Some(x), ..nothing });
     let dense = density.map(|range| range.rank(found.density));
     blurred(dense, BLUR, &|x| Controls { density: Some(x), ..nothing });
+    let hard = velocity.and_then(|range| Some(range.rank(attack_before(&piece.moments, t)?)));
+    blurred(hard, BLUR, &|x| Controls { velocity: Some(x), ..nothing });
     rows.extend(found.pitch.and_then(|heard| row_of_pitch(offered, heard)));
     let class = piece.classes.get(t).copied().flatten();
     rows.extend(offered.weigh(&Controls { class, ..nothing }));
     rows
+}
+
+/// The level with which the sound begins to whose beginning frame `t` belongs, if it does to any.
+fn attack_before(moments: &[Moment], t: usize) -> Option<f32> {
+    let mut near = (0..=t).rev().take(BEGINNING);
+    let begun = near.find(|&t| moments.get(t).is_some_and(|moment| moment.onsets > 0.0))?;
+    Some(describe(&moments[begun..]).attack)
 }
 
 /// The row of the pitch that was `heard`, if it is one that is offered, and how much it counts.
@@ -137,7 +146,6 @@ mod tests {
     use super::super::pieces::PIECE_FRAMES;
     use super::super::toy_codec;
     use super::*;
-    use crate::descriptors::Moment;
     use crate::sizes::adaptive_prior_config;
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use distill_shared::bundle::{CorpusCodes, Tensors};
+use distill_shared::model::conditioning::BEGINNING;
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
@@ -37,8 +38,6 @@ const LATENT_NOISE: f32 = 0.1;
 /// One in so many frames trains the depth transformer, which costs several times as much as the
 /// temporal one: it learns as much of a few frames as of all, and more steps are made in a minute.
 const DEPTH_STRIDE: usize = 4;
-/// Frames at the beginning of a take: a sixth of a second, in which it gets its attack.
-const BEGINNING: usize = 8;
 /// Times that each of them counts: together about as much as all others of the pieces around them,
 /// since they decide what every note begins with, and there are few of them. Others that begin a
 /// recording count once, or sounds would begin too often.

@@ -17,6 +17,8 @@ use crate::render::{rate_at, render};
 
 /// Ranks that are asked for.
 pub(super) const RANKS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+/// Which of the ranks is velocity.
+const VELOCITY: usize = 3;
 /// Takes by which a prior is measured.
 const MEASURED: Takes = Takes { count: 4, seconds: 8.0 };
 /// Keys that are asked for, at most.
@@ -36,6 +38,11 @@ pub(super) struct Takes {
 }
 
 impl Takes {
+    /// As much sound in takes that are all beginning: a quarter as long.
+    fn short(self) -> Self {
+        Self { count: 4 * self.count, seconds: self.seconds / 4.0 }
+    }
+
     /// Length of the takes for `things` in seconds.
     pub(super) fn seconds_of(self, things: usize) -> f64 {
         self.count as f64 * f64::from(self.seconds) * things as f64
@@ -87,19 +94,22 @@ pub(super) fn follow_rank(
     seed: u64,
     takes: Takes,
 ) -> Result<f64> {
-    let Takes { count, seconds } = takes;
+    let Takes { count, seconds } = if index == VELOCITY { takes.short() } else { takes };
     let takes: Vec<(f32, u64)> =
         RANKS.iter().flat_map(|&rank| (0..count).map(move |take| (rank, take))).collect();
     let heard = takes.par_iter().map(|&(rank, take)| {
         let mut controls = Controls::default();
-        *[&mut controls.loudness, &mut controls.brightness, &mut controls.density][index] =
-            Some(rank);
+        let Controls { loudness, brightness, density, velocity, .. } = &mut controls;
+        *[loudness, brightness, density, velocity][index] = Some(rank);
         let described = heard(model, controls, TakeKey { seed, take }, seconds, 1.0)?;
         let value = |found: &Description| match index {
             0 => Some(found.loudness),
             1 => found.brightness,
+            VELOCITY => Some(found.attack),
             _ => Some(found.density),
         };
+        // Only a beginning has a velocity.
+        let described = if index == VELOCITY { &described[..1] } else { &described[..] };
         let values: Vec<f64> = described.iter().filter_map(value).map(f64::from).collect();
         Ok(values.iter().sum::<f64>() / values.len().max(1) as f64)
     });

@@ -39,9 +39,9 @@ pub struct Trial {
 pub fn try_out(model: &Arc<Model>, offered: &Conditioning, seed: u64) -> Result<Trial> {
     let mut followed = offered.clone();
     let mut withdrawn = Vec::new();
-    let Conditioning { loudness, brightness, density, .. } = &mut followed;
+    let Conditioning { loudness, brightness, density, velocity, .. } = &mut followed;
     let names = offered.ranks().map(|(name, _)| name);
-    for (index, range) in [loudness, brightness, density].into_iter().enumerate() {
+    for (index, range) in [loudness, brightness, density, velocity].into_iter().enumerate() {
         if range.is_none() {
             continue;
         }
