@@ -24,7 +24,7 @@ use crate::params::MAX_VOICES;
 use crate::patience::{Patience, Wait};
 use crate::sets::{HeadSets, Plan};
 use crate::stream::{AudioEnd, Patch};
-use crate::voice::{Note, Scene, Voice};
+use crate::voice::{Expression, Note, Scene, Voice};
 use crate::zones::Zones;
 
 /// Time after which changed settings reach the heads of the notes to come, in seconds: enough to
@@ -222,6 +222,11 @@ impl Engine {
     /// Silences the notes that `which` means, without their release. Real-time safe.
     pub fn choke(&mut self, which: &Which) {
         self.each(which, Voice::fade);
+    }
+
+    /// Changes how the notes that `which` means sound. Real-time safe.
+    pub fn express(&mut self, which: &Which, expression: Expression) {
+        self.each(which, |voice| voice.express(expression));
     }
 
     /// Replaces `left` and `right`, which are equally long, with the next samples.

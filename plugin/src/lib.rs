@@ -49,7 +49,7 @@ use crate::engine::{Block, Engine, Which};
 use crate::instance::{Selection, Stop};
 use crate::meter::{Meter, Song};
 use crate::params::DistillParams;
-use crate::voice::Note;
+use crate::voice::{Expression, Note};
 
 /// The instrument, as hosts see it.
 pub struct Distill {
@@ -131,6 +131,15 @@ impl Distill {
             }
             NoteEvent::Choke { voice_id, channel, key, .. } => {
                 self.engine.choke(&which(voice_id, channel, key));
+            }
+            NoteEvent::PolyTuning { voice_id, channel, key, tuning, .. } => {
+                self.engine.express(&which(voice_id, channel, key), Expression::Tuning(tuning));
+            }
+            NoteEvent::PolyVolume { voice_id, channel, key, gain, .. } => {
+                self.engine.express(&which(voice_id, channel, key), Expression::Volume(gain));
+            }
+            NoteEvent::PolyPan { voice_id, channel, key, pan, .. } => {
+                self.engine.express(&which(voice_id, channel, key), Expression::Pan(pan));
             }
             _ => {}
         }

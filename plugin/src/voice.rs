@@ -23,6 +23,22 @@ pub struct Note {
     pub velocity: f32,
 }
 
+/// What a host says of one note while it sounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Expression {
+    /// By how many semitones it is raised, beside all else.
+    Tuning(f32),
+    /// Gain as a factor, 1 being none.
+    Volume(f32),
+    /// Where it is, -1 (left) to 1 (right); the other side is lowered.
+    Pan(f32),
+}
+
+/// The farthest that a take is raised or lowered, in semitones.
+const FARTHEST: f32 = 24.0;
+/// The largest gain of a note, 12 dB.
+const LOUDEST: f32 = 4.0;
+
 /// What all voices share while a stretch of samples is rendered.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene {
@@ -51,6 +67,12 @@ pub struct Voice {
     envelope: Envelope,
     /// How it plays its take.
     played: Played,
+    /// By how many semitones the host has raised it since it began.
+    tuning: f32,
+    volume: f32,
+    pan: f32,
+    /// The gains of both sides that volume and pan have come to.
+    sides: [f32; 2],
     player: Interpolator,
     /// Samples since the note began.
     position: u64,
@@ -72,6 +94,10 @@ impl Voice {
             stream,
             envelope: Envelope::new(),
             played,
+            tuning: 0.0,
+            volume: 1.0,
+            pan: 0.0,
+            sides: [1.0; 2],
             player: Interpolator::default(),
             position: 0,
             controlled: 0,
@@ -106,6 +132,19 @@ impl Voice {
     /// The key was released.
     pub fn release(&mut self) {
         self.envelope.release();
+    }
+
+    /// Changes what the host may change while it sounds. What is no number changes nothing.
+    pub fn express(&mut self, expression: Expression) {
+        match expression {
+            Expression::Tuning(by) if !by.is_nan() => self.tuning = by.clamp(-FARTHEST, FARTHEST),
+            Expression::Volume(gain) if !gain.is_nan() => self.volume = gain.clamp(0.0, LOUDEST),
+            Expression::Pan(pan) if !pan.is_nan() => self.pan = pan.clamp(-1.0, 1.0),
+            _ => {}
+        }
+        if self.position == 0 {
+            self.sides = self.wanted_sides();
+        }
     }
 
     /// Has to make room.
@@ -166,6 +205,7 @@ impl Voice {
         let motion = self.motion(scene);
         let fade_len = fade_len(scene.rate);
         let slope = 1.0 / fade_len as f32;
+        let wanted = self.wanted_sides();
         let waiting = self.stream.as_ref().map_or(0, |stream| stream.sound.slots());
         let there = match &self.stream {
             Some(_) => self.player.playable(waiting, &motion),
@@ -174,7 +214,9 @@ impl Voice {
         if self.position == 0 && there <= fade_len {
             self.presence = 0.0;
         }
-        let Self { envelope, played: Played { level, .. }, presence, player, stream, .. } = self;
+        let Self {
+            envelope, played: Played { level, .. }, presence, player, stream, sides, ..
+        } = self;
         let mut gain = |n: usize| {
             // A fade has to be over where the sound ends, so this is where it begins.
             let step = if there.saturating_sub(n) > fade_len { slope } else { -slope };
@@ -186,8 +228,11 @@ impl Voice {
             Some(stream) => {
                 player.play(&mut stream.sound, &motion, (playable, len), |n, [l, r]| {
                     let gain = gain(n);
-                    left[n] += gain * l;
-                    right[n] += gain * r;
+                    for (side, wanted) in sides.iter_mut().zip(wanted) {
+                        *side += (wanted - *side).clamp(-slope, slope);
+                    }
+                    left[n] += gain * l * sides[0];
+                    right[n] += gain * r * sides[1];
                 })
             }
             None => player.advance(len, motion.speed),
@@ -206,7 +251,13 @@ impl Voice {
             .stream
             .as_ref()
             .map_or(1.0, |stream| f64::from(stream.rate) / f64::from(scene.rate));
-        ratio * speed_of(self.played.shift + scene.tune)
+        let raised = self.played.shift + scene.tune + self.tuning;
+        ratio * speed_of(raised.clamp(-FARTHEST, FARTHEST))
+    }
+
+    /// The gains of both sides that volume and pan ask for.
+    fn wanted_sides(&self) -> [f32; 2] {
+        [-self.pan, self.pan].map(|toward| self.volume * (1.0 + toward).min(1.0))
     }
 
     fn motion(&self, scene: &Scene) -> Motion<'static> {

@@ -56,16 +56,17 @@ fn go_on(
     while at < end {
         let len = (*blocks.next().unwrap()).min(end - at);
         stage.meter = meter(at, looped);
+        stage.work();
         stage.begin(len);
         let (mut left, mut right) = (vec![0.0; len], vec![0.0; len]);
         let mut done = 0;
         while done < len {
-            // A worker that is always in time.
-            stage.work();
             notes(stage, (at + done) % BAR);
             let until = (done + 1..len).find(|n| is_event((at + n) % BAR)).unwrap_or(len);
             let until = until.min(done + 200);
             stage.engine.render(&mut left[done..until], &mut right[done..until]);
+            // A worker that is in time, but for what nobody could foresee.
+            stage.work();
             done = until;
         }
         stage.engine.finish();

@@ -10,6 +10,7 @@ use super::encoder::EncoderWeights;
 use super::prior::PriorWeights;
 use super::weights::Weights;
 use crate::bundle::{Bundle, Tensors};
+use crate::model::conditioning::Pitches;
 use crate::model::config::{ConfigError, ModelConfig};
 use crate::quantizer::Quantizer;
 use crate::stft::Synthesis;
@@ -114,6 +115,12 @@ impl Model {
     #[must_use]
     pub fn kept_corpus(&self) -> Option<&Arc<KeptCorpus>> {
         self.prior.as_ref()?.kept()
+    }
+
+    /// The pitches that takes can be asked for.
+    #[must_use]
+    pub fn pitches(&self) -> Pitches {
+        self.config.prior.as_ref().map_or(Pitches::default(), |prior| prior.conditioning.pitch)
     }
 
     /// Whether it can make new sound, not only decode codes.

@@ -1,0 +1,68 @@
+//! What a host changes of one note while it sounds: tuning, volume and pan.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod toy;
+
+use distill_plugin::voice::Expression;
+use toy::{HOP, Stage, key, note};
+
+/// Both sides of a note, expressed from its first sample on.
+fn expressed(expressions: &[Expression]) -> [Vec<f32>; 2] {
+    let mut stage = Stage::new(7);
+    stage.engine.note_on(note(60));
+    expressions.iter().for_each(|one| stage.engine.express(&key(60), *one));
+    stage.listen(6 * HOP)
+}
+
+fn times(sound: &[f32], gain: f32) -> Vec<f32> {
+    sound.iter().map(|sample| sample * gain).collect()
+}
+
+#[test]
+fn a_note_that_is_tuned_plays_as_one_of_another_key() {
+    let mut stage = Stage::new(7);
+    stage.settings.keys = true;
+    stage.begin(0);
+    stage.engine.note_on(note(67));
+    assert_eq!(expressed(&[Expression::Tuning(7.0)]), stage.listen(6 * HOP));
+}
+
+#[test]
+fn volume_and_pan_are_gains_of_the_sides() {
+    let plain = expressed(&[]);
+    assert!(plain.iter().flatten().any(|sample| sample.abs() > 1e-3));
+    let [left, right] = expressed(&[Expression::Volume(0.5), Expression::Pan(-0.5)]);
+    assert_eq!((left, right), (times(&plain[0], 0.5), times(&plain[1], 0.25)));
+}
+
+#[test]
+fn a_volume_that_changes_while_a_note_sounds_makes_no_step() {
+    let mut stage = Stage::new(7);
+    stage.engine.note_on(note(60));
+    stage.listen(HOP);
+    stage.engine.express(&key(60), Expression::Volume(0.0));
+    let [left, _] = stage.listen(5 * HOP);
+    let whole = &expressed(&[])[0][HOP..];
+    let gains: Vec<f32> = left.iter().zip(whole).map(|(a, b)| a / b).collect();
+    let falls = gains.windows(2).all(|pair| !(pair[0] - pair[1] > 0.01));
+    assert!(falls && gains[10] > 0.9, "5 ms from all to nothing");
+    assert!(left[300..].iter().all(|sample| *sample == 0.0));
+}
+
+#[test]
+fn only_the_notes_that_are_meant_change_and_nonsense_changes_nothing() {
+    let plain = expressed(&[]);
+    let nonsense = [f32::NAN; 3];
+    let [tuning, volume, pan] = nonsense;
+    let wrong = [Expression::Tuning(tuning), Expression::Volume(volume), Expression::Pan(pan)];
+    assert_eq!(expressed(&wrong), plain);
+    let mut stage = Stage::new(7);
+    stage.engine.note_on(note(60));
+    stage.engine.express(&key(61), Expression::Volume(0.0));
+    assert_eq!(stage.listen(6 * HOP), plain);
+    let wild = [Expression::Tuning(1e9), Expression::Volume(1e9), Expression::Pan(-1e9)];
+    let heard = expressed(&wild);
+    assert!(heard.iter().flatten().all(|sample| sample.is_finite() && sample.abs() <= 1.0));
+    assert!(heard[1].iter().all(|sample| *sample == 0.0));
+}
