@@ -45,6 +45,18 @@ const SLOTS: usize = 2 * MAX_VOICES;
 /// Samples rendered at a time: at the least rate and two octaves up, less than a head.
 const STRETCH: usize = 64;
 
+/// What the going down and coming up of a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trigger {
+    /// A note sounds while its key is down.
+    #[default]
+    Gate,
+    /// It sounds for as long as its attack and decay last, whatever the key does.
+    OneShot,
+    /// It sounds until its key goes down again.
+    Latch,
+}
+
 /// What the parameters say, every number in its range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -56,6 +68,8 @@ pub struct Settings {
     pub gain: f32,
     /// Envelope of every voice.
     pub shape: Shape,
+    /// What keys do.
+    pub trigger: Trigger,
     /// Voices that may sound at once, 1 to [`MAX_VOICES`].
     pub voices: usize,
     /// Whether keys are heard as pitches.
@@ -199,6 +213,9 @@ impl Engine {
 
     /// Begins a note at the next sample to be rendered. Real-time safe.
     pub fn note_on(&mut self, note: Note) {
+        if self.settings.trigger == Trigger::Latch && self.unlatch(&note) {
+            return;
+        }
         self.await_bundle();
         self.turn_heads();
         let held = |voice: &Voice| !voice.envelope().is_fading();
@@ -216,7 +233,9 @@ impl Engine {
 
     /// Lets go of the notes that `which` means. Real-time safe.
     pub fn note_off(&mut self, which: &Which) {
-        self.each(which, Voice::release);
+        if self.settings.trigger == Trigger::Gate {
+            self.each(which, Voice::release);
+        }
     }
 
     /// Silences the notes that `which` means, without their release. Real-time safe.
@@ -265,8 +284,23 @@ impl Engine {
 
     /// Takes over changed settings.
     fn apply(&mut self, settings: &Settings) {
+        // Who would let go of notes whose keys have come up meanwhile?
+        if settings.trigger != self.settings.trigger {
+            self.voices.iter_mut().flatten().for_each(Voice::release);
+        }
         self.settings = *settings;
         self.rates = Rates::new(&settings.shape, self.rate);
+    }
+
+    /// Lets go of what the key of `note` holds; returns whether that is anything.
+    fn unlatch(&mut self, note: &Note) -> bool {
+        let Note { channel, key, .. } = *note;
+        let same = |voice: &&mut Voice| {
+            let other = voice.note();
+            (other.channel, other.key) == (channel, key) && voice.envelope().is_held()
+        };
+        let held = self.voices.iter_mut().flatten().filter(same);
+        held.map(Voice::release).count() > 0
     }
 
     /// What heads are to be made from now.

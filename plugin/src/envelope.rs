@@ -13,6 +13,8 @@ pub struct Rates {
     release: f32,
     /// Fall per sample of a voice that has to make room.
     fade: f32,
+    /// Samples after which a voice lets go by itself.
+    longest: u64,
 }
 
 /// Seconds in which a voice that has to make room, or has no sound in time, fades.
@@ -31,6 +33,8 @@ pub struct Shape {
     pub sustain: f32,
     /// From full level to silence, exponentially.
     pub release: f32,
+    /// Whether the voice lets go by itself, after attack and decay.
+    pub one_shot: bool,
 }
 
 impl Rates {
@@ -44,8 +48,19 @@ impl Rates {
             sustain: shape.sustain,
             release: approach(shape.release),
             fade: 1.0 / (FADE_SECONDS * rate).max(1.0),
+            longest: if shape.one_shot {
+                samples(shape.attack + shape.decay, rate)
+            } else {
+                u64::MAX
+            },
         }
     }
+}
+
+/// Whole samples of a time in seconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn samples(seconds: f32, rate: f32) -> u64 {
+    (seconds * rate) as u64
 }
 
 /// Part of its life that a voice is in.
@@ -63,13 +78,15 @@ enum Stage {
 pub struct Envelope {
     stage: Stage,
     level: f32,
+    /// Samples since it began.
+    age: u64,
 }
 
 impl Envelope {
     /// Begins at silence, or at full level if there is no attack.
     #[must_use]
     pub fn new() -> Self {
-        Self { stage: Stage::Attack, level: 0.0 }
+        Self { stage: Stage::Attack, level: 0.0, age: 0 }
     }
 
     /// Lets go: the key has been released.
@@ -106,6 +123,10 @@ impl Envelope {
 
     /// The level of the next sample, 0 to 1. Real-time safe.
     pub fn advance(&mut self, rates: &Rates) -> f32 {
+        if self.age >= rates.longest {
+            self.release();
+        }
+        self.age += 1;
         match self.stage {
             Stage::Attack => {
                 self.level += rates.attack;
@@ -137,10 +158,21 @@ impl Default for Envelope {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { attack: 0.0, decay: 0.1, sustain: 1.0, release: 0.1 };
+    const SHAPE: Shape =
+        Shape { attack: 0.0, decay: 0.1, sustain: 1.0, release: 0.1, one_shot: false };
 
     fn samples(envelope: &mut Envelope, rates: &Rates, count: usize) -> Vec<f32> {
         (0..count).map(|_| envelope.advance(rates)).collect()
+    }
+
+    #[test]
+    fn a_one_shot_lets_go_after_attack_and_decay() {
+        let rates = Rates::new(&Shape { one_shot: true, ..SHAPE }, 48_000.0);
+        let mut envelope = Envelope::new();
+        assert!(samples(&mut envelope, &rates, 4800).iter().all(|&level| level == 1.0));
+        assert!(samples(&mut envelope, &rates, 1)[0] < 1.0);
+        samples(&mut envelope, &rates, 4800);
+        assert!(envelope.is_done());
     }
 
     #[test]

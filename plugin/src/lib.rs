@@ -244,6 +244,32 @@ impl ClapPlugin for Distill {
     const CLAP_SUPPORT_URL: Option<&'static str> = None;
     const CLAP_FEATURES: &'static [ClapFeature] =
         &[ClapFeature::Instrument, ClapFeature::Synthesizer, ClapFeature::Stereo];
+
+    fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
+        let DistillParams { prior, notes, envelope, output, .. } = &*self.params;
+        context.add_section("Distill", |section| {
+            section.add_page("Prior", |page| {
+                page.add_param(&prior.temperature);
+                page.add_param(&prior.structure);
+                page.add_param(&prior.timbre);
+                page.add_param(&prior.detail);
+                page.add_param(&prior.novelty);
+                page.add_param(&prior.loudness);
+                page.add_param(&prior.brightness);
+                page.add_param(&prior.density);
+            });
+            section.add_page("Notes", |page| {
+                page.add_param(&notes.tune);
+                page.add_param(&envelope.attack);
+                page.add_param(&envelope.decay);
+                page.add_param(&envelope.sustain);
+                page.add_param(&envelope.release);
+                page.add_param(&output.gain);
+                page.add_spacer();
+                page.add_param(&notes.voices);
+            });
+        });
+    }
 }
 
 impl Vst3Plugin for Distill {

@@ -7,7 +7,7 @@ use distill_shared::player::Sampling;
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 
-use crate::engine::Settings;
+use crate::engine::{Settings, Trigger};
 use crate::envelope::Shape;
 use crate::instance::Selection;
 
@@ -43,6 +43,10 @@ const KEYS: bool = true;
 const VELOCITY: bool = true;
 const LOCKED: bool = false;
 const VOICES: Span<i32> = Span { low: 1, high: 8, default: 8 };
+const TRIGGER: Span<i32> = Span { low: 0, high: 2, default: 0 };
+/// Names of what keys do.
+const TRIGGERS: [&str; 3] = ["Gate", "One shot", "Latch"];
+const LEVELS: Span<i32> = Span { low: 0, high: 32, default: 0 };
 const CHOICE: Span<i32> = Span { low: 0, high: 127, default: 0 };
 
 impl Span<f32> {
@@ -92,7 +96,7 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 23] = [
+pub const LIMITS: [(&str, Limit); 25] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("struc", Limit::Float(FACTOR)),
@@ -104,16 +108,18 @@ pub const LIMITS: [(&str, Limit); 23] = [
     ("loud", Limit::Float(ASKED)),
     ("brigh", Limit::Float(ASKED)),
     ("dens", Limit::Float(ASKED)),
+    ("levels", Limit::Int(LEVELS)),
+    ("trig", Limit::Int(TRIGGER)),
     ("keys", Limit::Bool(KEYS)),
     ("veloc", Limit::Bool(VELOCITY)),
     ("locked", Limit::Bool(LOCKED)),
     ("tune", Limit::Float(TUNE)),
-    ("gain", Limit::Float(VOLUME_DB)),
+    ("voices", Limit::Int(VOICES)),
     ("attack", Limit::Float(ATTACK_MS)),
     ("decay", Limit::Float(DECAY_MS)),
     ("sustn", Limit::Float(SUSTAIN)),
     ("reles", Limit::Float(RELEASE_MS)),
-    ("voices", Limit::Int(VOICES)),
+    ("gain", Limit::Float(VOLUME_DB)),
     ("wait", Limit::Bool(false)),
     ("choice", Limit::Int(CHOICE)),
 ];
@@ -133,16 +139,31 @@ impl Limit {
     }
 }
 
-/// Every parameter of the instrument, and which bundle it plays.
+/// Every parameter of the instrument, in the groups that hosts show, and which bundle it plays.
 ///
-/// All are read by the audio thread once per stretch of samples without changes. Creativity, focus
-/// and diversity are how the prior draws; see [`Sampling`].
+/// All are read by the audio thread once per stretch of samples without changes.
 #[derive(Params)]
 pub struct DistillParams {
     /// Which bundle is played. Changed by the host when it loads state, and by the editor.
     #[persist = "bundle"]
     pub selection: Selection,
+    /// How new sound is made.
+    #[nested(group = "Prior")]
+    pub prior: PriorParams,
+    /// What notes do.
+    #[nested(group = "Notes")]
+    pub notes: NoteParams,
+    /// How a note comes and goes.
+    #[nested(group = "Envelope")]
+    pub envelope: EnvelopeParams,
+    /// What goes to the host.
+    #[nested(group = "Output")]
+    pub output: OutputParams,
+}
 
+/// How new sound is made. Creativity, focus and diversity are how the prior draws; see [`Sampling`].
+#[derive(Debug, Params)]
+pub struct PriorParams {
     /// Which of countless performances is played, 0 to 9999. Not automatable.
     #[id = "seed"]
     pub seed: IntParam,
@@ -176,7 +197,18 @@ pub struct DistillParams {
     /// How fast sounds shall follow each other, 0 (whatever comes) to 1.
     #[id = "dens"]
     pub density: FloatParam,
+    /// How many levels of codes are made, the coarse ones first: fewer cost less and sound duller. 0
+    /// makes all. Not automatable.
+    #[id = "levels"]
+    pub levels: IntParam,
+}
 
+/// What notes do.
+#[derive(Debug, Params)]
+pub struct NoteParams {
+    /// What the going down and coming up of a key does: see [`Trigger`]. Not automatable.
+    #[id = "trig"]
+    pub trigger: IntParam,
     /// Whether keys are heard as pitches: asked for as far as the bundle can be, and for the rest
     /// played faster and slower. Not automatable.
     #[id = "keys"]
@@ -192,10 +224,14 @@ pub struct DistillParams {
     /// By how many semitones all notes are raised, -12 to 12.
     #[id = "tune"]
     pub tune: FloatParam,
+    /// Voices that may sound at once, 1 to 8. Not automatable.
+    #[id = "voices"]
+    pub voices: IntParam,
+}
 
-    /// Volume in dB, -60 to 12.
-    #[id = "gain"]
-    pub gain: FloatParam,
+/// How a note comes and goes.
+#[derive(Debug, Params)]
+pub struct EnvelopeParams {
     /// Time from silence to full level in ms, 0 to 10 000.
     #[id = "attack"]
     pub attack: FloatParam,
@@ -208,9 +244,14 @@ pub struct DistillParams {
     /// Time from full level to silence after the key is released in ms, 0 to 10 000.
     #[id = "reles"]
     pub release: FloatParam,
-    /// Voices that may sound at once, 1 to 8. Not automatable.
-    #[id = "voices"]
-    pub voices: IntParam,
+}
+
+/// What goes to the host.
+#[derive(Debug, Params)]
+pub struct OutputParams {
+    /// Volume in dB, -60 to 12.
+    #[id = "gain"]
+    pub gain: FloatParam,
     /// Whether the host waits for sound that is late, for hosts that render faster than real time
     /// without saying so. Not automatable.
     #[id = "wait"]
@@ -227,35 +268,53 @@ impl DistillParams {
     pub fn new(selection: Selection) -> Self {
         Self {
             selection,
-            seed: SEED.whole("Seed").non_automatable(),
-            temperature: TEMPERATURE.linear("Creativity"),
-            structure: FACTOR.linear("Structure"),
-            timbre: FACTOR.linear("Timbre"),
-            detail: FACTOR.linear("Detail"),
-            top_k: TOP_K
-                .whole("Focus")
-                .with_value_to_string(Arc::new(show_top_k))
-                .with_string_to_value(Arc::new(read_top_k)),
-            top_p: TOP_P.linear("Diversity"),
-            novelty: NOVELTY.linear("Novelty"),
-            loudness: asked("Loudness"),
-            brightness: asked("Brightness"),
-            density: asked("Density"),
-            keys: BoolParam::new("Follow keys", KEYS).non_automatable(),
-            velocity: BoolParam::new("Follow velocity", VELOCITY).non_automatable(),
-            locked: BoolParam::new("Lock to bars", LOCKED).non_automatable(),
-            tune: TUNE.linear("Tune").with_unit(" st"),
-            gain: VOLUME_DB
-                .linear("Volume")
-                .with_unit(" dB")
-                .with_value_to_string(formatters::v2s_f32_rounded(1)),
-            attack: ATTACK_MS.milliseconds("Attack"),
-            decay: DECAY_MS.milliseconds("Decay"),
-            sustain: SUSTAIN.linear("Sustain"),
-            release: RELEASE_MS.milliseconds("Release"),
-            voices: VOICES.whole("Voices").non_automatable(),
-            always_wait: BoolParam::new("Always wait", false).non_automatable(),
-            choice: CHOICE.whole("Bundle choice").hide(),
+            prior: PriorParams {
+                seed: SEED.whole("Seed").non_automatable(),
+                temperature: TEMPERATURE.linear("Creativity"),
+                structure: FACTOR.linear("Structure"),
+                timbre: FACTOR.linear("Timbre"),
+                detail: FACTOR.linear("Detail"),
+                top_k: TOP_K
+                    .whole("Focus")
+                    .with_value_to_string(Arc::new(show_count))
+                    .with_string_to_value(Arc::new(read_count)),
+                top_p: TOP_P.linear("Diversity"),
+                novelty: NOVELTY.linear("Novelty"),
+                loudness: asked("Loudness"),
+                brightness: asked("Brightness"),
+                density: asked("Density"),
+                levels: LEVELS
+                    .whole("Levels")
+                    .non_automatable()
+                    .with_value_to_string(Arc::new(show_count))
+                    .with_string_to_value(Arc::new(read_count)),
+            },
+            notes: NoteParams {
+                trigger: TRIGGER
+                    .whole("Trigger")
+                    .non_automatable()
+                    .with_value_to_string(Arc::new(show_trigger))
+                    .with_string_to_value(Arc::new(read_trigger)),
+                keys: BoolParam::new("Follow keys", KEYS).non_automatable(),
+                velocity: BoolParam::new("Follow velocity", VELOCITY).non_automatable(),
+                locked: BoolParam::new("Lock to bars", LOCKED).non_automatable(),
+                tune: TUNE.linear("Tune").with_unit(" st"),
+                voices: VOICES.whole("Voices").non_automatable(),
+            },
+            envelope: EnvelopeParams {
+                attack: ATTACK_MS.milliseconds("Attack"),
+                decay: DECAY_MS.milliseconds("Decay"),
+                sustain: SUSTAIN.linear("Sustain"),
+                release: RELEASE_MS.milliseconds("Release"),
+            },
+            output: OutputParams {
+                gain: VOLUME_DB
+                    .linear("Volume")
+                    .with_unit(" dB")
+                    .with_value_to_string(formatters::v2s_f32_rounded(1)),
+                always_wait: BoolParam::new("Always wait", false).non_automatable(),
+                choice: CHOICE.whole("Bundle choice").hide(),
+            },
         }
     }
 
@@ -264,36 +323,44 @@ impl DistillParams {
     pub fn settings(&self) -> Settings {
         let seconds = |span: &Span<f32>, param: &FloatParam| span.clamp(param.value()) / 1000.0;
         let whole = |span: &Span<i32>, param: &IntParam| span.clamp(param.value()).unsigned_abs();
+        let Self { prior, notes, envelope, output, .. } = self;
+        let trigger = match TRIGGER.clamp(notes.trigger.value()) {
+            0 => Trigger::Gate,
+            1 => Trigger::OneShot,
+            _ => Trigger::Latch,
+        };
         Settings {
-            seed: whole(&SEED, &self.seed).into(),
+            seed: whole(&SEED, &prior.seed).into(),
             sampling: Sampling {
-                temperature: TEMPERATURE.clamp(self.temperature.value()),
-                factors: [&self.structure, &self.timbre, &self.detail]
+                temperature: TEMPERATURE.clamp(prior.temperature.value()),
+                factors: [&prior.structure, &prior.timbre, &prior.detail]
                     .map(|factor| FACTOR.clamp(factor.value())),
-                top_k: whole(&TOP_K, &self.top_k),
-                top_p: TOP_P.clamp(self.top_p.value()),
-                novelty: NOVELTY.clamp(self.novelty.value()),
+                top_k: whole(&TOP_K, &prior.top_k),
+                top_p: TOP_P.clamp(prior.top_p.value()),
+                novelty: NOVELTY.clamp(prior.novelty.value()),
                 controls: Controls {
-                    loudness: wanted(&self.loudness),
-                    brightness: wanted(&self.brightness),
-                    density: wanted(&self.density),
+                    loudness: wanted(&prior.loudness),
+                    brightness: wanted(&prior.brightness),
+                    density: wanted(&prior.density),
                     ..Controls::default()
                 },
-                ..Sampling::default()
+                levels: whole(&LEVELS, &prior.levels),
             },
-            gain: 10.0_f32.powf(VOLUME_DB.clamp(self.gain.value()) / 20.0),
+            gain: 10.0_f32.powf(VOLUME_DB.clamp(output.gain.value()) / 20.0),
             shape: Shape {
-                attack: seconds(&ATTACK_MS, &self.attack),
-                decay: seconds(&DECAY_MS, &self.decay),
-                sustain: SUSTAIN.clamp(self.sustain.value()),
-                release: seconds(&RELEASE_MS, &self.release),
+                attack: seconds(&ATTACK_MS, &envelope.attack),
+                decay: seconds(&DECAY_MS, &envelope.decay),
+                sustain: SUSTAIN.clamp(envelope.sustain.value()),
+                release: seconds(&RELEASE_MS, &envelope.release),
+                one_shot: trigger == Trigger::OneShot,
             },
-            voices: whole(&VOICES, &self.voices) as usize,
-            keys: self.keys.value(),
-            velocity: self.velocity.value(),
-            locked: self.locked.value(),
-            tune: TUNE.clamp(self.tune.value()),
-            always_wait: self.always_wait.value(),
+            trigger,
+            voices: whole(&VOICES, &notes.voices) as usize,
+            keys: notes.keys.value(),
+            velocity: notes.velocity.value(),
+            locked: notes.locked.value(),
+            tune: TUNE.clamp(notes.tune.value()),
+            always_wait: output.always_wait.value(),
         }
     }
 }
@@ -320,11 +387,21 @@ fn read_asked(text: &str) -> Option<f32> {
     if text.eq_ignore_ascii_case("free") { Some(0.0) } else { text.parse().ok() }
 }
 
-fn show_top_k(top_k: i32) -> String {
-    if top_k == 0 { "All".to_owned() } else { top_k.to_string() }
+fn show_count(count: i32) -> String {
+    if count == 0 { "All".to_owned() } else { count.to_string() }
 }
 
-fn read_top_k(text: &str) -> Option<i32> {
+fn show_trigger(trigger: i32) -> String {
+    let name = usize::try_from(trigger).ok().and_then(|index| TRIGGERS.get(index));
+    name.copied().unwrap_or_default().to_owned()
+}
+
+fn read_trigger(text: &str) -> Option<i32> {
+    let index = TRIGGERS.iter().position(|name| name.eq_ignore_ascii_case(text.trim()))?;
+    i32::try_from(index).ok()
+}
+
+fn read_count(text: &str) -> Option<i32> {
     let text = text.trim();
     if text.eq_ignore_ascii_case("all") { Some(0) } else { text.parse().ok() }
 }

@@ -3,62 +3,20 @@
 //! Needs the package that `cargo xtask bundle --debug` makes; `cargo xtask test` sees to it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+mod built;
 
+use std::path::Path;
+
+use built::{PHRASE, count, difference, enter, host, instrument};
 use clack_extensions::render::RenderMode;
-use distill_tests::host::{Host, Instrument, Playback, state};
+use distill_tests::host::{Playback, state};
 use distill_tests::phrase::Note;
 use distill_tests::sound::Sound;
 use serde_json::json;
 
-/// Four notes; the first second is silent, in which a host in a hurry shows that it is.
-const PHRASE: [Note; 4] = [
-    Note { start: 1.0, end: 1.4, key: 60, velocity: 0.8 },
-    Note { start: 1.5, end: 1.9, key: 64, velocity: 0.6 },
-    Note { start: 2.0, end: 2.4, key: 67, velocity: 1.0 },
-    Note { start: 2.5, end: 3.2, key: 72, velocity: 0.8 },
-];
-
-fn package() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let package = target.join("test/bundled/Distill.clap");
-    assert!(package.exists(), "run `cargo xtask bundle --debug` first: no {}", package.display());
-    package
-}
-
-fn host() -> Host {
-    Host::open(&package()).unwrap()
-}
-
-fn instrument() -> Instrument {
-    host().instrument().unwrap()
-}
-
-/// Sets a parameter to what a musician types.
-fn enter(instrument: &mut Instrument, name: &str, text: &str) {
-    let parameter = instrument.parameter(name).unwrap();
-    let value = instrument.read(&parameter, text).unwrap();
-    instrument.set(&parameter, value).unwrap();
-}
-
-/// The value of a parameter that counts. The framework tells it as a share of its range in single
-/// precision, so that it comes out a hair beside the whole number.
-fn count(instrument: &mut Instrument, name: &str) -> f64 {
-    let parameter = instrument.parameter(name).unwrap();
-    let value = instrument.value(&parameter).unwrap();
-    assert!((value - value.round()).abs() < 1e-3, "{name} is {value}");
-    value.round()
-}
-
 /// The phrase as a new instance plays it.
 fn played(playback: Playback) -> Sound {
     instrument().play(&PHRASE, &playback).unwrap()
-}
-
-/// The first sample at which two sounds differ.
-fn difference(a: &Sound, b: &Sound) -> Option<usize> {
-    assert_eq!(a.len(), b.len());
-    (0..a.len()).find(|&i| a.channels.iter().zip(&b.channels).any(|(a, b)| a[i] != b[i]))
 }
 
 /// Level of the `seconds` after `from`, in dBFS.

@@ -5,6 +5,7 @@ mod bundle;
 mod demo;
 mod program;
 mod python;
+mod soak;
 mod test;
 
 use anyhow::Result;
@@ -27,6 +28,8 @@ enum Task {
     Test,
     /// Measures training, playing and sizes
     Bench(bench::Options),
+    /// Checks for hours what `test` checks for moments
+    Soak(soak::Options),
 }
 
 fn main() -> Result<()> {
@@ -36,5 +39,6 @@ fn main() -> Result<()> {
         Task::Demo(options) => demo::run(&options),
         Task::Test => test::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Soak(options) => soak::run(&options),
     }
 }

@@ -106,8 +106,8 @@ fn library(reference: &BundleRef) -> Vec<PathBuf> {
 
 /// Tells the host that the project has changed.
 fn note_change(params: &DistillParams, setter: &ParamSetter<'_>) {
-    let next = (params.choice.value() + 1) % 128;
-    setter.begin_set_parameter(&params.choice);
-    setter.set_parameter(&params.choice, next);
-    setter.end_set_parameter(&params.choice);
+    let next = (params.output.choice.value() + 1) % 128;
+    setter.begin_set_parameter(&params.output.choice);
+    setter.set_parameter(&params.output.choice, next);
+    setter.end_set_parameter(&params.output.choice);
 }

@@ -21,33 +21,35 @@ pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSett
 
 fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
     column(ui, "prior", |ui| {
-        row(ui, &params.seed, setter);
-        row(ui, &params.temperature, setter);
-        row(ui, &params.structure, setter);
-        row(ui, &params.timbre, setter);
-        row(ui, &params.detail, setter);
-        row(ui, &params.top_k, setter);
-        row(ui, &params.top_p, setter);
-        row(ui, &params.novelty, setter);
-        row(ui, &params.loudness, setter);
-        row(ui, &params.brightness, setter);
-        row(ui, &params.density, setter);
+        row(ui, &params.prior.seed, setter);
+        row(ui, &params.prior.temperature, setter);
+        row(ui, &params.prior.structure, setter);
+        row(ui, &params.prior.timbre, setter);
+        row(ui, &params.prior.detail, setter);
+        row(ui, &params.prior.top_k, setter);
+        row(ui, &params.prior.top_p, setter);
+        row(ui, &params.prior.novelty, setter);
+        row(ui, &params.prior.loudness, setter);
+        row(ui, &params.prior.brightness, setter);
+        row(ui, &params.prior.density, setter);
+        row(ui, &params.prior.levels, setter);
     });
 }
 
 fn voices(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
     column(ui, "voices", |ui| {
-        row(ui, &params.keys, setter);
-        row(ui, &params.velocity, setter);
-        row(ui, &params.locked, setter);
-        row(ui, &params.tune, setter);
-        row(ui, &params.gain, setter);
-        row(ui, &params.attack, setter);
-        row(ui, &params.decay, setter);
-        row(ui, &params.sustain, setter);
-        row(ui, &params.release, setter);
-        row(ui, &params.voices, setter);
-        row(ui, &params.always_wait, setter);
+        row(ui, &params.notes.trigger, setter);
+        row(ui, &params.notes.keys, setter);
+        row(ui, &params.notes.velocity, setter);
+        row(ui, &params.notes.locked, setter);
+        row(ui, &params.notes.tune, setter);
+        row(ui, &params.output.gain, setter);
+        row(ui, &params.envelope.attack, setter);
+        row(ui, &params.envelope.decay, setter);
+        row(ui, &params.envelope.sustain, setter);
+        row(ui, &params.envelope.release, setter);
+        row(ui, &params.notes.voices, setter);
+        row(ui, &params.output.always_wait, setter);
     });
 }
 

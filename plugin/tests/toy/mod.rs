@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use distill_plugin::desk::Desk;
-use distill_plugin::engine::{Block, Engine, Settings, Which};
+use distill_plugin::engine::{Block, Engine, Settings, Trigger, Which};
 use distill_plugin::envelope::Shape;
 use distill_plugin::instance::Instance;
 use distill_plugin::meter::Meter;
@@ -113,7 +113,8 @@ pub fn settings() -> Settings {
         seed: 1,
         sampling: Sampling::default(),
         gain: 1.0,
-        shape: Shape { attack: 0.0, decay: 0.5, sustain: 1.0, release: 0.01 },
+        shape: Shape { attack: 0.0, decay: 0.5, sustain: 1.0, release: 0.01, one_shot: false },
+        trigger: Trigger::Gate,
         voices: 8,
         keys: false,
         velocity: true,

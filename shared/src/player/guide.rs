@@ -11,6 +11,8 @@ use crate::model::config::{CodecConfig, PriorConfig};
 /// How much the guide counts: at 1 as much as the rule of Bayes says, were a frame all that decides
 /// what follows; more makes up for what the frames before have decided.
 const GUIDANCE: f32 = 2.0;
+/// The same of velocity, for which there are only the frames of a beginning.
+const VELOCITY_GUIDANCE: f32 = 4.0;
 
 /// What the guide of a prior tells.
 #[derive(Debug)]
@@ -40,14 +42,16 @@ impl Guide {
         let pitches = self.conditioning.rows_of_pitches();
         let velocity = self.conditioning.rows_of_velocity();
         for (row, share) in self.conditioning.weigh(controls) {
-            if velocity.contains(&row) && !begins {
-                continue;
-            }
+            let guidance = match velocity.contains(&row) {
+                true if !begins => continue,
+                true => VELOCITY_GUIDANCE,
+                false => GUIDANCE,
+            };
             let told = &self.told[(row * self.levels + level) * logits.len()..];
             // Codes of other pitches are kept away for good.
             let most = if pitches.contains(&row) && !begins { 0.0 } else { f32::INFINITY };
             let told = told.iter().map(|told| told.min(most));
-            logits.iter_mut().zip(told).for_each(|(logit, told)| *logit += GUIDANCE * share * told);
+            logits.iter_mut().zip(told).for_each(|(logit, told)| *logit += guidance * share * told);
         }
     }
 }
@@ -93,8 +97,8 @@ mod tests {
     #[test]
     fn a_velocity_is_asked_for_only_while_a_take_begins() {
         let hard = Controls { velocity: Some(1.0), ..Controls::default() };
-        assert_eq!(added(&hard, 0, 0), [2.0, -2.0]);
-        assert_eq!(added(&hard, BEGINNING as u64 - 1, 0), [2.0, -2.0]);
+        assert_eq!(added(&hard, 0, 0), [4.0, -4.0]);
+        assert_eq!(added(&hard, BEGINNING as u64 - 1, 0), [4.0, -4.0]);
         assert_eq!(added(&hard, BEGINNING as u64, 0), [0.0, 0.0]);
     }
 

@@ -5,6 +5,7 @@
 
 mod entry;
 mod play;
+mod rough;
 pub mod state;
 
 use std::ffi::CString;
@@ -25,6 +26,7 @@ use clack_host::prelude::*;
 use clack_host::utils::ClapId;
 
 pub use play::Playback;
+pub use rough::Endured;
 
 /// A loaded CLAP file.
 pub struct Host {
@@ -158,6 +160,15 @@ impl Instrument {
     pub fn set(&mut self, parameter: &Parameter, value: f64) -> Result<()> {
         let Parameter { name, min, max, .. } = parameter;
         ensure!((*min..=*max).contains(&value), "{name} cannot be {value}: it is {min} to {max}");
+        self.send(parameter, value)
+    }
+
+    /// Sends any value to a parameter while nothing is playing, as automation may.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin takes no parameters.
+    pub fn send(&mut self, parameter: &Parameter, value: f64) -> Result<()> {
         let mut handle = self.plugin.inactive_plugin_handle().context("the plugin is playing")?;
         let params: PluginParams =
             handle.get_extension().context("the plugin has no parameters")?;

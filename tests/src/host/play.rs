@@ -1,7 +1,7 @@
 //! Playing a phrase, block by block.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use clack_extensions::render::RenderMode;
@@ -10,6 +10,7 @@ use clack_host::events::{EventFlags, EventHeader};
 use clack_host::prelude::*;
 use clack_host::process::StartedPluginAudioProcessor;
 use clack_host::utils::{BeatTime, SecondsTime};
+use distill_shared::player::{TakeKey, uniform};
 
 use super::{Handlers, Instrument};
 use crate::phrase::Note;
@@ -22,15 +23,32 @@ pub struct Playback {
     pub rate: u32,
     /// Samples per block; the last block of a piece may be shorter.
     pub block: usize,
+    /// Blocks are of random lengths instead, from 1 to `block` samples, those of this seed.
+    pub uneven: Option<u64>,
+    /// Where in the song the piece begins, in seconds.
+    pub start: f64,
     /// Length of the piece, in seconds.
     pub seconds: f64,
     /// What the host tells the plugin about being in a hurry.
     pub mode: RenderMode,
+    /// Whether it says the contrary every few milliseconds while it plays.
+    pub wavers: bool,
+    /// How many times as fast as real time the host plays; as fast as it can without.
+    pub pace: Option<f64>,
 }
 
 impl Default for Playback {
     fn default() -> Self {
-        Self { rate: 48_000, block: 512, seconds: 4.0, mode: RenderMode::Offline }
+        Self {
+            rate: 48_000,
+            block: 512,
+            uneven: None,
+            start: 0.0,
+            seconds: 4.0,
+            mode: RenderMode::Offline,
+            wavers: false,
+            pace: None,
+        }
     }
 }
 
@@ -50,7 +68,8 @@ impl Playback {
 }
 
 impl Instrument {
-    /// Plays `notes` from the beginning of a piece, as fast as the plugin allows.
+    /// Plays the `notes` of a song that begin in a piece of it, as fast as the plugin allows or the
+    /// host wants.
     ///
     /// The sound starts with the piece; the plugin's latency is not taken off.
     ///
@@ -74,8 +93,16 @@ impl Instrument {
                 let sound = piece.render(&mut started);
                 anyhow::Ok((started.stop_processing(), sound))
             });
+            let other = match playback.mode {
+                RenderMode::Offline => RenderMode::Realtime,
+                RenderMode::Realtime => RenderMode::Offline,
+            };
+            let mut modes = [other, playback.mode].into_iter().cycle();
             while !audio.is_finished() {
                 self.answer_calls();
+                if let Some(mode) = modes.next().filter(|_| playback.wavers) {
+                    self.set_render_mode(mode)?;
+                }
                 thread::sleep(Duration::from_millis(1));
             }
             audio.join().map_err(|_| anyhow!("the audio thread panicked"))?
@@ -100,8 +127,9 @@ struct KeyEvent {
 /// The events of a phrase by time; at one sample a key comes up before another goes down.
 fn key_events(notes: &[Note], playback: &Playback) -> Vec<KeyEvent> {
     let mut events = Vec::with_capacity(2 * notes.len());
-    for (number, note) in (0..).zip(notes) {
-        let at = |seconds| playback.sample_at(seconds);
+    let first = playback.sample_at(playback.start);
+    for (number, note) in (0..).zip(notes).filter(|(_, note)| note.start >= playback.start) {
+        let at = |seconds| playback.sample_at(seconds) - first;
         let event = |at, velocity| KeyEvent { at, note: number, key: note.key, velocity };
         events.push(event(at(note.start), Some(note.velocity)));
         events.push(event(at(note.end), None));
@@ -121,9 +149,17 @@ impl Piece {
         let total = self.playback.samples();
         let mut channels = vec![vec![0.0_f32; total]; 2];
         let mut ports = AudioPorts::with_capacity(2, 1);
+        let begun = Instant::now();
         let mut position = 0;
-        while position < total {
-            let end = total.min(position + self.playback.block);
+        for number in 0.. {
+            if position == total {
+                break;
+            }
+            let end = total.min(position + self.block(number));
+            if let Some(pace) = self.playback.pace {
+                let due = position as f64 / f64::from(self.playback.rate) / pace;
+                thread::sleep(Duration::from_secs_f64(due).saturating_sub(begun.elapsed()));
+            }
             let events = self.events_between(position, end)?;
             let buffers = channels.iter_mut().map(|channel| &mut channel[position..end]);
             let mut output = ports.with_output_buffers([AudioPortBuffer {
@@ -143,6 +179,17 @@ impl Piece {
         Ok(Sound { rate: self.playback.rate, channels })
     }
 
+    /// Samples of the nth block.
+    fn block(&self, number: u32) -> usize {
+        let Playback { block, uneven, .. } = self.playback;
+        let Some(seed) = uneven else { return block };
+        // Even in logarithms: hosts have small blocks and large ones.
+        let share = uniform(TakeKey { seed, take: 0 }, number, 0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to block")]
+        let samples = (block as f32).powf(share) as usize;
+        samples.clamp(1, block)
+    }
+
     fn events_between(&self, start: usize, end: usize) -> Result<EventBuffer> {
         let mut buffer = EventBuffer::new();
         let here = |event: &&KeyEvent| (start..end).contains(&event.at);
@@ -159,7 +206,7 @@ impl Piece {
 
     /// A host that plays in 4/4 at 120 beats per minute.
     fn transport(&self, position: usize) -> TransportEvent {
-        let seconds = position as f64 / f64::from(self.playback.rate);
+        let seconds = self.playback.start + position as f64 / f64::from(self.playback.rate);
         let beats = 2.0 * seconds;
         let bar = (beats / 4.0).floor();
         TransportEvent {

@@ -1,0 +1,35 @@
+//! `cargo xtask soak`: the long forms of the checks of which `cargo xtask test` runs short ones.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::bundle::package_debug;
+use crate::program::{cargo, run as run_program};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Minutes for which four instances play live; the machine should have nothing else to do
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
+    /// Only the checks whose names contain this
+    #[arg(default_value = "")]
+    filter: String,
+}
+
+/// What has long forms.
+const CHECKS: [&str; 4] = ["live", "schedules", "rough_host", "states"];
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    package_debug()?;
+    let start = Instant::now();
+    for check in CHECKS {
+        println!("\n== {check} ({} s)", start.elapsed().as_secs());
+        let mut command = cargo("test -p distill-tests --test");
+        command.args([check, "--", "--ignored", "--nocapture", &options.filter]);
+        run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))?;
+    }
+    println!("\nAll checks passed in {} s.", start.elapsed().as_secs());
+    Ok(())
+}
