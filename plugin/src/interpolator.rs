@@ -58,6 +58,16 @@ impl Interpolator {
         self.whole as f64 + self.part
     }
 
+    /// Drops what has come too late to be heard. Real-time safe.
+    ///
+    /// Where sound is missing this has to be done before more can come: late sound fills the ring.
+    pub fn drop_late(&mut self, sound: &mut Consumer<[f32; 2]>) {
+        let oldest = self.whole - as_index(REACH);
+        if self.first + as_index(self.held) < oldest {
+            self.forget(oldest, sound);
+        }
+    }
+
     /// How many samples can be heard in `motion`, if `waiting` more samples of the take are there.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]

@@ -191,9 +191,11 @@ impl Voice {
 
     /// Whether the next `len` samples can be played without missing any, or will never come.
     #[must_use]
-    pub fn is_ready(&self, len: usize, scene: &Scene) -> bool {
-        let Some(stream) = &self.stream else { return false };
-        let playable = self.player.playable(stream.sound.slots(), &self.motion(scene));
+    pub fn is_ready(&mut self, len: usize, scene: &Scene) -> bool {
+        let motion = self.motion(scene);
+        let Some(stream) = &mut self.stream else { return false };
+        self.player.drop_late(&mut stream.sound);
+        let playable = self.player.playable(stream.sound.slots(), &motion);
         playable >= len + fade_len(scene.rate) || stream.sound.is_abandoned()
     }
 
@@ -206,7 +208,10 @@ impl Voice {
         let fade_len = fade_len(scene.rate);
         let slope = 1.0 / fade_len as f32;
         let wanted = self.wanted_sides();
-        let waiting = self.stream.as_ref().map_or(0, |stream| stream.sound.slots());
+        let waiting = self.stream.as_mut().map_or(0, |stream| {
+            self.player.drop_late(&mut stream.sound);
+            stream.sound.slots()
+        });
         let there = match &self.stream {
             Some(_) => self.player.playable(waiting, &motion),
             None => 0,
