@@ -1,0 +1,69 @@
+//! Coming and going: what a host that looks for plugins sees, and what is left after instances and
+//! the library itself have gone. Alone in its program, since it counts threads and files.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod built;
+
+use std::fs;
+
+use built::{PHRASE, host};
+use distill_tests::host::Playback;
+
+#[test]
+fn whatever_comes_and_goes_leaves_nothing_behind() {
+    // One after the other: each counts what the whole process has.
+    a_scan_starts_no_thread_and_leaves_no_file_open();
+    two_hundred_lives_leave_nothing_behind();
+}
+
+/// Entries of a folder of this process under `/proc`.
+fn count(of: &str) -> usize {
+    fs::read_dir(format!("/proc/self/{of}")).unwrap().count()
+}
+
+/// Memory of this process in MiB.
+fn resident() -> f64 {
+    let status = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: f64 = status.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096.0 / f64::from(1 << 20)
+}
+
+fn a_scan_starts_no_thread_and_leaves_no_file_open() {
+    drop(host());
+    let before = (count("task"), count("fd"));
+    let host = host();
+    assert!(!host.id().is_empty());
+    assert_eq!((count("task"), count("fd")), before, "threads and files");
+    // Some hosts make an instance to ask for its parameters; the framework has a thread for it.
+    let mut instrument = host.instrument().unwrap();
+    assert!(instrument.parameters().len() > 20);
+    assert!(count("task") <= before.0 + 1 && count("fd") == before.1);
+}
+
+/// An instance comes, its state makes the workers load a bundle, and all goes meanwhile, in another
+/// order than it came.
+fn live(life: usize, play: bool) {
+    let host = host();
+    let mut instruments: Vec<_> = (0..3).map(|_| host.instrument().unwrap()).collect();
+    if play {
+        let playback = Playback { seconds: 1.2, ..Playback::default() };
+        instruments[0].play(&PHRASE[..1], &playback).unwrap();
+    }
+    let state = instruments[1].save().unwrap();
+    instruments[2].load(&state).unwrap();
+    drop(instruments.swap_remove(life % 3));
+}
+
+fn two_hundred_lives_leave_nothing_behind() {
+    live(0, true);
+    let before = (count("task"), count("fd"));
+    (0..50).for_each(|life| live(life, life % 5 == 0));
+    assert_eq!((count("task"), count("fd")), before);
+    // What playing leaves to the allocator's arenas differs from run to run.
+    let settled = resident();
+    (0..150).for_each(|life| live(life, false));
+    assert_eq!((count("task"), count("fd")), before);
+    let grown = resident() - settled;
+    assert!(grown < 8.0, "{grown:.1} MiB more after 150 lives");
+}
