@@ -11,8 +11,16 @@ use crate::model::config::{CodecConfig, PriorConfig};
 /// How much the guide counts: at 1 as much as the rule of Bayes says, were a frame all that decides
 /// what follows; more makes up for what the frames before have decided.
 const GUIDANCE: f32 = 2.0;
-/// The same of velocity, for which there are only the frames of a beginning.
-const VELOCITY_GUIDANCE: f32 = 4.0;
+/// The same of a velocity. A beginning has few frames to be asked, and rare codes that are sought too
+/// hard do not go together, and end in silence; those that are wrong can be kept away with force.
+const OF_VELOCITY: Guidance = Guidance { toward: 1.0, away: 5.0 };
+
+/// How much the guide counts where it makes a code likelier, and where less likely.
+#[derive(Debug, Clone, Copy)]
+struct Guidance {
+    toward: f32,
+    away: f32,
+}
 
 /// What the guide of a prior tells.
 #[derive(Debug)]
@@ -38,20 +46,21 @@ impl Guide {
         if level >= self.levels {
             return;
         }
-        let begins = frame < BEGINNING as u64;
-        let pitches = self.conditioning.rows_of_pitches();
-        let velocity = self.conditioning.rows_of_velocity();
+        let (pitches, velocities) =
+            (self.conditioning.rows_of_pitches(), self.conditioning.rows_of_velocity());
+        let always = Guidance { toward: GUIDANCE, away: GUIDANCE };
         for (row, share) in self.conditioning.weigh(controls) {
-            let guidance = match velocity.contains(&row) {
-                true if !begins => continue,
-                true => VELOCITY_GUIDANCE,
-                false => GUIDANCE,
+            let Guidance { toward, away } = match frame < BEGINNING as u64 {
+                true if velocities.contains(&row) => OF_VELOCITY,
+                false if velocities.contains(&row) => continue,
+                // Codes of other pitches are kept away for good.
+                false if pitches.contains(&row) => Guidance { toward: 0.0, ..always },
+                _ => always,
             };
             let told = &self.told[(row * self.levels + level) * logits.len()..];
-            // Codes of other pitches are kept away for good.
-            let most = if pitches.contains(&row) && !begins { 0.0 } else { f32::INFINITY };
-            let told = told.iter().map(|told| told.min(most));
-            logits.iter_mut().zip(told).for_each(|(logit, told)| *logit += guidance * share * told);
+            for (logit, &told) in logits.iter_mut().zip(told) {
+                *logit += share * told * if told > 0.0 { toward } else { away };
+            }
         }
     }
 }
@@ -97,8 +106,8 @@ mod tests {
     #[test]
     fn a_velocity_is_asked_for_only_while_a_take_begins() {
         let hard = Controls { velocity: Some(1.0), ..Controls::default() };
-        assert_eq!(added(&hard, 0, 0), [4.0, -4.0]);
-        assert_eq!(added(&hard, BEGINNING as u64 - 1, 0), [4.0, -4.0]);
+        assert_eq!(added(&hard, 0, 0), [1.0, -5.0]);
+        assert_eq!(added(&hard, BEGINNING as u64 - 1, 0), [1.0, -5.0]);
         assert_eq!(added(&hard, BEGINNING as u64, 0), [0.0, 0.0]);
     }
 

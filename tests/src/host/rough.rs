@@ -156,6 +156,8 @@ impl Session<'_> {
         let len = match self.dice.below(5) {
             0 => 0,
             1 => self.longest,
+            // More than was promised.
+            2 => 2 * self.longest,
             _ => self.dice.below(self.longest + 1),
         };
         let events = self.events(len);

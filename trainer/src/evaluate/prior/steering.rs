@@ -80,7 +80,7 @@ pub fn steer(model: &Arc<Model>, offered: &Conditioning, seed: u64) -> Result<St
     let mut ranks = Vec::new();
     for (index, (name, range)) in offered.ranks().into_iter().enumerate() {
         if range.is_some() {
-            ranks.push((name, follow_rank(model, index, seed, MEASURED)?));
+            ranks.push((name, follow_rank(model, offered, index, seed, MEASURED)?));
         }
     }
     let pitch = follow_keys(model, offered.pitch, seed)?;
@@ -90,15 +90,20 @@ pub fn steer(model: &Arc<Model>, offered: &Conditioning, seed: u64) -> Result<St
 /// The correlation of a rank that is asked for with what is heard.
 pub(super) fn follow_rank(
     model: &Arc<Model>,
+    offered: &Conditioning,
     index: usize,
     seed: u64,
     takes: Takes,
 ) -> Result<f64> {
     let Takes { count, seconds } = if index == VELOCITY { takes.short() } else { takes };
+    // As an instrument does, which asks for a pitch too: high notes are softer than low ones.
+    let pitches: Vec<u8> = offered.pitch.keys().collect();
+    let middle = pitches.get(pitches.len() / 2).map(|&key| f32::from(key));
+    let pitch = middle.filter(|_| index == VELOCITY);
     let takes: Vec<(f32, u64)> =
         RANKS.iter().flat_map(|&rank| (0..count).map(move |take| (rank, take))).collect();
     let heard = takes.par_iter().map(|&(rank, take)| {
-        let mut controls = Controls::default();
+        let mut controls = Controls { pitch, ..Controls::default() };
         let Controls { loudness, brightness, density, velocity, .. } = &mut controls;
         *[loudness, brightness, density, velocity][index] = Some(rank);
         let described = heard(model, controls, TakeKey { seed, take }, seconds, 1.0)?;

@@ -45,7 +45,7 @@ pub fn try_out(model: &Arc<Model>, offered: &Conditioning, seed: u64) -> Result<
         if range.is_none() {
             continue;
         }
-        let correlation = follow_rank(model, index, seed, OF_RANK)?;
+        let correlation = follow_rank(model, offered, index, seed, OF_RANK)?;
         if correlation < FOLLOWED {
             *range = None;
             withdrawn.push(format!(
