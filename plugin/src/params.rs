@@ -39,6 +39,7 @@ const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
 const SUSTAIN: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
 const RELEASE_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 300.0 };
 const TUNE: Span<f32> = Span { low: -12.0, high: 12.0, default: 0.0 };
+const ANEW: bool = false;
 const KEYS: bool = true;
 const VELOCITY: bool = true;
 const LOCKED: bool = false;
@@ -96,7 +97,7 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 25] = [
+pub const LIMITS: [(&str, Limit); 26] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("struc", Limit::Float(FACTOR)),
@@ -110,6 +111,7 @@ pub const LIMITS: [(&str, Limit); 25] = [
     ("dens", Limit::Float(ASKED)),
     ("levels", Limit::Int(LEVELS)),
     ("trig", Limit::Int(TRIGGER)),
+    ("anew", Limit::Bool(ANEW)),
     ("keys", Limit::Bool(KEYS)),
     ("veloc", Limit::Bool(VELOCITY)),
     ("locked", Limit::Bool(LOCKED)),
@@ -209,6 +211,9 @@ pub struct NoteParams {
     /// What the going down and coming up of a key does: see [`Trigger`]. Not automatable.
     #[id = "trig"]
     pub trigger: IntParam,
+    /// Whether a note that is held begins anew where a recording would end; otherwise it fades.
+    #[id = "anew"]
+    pub anew: BoolParam,
     /// Whether keys are heard as pitches: asked for as far as the bundle can be, and for the rest
     /// played faster and slower. Not automatable.
     #[id = "keys"]
@@ -295,6 +300,7 @@ impl DistillParams {
                     .non_automatable()
                     .with_value_to_string(Arc::new(show_trigger))
                     .with_string_to_value(Arc::new(read_trigger)),
+                anew: BoolParam::new("Begin anew", ANEW),
                 keys: BoolParam::new("Follow keys", KEYS).non_automatable(),
                 velocity: BoolParam::new("Follow velocity", VELOCITY).non_automatable(),
                 locked: BoolParam::new("Lock to bars", LOCKED).non_automatable(),
@@ -344,6 +350,7 @@ impl DistillParams {
                     density: wanted(&prior.density),
                     ..Controls::default()
                 },
+                once: !notes.anew.value(),
                 levels: whole(&LEVELS, &prior.levels),
             },
             gain: 10.0_f32.powf(VOLUME_DB.clamp(output.gain.value()) / 20.0),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor};
-use distill_shared::bundle::Tensors;
+use distill_shared::bundle::{Tensor as Tensor32, Tensors};
 use distill_shared::codes::Codes;
 use distill_shared::model::codec::Codec;
 use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
@@ -13,7 +13,8 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
 use distill_shared::model::weights::Weights;
 use distill_shared::player::{
-    Decoder, Encoder, Model, PriorPlayer, encode, instruction_sets, philox, random_weights,
+    Decoder, Encoder, Model, PriorPlayer, Sampling, TakeKey, encode, instruction_sets, philox,
+    random_weights,
 };
 use distill_shared::quantizer::Quantizer;
 use distill_shared::stft::Analysis;
@@ -47,6 +48,7 @@ fn config(channels: usize) -> ModelConfig {
         depth_size: 16,
         depth_layers: 2,
         depth_heads: 2,
+        ends: true,
         kept: None,
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
@@ -124,18 +126,56 @@ fn decoded_features_agree_mono_and_stereo() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
-    let config = config(1);
-    let tensors = random_weights(&config, 4);
-    let codes = some_codes(&config);
-    let weights = Weights::from_tensors(&tensors, "prior.", &Device::Cpu)?;
+/// The trainable prior of `tensors`.
+fn prior(config: &ModelConfig, tensors: &Tensors) -> Result<CodePrior> {
+    let weights = Weights::from_tensors(tensors, "prior.", &Device::Cpu)?;
     let sizes = config.prior.clone().expect("there is a prior");
     let books = tensors["codec.quantizer.codebooks"].to_f32();
     let CodecConfig { quantizers, codebook_size, latent_dim, .. } = config.codec;
     let shape = (quantizers, codebook_size, latent_dim);
     let books = Tensor::from_vec(books, shape, &Device::Cpu)?;
-    let prior = CodePrior::new(&sizes, &config.codec, &weights, &books)?;
+    CodePrior::new(&sizes, &config.codec, &weights, &books)
+}
+
+/// The likeliest codes of a take of which every frame, or none, is the last of what began.
+fn likeliest(config: &ModelConfig, tensors: &Tensors, ends: bool) -> Codes {
+    let mut tensors = tensors.clone();
+    let bias = Tensor32::f32(&[1], vec![if ends { 100.0 } else { -100.0 }]).expect("one number");
+    tensors.insert("prior.end.bias".to_owned(), bias);
+    let model = model(config, &tensors, Arch::new());
+    let mut player = PriorPlayer::new(model).expect("has a prior");
+    let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
+    let (mut codes, mut frame) = (Codes::new(config.codec.quantizers), vec![0; 3]);
+    for _ in 0..FRAMES {
+        player.step(TakeKey { seed: 1, take: 0 }, &sampling, &mut frame);
+        codes.push(&frame);
+    }
+    codes
+}
+
+#[test]
+fn a_take_begins_anew_after_the_last_frame_of_what_began() -> Result<()> {
+    let config = config(1);
+    let tensors = random_weights(&config, 4);
+    let prior = prior(&config, &tensors)?;
+    let anew = likeliest(&config, &tensors, true);
+    assert_ne!(anew.as_slice(), likeliest(&config, &tensors, false).as_slice());
+    // Every frame reads the start, and no latent.
+    let start = prior.start()?.repeat((FRAMES, 1))?.unsqueeze(0)?;
+    let nothing = Tensor::zeros((FRAMES, config.codec.latent_dim), DType::F32, &Device::Cpu)?;
+    let logits = prior.logits(&prior.hidden(&start)?.squeeze(0)?, &nothing, anew.as_slice())?;
+    let likeliest = logits.argmax(2)?.transpose(0, 1)?.flatten_all()?.to_vec1::<u32>()?;
+    assert_eq!(likeliest, anew.as_slice());
+    Ok(())
+}
+
+#[test]
+fn the_logits_of_the_prior_agree_past_its_window() -> Result<()> {
+    let config = config(1);
+    let tensors = random_weights(&config, 4);
+    let codes = some_codes(&config);
+    let prior = prior(&config, &tensors)?;
+    let latent_dim = config.codec.latent_dim;
     let read = &codes.as_slice()[..(FRAMES - 1) * config.codec.quantizers];
     let latents = latents(&config, &tensors, &codes)?.narrow(0, 0, FRAMES - 1)?;
     let inputs = Tensor::cat(&[prior.start()?, prior.embed(read, &latents)?], 0)?.unsqueeze(0)?;

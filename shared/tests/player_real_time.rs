@@ -76,6 +76,7 @@ fn model() -> Arc<Model> {
         depth_size: 16,
         depth_layers: 1,
         depth_heads: 2,
+        ends: true,
         kept: Some(Kept { frames: 300, near: 0.02 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),

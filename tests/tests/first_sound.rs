@@ -78,7 +78,7 @@ const HELD: Note = Note { start: 0.0, end: 60.0, key: 60, velocity: 1.0 };
 #[test]
 fn the_instrument_plays_the_samples_that_generate_writes() {
     let folder = TRAINED.path();
-    let arguments = "generate toy.distill -o new.wav --duration 1.5 --bit-depth 32f";
+    let arguments = "generate toy.distill -o new.wav --duration 1.5 --bit-depth 32f --once";
     distill(folder, &format!("{arguments} --seed {SEED}"));
     let generated = Sound::read_wav(&folder.join("new.wav")).unwrap();
     assert!(generated.peak_db() > -90.0, "nothing to compare: {:.1} dBFS", generated.peak_db());
@@ -95,7 +95,8 @@ fn the_instrument_plays_the_samples_that_generate_writes() {
 #[test]
 fn the_second_note_is_the_second_take() {
     let folder = TRAINED.path();
-    let arguments = "generate toy.distill -o take.wav --count 2 --duration 0.5 --bit-depth 32f";
+    let arguments =
+        "generate toy.distill -o take.wav --count 2 --duration 0.5 --bit-depth 32f --once";
     distill(folder, &format!("{arguments} --seed {SEED}"));
     let second = Sound::read_wav(&folder.join("take-2.wav")).unwrap();
 

@@ -57,6 +57,7 @@ pub fn adaptive_prior_config(codec: &CodecConfig, codes: &[CorpusCodes]) -> Prio
         depth_layers: 1,
         depth_heads: 4,
         conditioning: Conditioning::default(),
+        ends: true,
         kept: None,
     }
 }

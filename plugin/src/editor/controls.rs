@@ -39,6 +39,7 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
 fn voices(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
     column(ui, "voices", |ui| {
         row(ui, &params.notes.trigger, setter);
+        row(ui, &params.notes.anew, setter);
         row(ui, &params.notes.keys, setter);
         row(ui, &params.notes.velocity, setter);
         row(ui, &params.notes.locked, setter);

@@ -54,6 +54,7 @@ pub fn config() -> ModelConfig {
         depth_layers: 1,
         depth_heads: 2,
         conditioning: Conditioning::default(),
+        ends: true,
         kept: None,
     };
     ModelConfig { codec, prior: Some(prior) }

@@ -265,6 +265,9 @@ pub struct PriorConfig {
     pub depth_layers: usize,
     /// Attention heads of the depth transformer.
     pub depth_heads: usize,
+    /// Whether it tells where recordings end, and so begins anew in the course of a take.
+    #[serde(default)]
+    pub ends: bool,
     /// What it can be asked for.
     #[serde(default)]
     pub conditioning: Conditioning,
@@ -322,6 +325,9 @@ impl PriorConfig {
         list.add("prior.latent", &[h, codec.latent_dim]);
         list.layers("prior.layers", self.layers, h, self.heads);
         list.norm("prior.norm", h);
+        if self.ends {
+            list.linear("prior.end", h, 1);
+        }
         list.linear("prior.target", h, codec.latent_dim);
         list.linear("prior.target.confidence", h, n);
         list.add("prior.target.keep", &[codec.latent_dim]);
@@ -449,6 +455,7 @@ mod tests {
             depth_layers: 2,
             depth_heads: 4,
             conditioning: Conditioning::default(),
+            ends: true,
             kept: None,
         };
         ModelConfig { codec, prior: Some(prior) }

@@ -22,6 +22,7 @@ pub struct CodePrior {
     latent: Tensor,
     layers: Vec<TransformerLayer>,
     norm: LayerNorm,
+    end: Option<Linear>,
     depth: DepthTransformer,
     target: Target,
 }
@@ -50,6 +51,7 @@ impl CodePrior {
             latent: scope.get("latent")?,
             layers: layers.collect::<Result<_>>()?,
             norm: LayerNorm::new(&scope.push("norm"))?,
+            end: config.ends.then(|| Linear::new(&scope.push("end"))).transpose()?,
             depth: DepthTransformer::new(config, codec, weights)?,
             target: Target::new(codec, weights, books)?,
         })
@@ -70,7 +72,7 @@ impl CodePrior {
         embedded.reshape((frames, self.quantizers, ()))?.sum(1)? + project(latents, &self.latent)?
     }
 
-    /// The input that begins a take: `[1, H]`.
+    /// The input that begins a take, and whatever begins anew in it: `[1, H]`.
     ///
     /// # Errors
     ///
@@ -90,6 +92,16 @@ impl CodePrior {
             x = layer.forward(&x)?;
         }
         self.norm.forward(&x)
+    }
+
+    /// Logits `[M]` of that each of `M` frames is the last of its recording, given what is known about
+    /// each, `[M, H]`; none if it does not tell.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the shapes do not fit.
+    pub fn ends(&self, hidden: &Tensor) -> Result<Option<Tensor>> {
+        self.end.as_ref().map(|end| end.forward(hidden)?.squeeze(1)).transpose()
     }
 
     /// Logits `[N, M, K]` of the codes of `M` frames, given what is known about each, `[M, H]`, the

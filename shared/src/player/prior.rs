@@ -14,12 +14,15 @@ use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, Transfo
 use super::weights::Weights;
 use super::{CopyCheck, Copying, Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
+use crate::math::exp;
 use crate::model::conditioning::GUIDED_LEVELS;
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
 /// with which none does keep some probability; a take that drew one would begin with next to nothing.
 const FIRST_TOP_P: f32 = 0.9;
+/// Level of the random number that says whether a frame is the last of what began: no code has it.
+const END: u32 = u32::MAX;
 /// What a code that would go on with a copy loses at most, in nats.
 const AVOIDANCE: f32 = 8.0;
 /// How many times farther away than a copy the corpus may be and still be avoided.
@@ -39,6 +42,8 @@ pub(crate) struct PriorWeights {
     /// From `[D]` to `[H]`.
     latent: Linear,
     temporal: Transformer,
+    /// What tells the last frame of a recording: `[H]`, and a bias; none if nothing does.
+    end: Option<(Vec<f32>, f32)>,
     target: Target,
     project: Linear,
     /// `[N, E]`.
@@ -81,6 +86,9 @@ impl PriorWeights {
             kept: config.kept.map(|kept| Arc::new(KeptCorpus::from_weights(weights, kept))),
             latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
+            end: config
+                .ends
+                .then(|| (weights.values("prior.end.weight"), weights.values("prior.end.bias")[0])),
             target: Target::new(weights, config, codec),
             project: weights.linear("prior.depth.project", config.hidden_size),
             levels: weights.values("prior.depth.levels"),
@@ -92,6 +100,13 @@ impl PriorWeights {
 }
 
 impl PriorWeights {
+    /// How likely a frame of which `heard`, `[H]`, is known is the last of what began.
+    fn ends(&self, heard: &[f32]) -> f32 {
+        let Some((weight, bias)) = &self.end else { return 0.0 };
+        let sum: f32 = weight.iter().zip(heard).map(|(weight, heard)| weight * heard).sum();
+        1.0 / (1.0 + exp(-(sum + bias)))
+    }
+
     /// What it keeps of its corpus.
     pub(super) fn kept(&self) -> Option<&Arc<KeptCorpus>> {
         self.kept.as_ref()
@@ -128,8 +143,10 @@ struct Sequence {
     depth: TransformerState,
     /// The latent of the last frame: `[D]`.
     latent: Vec<f32>,
-    /// Frames that it was given to go on from.
-    primed: u64,
+    /// Whether the next frame begins: the take, or anew in it.
+    begins: bool,
+    /// The frame that began last, or the first after those that it was given to go on from.
+    begun: u64,
 }
 
 /// Room for the next frame of some sequences, `[rows]` of each.
@@ -143,6 +160,8 @@ struct Room {
     /// Temporal input and output: `[H]`.
     x: Vec<f32>,
     heard: Vec<f32>,
+    /// How likely each frame is the last of what began: `[1]`.
+    ends: [f32; VOICES],
     /// Depth: `[E]` each.
     projected: Vec<f32>,
     targets: TargetRoom,
@@ -182,7 +201,8 @@ impl PriorPlayer {
             temporal: prior.temporal.start(),
             depth: prior.depth.start(),
             latent: vec![0.0; codec.latent_dim],
-            primed: 0,
+            begins: true,
+            begun: 0,
         };
         let room = Room {
             temporal: prior.temporal.room(VOICES),
@@ -191,6 +211,7 @@ impl PriorPlayer {
             latents: vec![0.0; VOICES * codec.latent_dim],
             x: vec![0.0; VOICES * hidden],
             heard: vec![0.0; VOICES * hidden],
+            ends: [0.0; VOICES],
             projected: vec![0.0; VOICES * depth],
             targets: TargetRoom::new(codec),
             depth_x: vec![0.0; VOICES * depth],
@@ -204,7 +225,8 @@ impl PriorPlayer {
     pub fn reset(&mut self) {
         self.sequence.temporal.reset();
         self.sequence.latent.fill(0.0);
-        self.sequence.primed = 0;
+        self.sequence.begins = true;
+        self.sequence.begun = 0;
     }
 
     /// Begins again, and hears `codes` as the beginning of its sequence: the next step, given the
@@ -225,7 +247,7 @@ impl PriorPlayer {
             let turn = Turn { sequence, codes: &mut frame, levels, given: &[] };
             self.room.hear(&self.model, prior, &mut [turn]);
         }
-        self.sequence.primed = self.frames();
+        self.sequence.begun = self.frames();
     }
 
     /// The model that it plays.
@@ -240,9 +262,9 @@ impl PriorPlayer {
         self.sequence.temporal.position()
     }
 
-    /// Frames made so far: those that it was given to go on from do not count.
+    /// Frames made since something began. Those that it was given to go on from do not count.
     fn made(&self) -> u64 {
-        self.frames() - self.sequence.primed
+        if self.sequence.begins { 0 } else { self.frames() - self.sequence.begun }
     }
 
     /// Draws the next frame into `codes`, `[N]`, which hold the frame before it; what they hold
@@ -276,6 +298,7 @@ impl PriorPlayer {
         let mut room = std::mem::take(&mut first.player.room);
         let mut sampler = std::mem::take(&mut room.sampler);
         let draws: ArrayVec<_, VOICES> = next.iter().map(NextCodes::draw).collect();
+        let free: ArrayVec<_, VOICES> = next.iter().map(NextCodes::is_free).collect();
         let made: ArrayVec<_, VOICES> = next.iter().map(|next| next.player.made()).collect();
         let avoided = next.iter().map(NextCodes::avoid).collect::<ArrayVec<_, VOICES>>();
         let turns = next.iter_mut().map(|NextCodes { player, sampling, given, codes, .. }| {
@@ -285,7 +308,8 @@ impl PriorPlayer {
             let most = if sampling.levels == 0 { open } else { sampling.levels as usize };
             Turn { sequence: &mut player.sequence, codes, levels: open.min(most), given }
         });
-        room.step(&model, &mut turns.collect::<ArrayVec<_, VOICES>>(), |turn, level, logits| {
+        let mut turns = turns.collect::<ArrayVec<_, VOICES>>();
+        room.step(&model, &mut turns, |turn, level, logits| {
             let (key, frame, sampling) = draws[turn];
             if let Some(prior) = &model.prior {
                 prior.guide.add(&sampling.controls, made[turn], level, logits);
@@ -295,6 +319,12 @@ impl PriorPlayer {
             let level = u32::try_from(level).unwrap_or(u32::MAX);
             sampler.draw(model.arch, logits, (&sampling, group), uniform(key, frame, level))
         });
+        // What is made between given codes does not begin anew.
+        for (i, turn) in turns.iter_mut().enumerate().filter(|(i, _)| free[*i]) {
+            let (key, frame, Sampling { once, .. }) = draws[i];
+            turn.sequence.begins = !once && uniform(key, frame, END) < room.ends[i];
+        }
+        drop(turns);
         room.sampler = sampler;
         if let Some(first) = next.first_mut() {
             first.player.room = room;
@@ -315,13 +345,17 @@ impl PriorPlayer {
 }
 
 impl NextCodes<'_> {
+    /// Whether all of the frame is drawn.
+    fn is_free(&self) -> bool {
+        self.given.iter().all(Option::is_none)
+    }
+
     /// How to draw the next frame: whose it is, its number, and the sampling.
     fn draw(&self) -> (TakeKey, u32, Sampling) {
-        let frames = self.player.frames();
         let top_p = self.sampling.top_p;
-        let top_p = if frames == 0 { top_p.min(FIRST_TOP_P) } else { top_p };
+        let top_p = if self.player.sequence.begins { top_p.min(FIRST_TOP_P) } else { top_p };
         #[expect(clippy::cast_possible_truncation, reason = "wraps after years of sound")]
-        let frame = frames as u32;
+        let frame = self.player.frames() as u32;
         (self.key, frame, Sampling { top_p, ..self.sampling })
     }
 }
@@ -380,12 +414,17 @@ impl Room {
             if sequence.temporal.position() > 0 {
                 model.quantizer.decode(codes, &mut sequence.latent);
             }
-            latent.copy_from_slice(&sequence.latent);
+            if sequence.begins {
+                // What went before fades, and tells nothing of it.
+                latent.fill(0.0);
+            } else {
+                latent.copy_from_slice(&sequence.latent);
+            }
         }
         let latents = &self.latents[..rows * codec.latent_dim];
         prior.latent.apply(model.arch, latents, &mut self.x[..rows * hidden]);
         for (Turn { sequence, codes, .. }, x) in turns.iter().zip(self.x.chunks_mut(hidden)) {
-            if sequence.temporal.position() == 0 {
+            if sequence.begins {
                 x.copy_from_slice(&prior.start);
                 continue;
             }
@@ -397,6 +436,14 @@ impl Room {
         let sequences = turns.iter_mut().map(|turn| &mut turn.sequence.temporal);
         let mut sequences: ArrayVec<_, VOICES> = sequences.collect();
         prior.temporal.step(model.arch, &mut self.temporal, &mut sequences, x, heard);
+        drop(sequences);
+        for (end, heard) in self.ends.iter_mut().zip(heard.chunks(hidden)) {
+            *end = prior.ends(heard);
+        }
+        for Turn { sequence, .. } in turns.iter_mut().filter(|turn| turn.sequence.begins) {
+            sequence.begun = sequence.temporal.position() - 1;
+            sequence.begins = false;
+        }
         let projected = &mut self.projected[..rows * prior.project.outputs()];
         prior.project.apply(model.arch, heard, projected);
         prior.target.foresee(model.arch, heard, latents, &mut self.targets);

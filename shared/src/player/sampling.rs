@@ -23,6 +23,8 @@ pub struct Sampling {
     pub levels: u32,
     /// How much going on with a copy of the corpus is avoided, 0 to 1.
     pub novelty: f32,
+    /// Whether what began only fades where a recording would end, and nothing begins anew.
+    pub once: bool,
     /// What the prior is asked for.
     pub controls: Controls,
 }
@@ -36,6 +38,7 @@ impl Default for Sampling {
             top_p: 1.0,
             levels: 0,
             novelty: 0.0,
+            once: false,
             controls: Controls::default(),
         }
     }
@@ -59,6 +62,7 @@ impl Sampling {
             top_k: self.top_k,
             levels: self.levels,
             novelty: or(self.novelty, novelty).clamp(0.0, 1.0),
+            once: self.once,
             controls: self.controls,
             top_p: or(self.top_p, top_p).clamp(0.0, 1.0),
         }

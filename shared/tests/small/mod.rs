@@ -40,6 +40,7 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
         depth_size: 12,
         depth_layers: 1,
         depth_heads: 2,
+        ends: true,
         kept: Some(Kept { frames: 300, near: 0.02 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),
@@ -49,6 +50,14 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
         },
     };
     ModelConfig { codec, prior: Some(prior) }
+}
+
+/// A model that does not begin anew: codes alone do not tell where another did.
+pub(crate) fn model_without_ends(channels: usize) -> Arc<Model> {
+    let mut config = config(channels);
+    config.prior.as_mut().expect("there is a prior").ends = false;
+    let model = Model::new(&config, &random_weights(&config, 1), "digest");
+    Arc::new(model.expect("the weights fit"))
 }
 
 /// A model that plays with the instructions of `arch`.

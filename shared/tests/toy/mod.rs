@@ -39,6 +39,7 @@ pub(crate) fn prior(hidden_size: usize) -> PriorConfig {
         depth_layers: 1,
         depth_heads: 1,
         conditioning: Conditioning::default(),
+        ends: true,
         kept: None,
     }
 }

@@ -69,6 +69,9 @@ pub(super) struct GenerateArgs {
     /// How much going on with a copy of a recording is avoided, 0 to 1
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     novelty: f32,
+    /// Let what began fade where a recording would end, and begin nothing anew
+    #[arg(long)]
+    once: bool,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -77,7 +80,7 @@ pub(super) struct GenerateArgs {
     file: SoundFileArgs,
     /// Make a take again from the JSON file beside it: the same bytes, wherever the file lies
     #[arg(long, value_name = "JSON", conflicts_with_all = ["duration", "seed", "count",
-        "temperature", "structure", "timbre", "detail", "top_k", "top_p", "levels", "novelty", "set", "rate", "format", "bit_depth",
+        "temperature", "structure", "timbre", "detail", "top_k", "top_p", "levels", "novelty", "once", "set", "rate", "format", "bit_depth",
         "infill"])]
     again: Option<PathBuf>,
     /// Write no JSON file beside each take
@@ -218,8 +221,18 @@ impl GenerateArgs {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let Self { temperature, structure, timbre, detail, top_k, top_p, levels, novelty, .. } =
-            *self;
+        let Self {
+            temperature,
+            structure,
+            timbre,
+            detail,
+            top_k,
+            top_p,
+            levels,
+            novelty,
+            once,
+            ..
+        } = *self;
         for (name, value, most) in [
             ("temperature", temperature, Sampling::MAX_TEMPERATURE),
             ("structure", structure, Sampling::MAX_FACTOR),
@@ -233,6 +246,6 @@ impl GenerateArgs {
             }
         }
         let (factors, set) = ([structure, timbre, detail], self.set.set.clone());
-        Ok(Settings { temperature, factors, top_k, top_p, levels, novelty, set })
+        Ok(Settings { temperature, factors, top_k, top_p, levels, novelty, once, set })
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Piece {
     pub(super) moments: Vec<Moment>,
     /// The class of each frame.
     pub(super) classes: Vec<Option<u32>>,
+    /// Whether each frame begins a recording, and whether the one after the last would: `[T + 1]`.
+    pub(super) begins: Vec<bool>,
 }
 
 impl Piece {
@@ -80,11 +82,14 @@ pub(super) fn random_piece(recordings: &[Recorded], recall: usize, draw: &mut Dr
     let mut at = if start { 0 } else { draw.below(recording.codes.frames()) };
     let before = before(recording.codes, at, recall);
     let mut codes = Codes::new(recording.codes.quantizers());
-    let (mut moments, mut classes) = (Vec::new(), Vec::new());
+    let (mut moments, mut classes, mut begins) = (Vec::new(), Vec::new(), Vec::new());
     for frame in 0..PIECE_FRAMES + HORIZON {
         if at == recording.codes.frames() {
             recording = recordings[pick(draw)];
             at = 0;
+        }
+        if frame <= PIECE_FRAMES {
+            begins.push(at == 0);
         }
         if frame < PIECE_FRAMES {
             codes.push(recording.codes.frame(at));
@@ -93,7 +98,7 @@ pub(super) fn random_piece(recordings: &[Recorded], recall: usize, draw: &mut Dr
         moments.push(recording.moments.get(at).copied().unwrap_or_default());
         at += 1;
     }
-    Piece { before, codes, moments, classes }
+    Piece { before, codes, moments, classes, begins }
 }
 
 /// Held-out recordings from their beginnings, cut into pieces, spread evenly if there are many.
@@ -105,7 +110,10 @@ pub(super) fn held_pieces<'a>(held: impl Iterator<Item = &'a Codes>, recall: usi
             let mut codes = Codes::new(recording.quantizers());
             (start..end).for_each(|t| codes.push(recording.frame(t)));
             let before = before(recording, start, recall);
-            pieces.push(Piece { before, codes, moments: Vec::new(), classes: Vec::new() });
+            let frames = start..=end;
+            let begins = frames.map(|t| t == 0 || t == recording.frames()).collect();
+            let (moments, classes) = Default::default();
+            pieces.push(Piece { before, codes, moments, classes, begins });
         }
     }
     let stride = pieces.len().div_ceil(HELD_PIECES).max(1);

@@ -40,7 +40,7 @@ const LATENT_NOISE: f32 = 0.1;
 const DEPTH_STRIDE: usize = 4;
 /// Times that each of them counts: together about as much as all others of the pieces around them,
 /// since they decide what every note begins with, and there are few of them. Others that begin a
-/// recording count once, or sounds would begin too often.
+/// recording count once: of a corpus of short sounds they would drown the rest.
 const BEGINNING_WEIGHT: f32 = 24.0;
 /// Updates over which the learning rate rises.
 const WARM_UP_STEPS: u32 = 30;
@@ -164,6 +164,7 @@ impl<'a> Training<'a> {
         let held = codes.iter().filter(|c| c.held_out && c.codes.frames() > 0).map(|c| &c.codes);
         let mut weights = initial_weights(&plan.config.tensors(codec), plan.seed, device)?;
         begin_target(&mut weights, codec, quantizer, &train)?;
+        begin_ends(&mut weights, &train)?;
         let books = Tensor::from_slice(
             quantizer.books().entries(),
             (codec.quantizers, codec.codebook_size, codec.latent_dim),
@@ -227,6 +228,7 @@ impl<'a> Training<'a> {
         let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
         let (rows, weights) = depth_rows(&pieces, &mut draw)?;
         let hidden = hidden.reshape((pieces.len() * PIECE_FRAMES, ()))?;
+        let ends = self.end_loss(&hidden, &pieces)?;
         let chosen = Tensor::new(rows.as_slice(), self.device)?;
         let hidden = hidden.index_select(&chosen, 0)?;
         let latents = latents.index_select(&chosen, 0)?;
@@ -238,7 +240,7 @@ impl<'a> Training<'a> {
         let once: Vec<f64> = once.map(|(loss, _)| f64::from(*loss)).collect();
         let value = once.iter().sum::<f64>() / once.len() as f64;
         let weights = Tensor::new(weights.as_slice(), self.device)?;
-        let loss = ((losses * &weights)?.sum_all()? / weights.sum_all()?)?;
+        let loss = (((losses * &weights)?.sum_all()? / weights.sum_all()?)? + ends)?;
         Ok((loss.backward()?, value))
     }
 
@@ -263,11 +265,44 @@ impl<'a> Training<'a> {
                 let latents = Tensor::from_vec(latents, shape, self.device)?;
                 row.push(self.prior.embed(&codes, &latents)?);
             }
-            rows.push(Tensor::cat(&row, 0)?);
+            let row = Tensor::cat(&row, 0)?;
+            rows.push(self.begin_anew(row, piece, &mut before)?);
         }
         let frames = before.len() / self.codec.latent_dim;
         let before = Tensor::from_vec(before, (frames, self.codec.latent_dim), self.device)?;
         Ok((Tensor::stack(&rows, 0)?, before))
+    }
+
+    /// `row`, `[T, H]`, reads the start where a recording of `piece` begins, and its frames of
+    /// `before`, the last `[T, D]`, tell nothing there.
+    fn begin_anew(&self, row: Tensor, piece: &Piece, before: &mut [f32]) -> Result<Tensor> {
+        let d = self.codec.latent_dim;
+        let frames = piece.codes.frames();
+        let first = before.len() - frames * d;
+        let begins = &piece.begins[..frames];
+        for (latent, begins) in before[first..].chunks_exact_mut(d).zip(begins) {
+            if *begins {
+                latent.fill(0.0);
+            }
+        }
+        if !begins.iter().skip(1).any(|begins| *begins) {
+            return Ok(row);
+        }
+        let mask: Vec<f32> = begins.iter().map(|&begins| f32::from(u8::from(begins))).collect();
+        let mask = Tensor::from_vec(mask, (frames, 1), self.device)?;
+        let start = self.prior.start()?.broadcast_sub(&row)?;
+        Ok((row + start.broadcast_mul(&mask)?)?)
+    }
+
+    /// Binary cross-entropy of which frames, of `hidden`, `[B * T, H]`, are the last of a recording.
+    fn end_loss(&self, hidden: &Tensor, pieces: &[Piece]) -> Result<Tensor> {
+        let ends = pieces.iter().flat_map(|piece| &piece.begins[1..]);
+        let ends: Vec<f32> = ends.map(|&ends| f32::from(u8::from(ends))).collect();
+        let ends = Tensor::from_vec(ends, hidden.dim(0)?, self.device)?;
+        let logits = self.prior.ends(hidden)?.context("a prior in training tells ends")?;
+        // ln(1 + exp(x)) without overflow: max(x, 0) + ln(1 + exp(-|x|)).
+        let softplus = (logits.relu()? + (logits.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
+        Ok((softplus - (logits * ends)?)?.mean_all()?)
     }
 
     /// Replaces some codes, and moves the latents a little.
@@ -347,6 +382,17 @@ impl<'a> Training<'a> {
     }
 }
 
+/// Begins with how often recordings end.
+fn begin_ends(weights: &mut Weights, train: &[Recorded]) -> Result<()> {
+    let scope = weights.scope("prior.end");
+    let (weight, bias) = (scope.get("weight")?, scope.get("bias")?);
+    let frames: usize = train.iter().map(|one| one.codes.frames()).sum();
+    let odds = train.len() as f64 / (frames - train.len()).max(1) as f64;
+    weights.insert("prior.end.weight", weight.zeros_like()?)?;
+    weights.insert("prior.end.bias", (bias.zeros_like()? + odds.ln())?)?;
+    Ok(())
+}
+
 /// The frames of `pieces` on which to train the depth transformer: rows of `[B * T]`, none twice, and
 /// how much each counts.
 fn depth_rows(pieces: &[Piece], draw: &mut Draw) -> Result<(Vec<u32>, Vec<f32>)> {
@@ -381,6 +427,7 @@ mod tests {
             codes: stream(PIECE_FRAMES),
             moments: Vec::new(),
             classes: Vec::new(),
+            begins: Vec::new(),
         };
         let (inside, start) = (piece(1), piece(0));
         let pieces = [inside, start];

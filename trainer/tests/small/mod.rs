@@ -60,6 +60,7 @@ fn bundle(seed: u64) -> Bundle {
         depth_size: 8,
         depth_layers: 1,
         depth_heads: 2,
+        ends: true,
         kept: Some(Kept { frames: 300, near: 0.5 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),

@@ -84,7 +84,8 @@ impl Maker {
         settings: &Settings,
         bar: ProgressBar,
     ) -> Result<Self> {
-        let Settings { temperature, factors, top_k, top_p, levels, novelty, ref set } = *settings;
+        let Settings { temperature, factors, top_k, top_p, levels, novelty, once, ref set } =
+            *settings;
         let controls = SetArgs { set: set.clone() }.controls(&player.bundle, &player.path)?;
         let pitch = controls.pitch.and_then(|pitch| player.model.pitches().tune(pitch));
         let tuned = pitch.unwrap_or_default();
@@ -100,7 +101,16 @@ impl Maker {
             player,
             tuned,
             source,
-            sampling: Sampling { temperature, factors, top_k, top_p, levels, novelty, controls },
+            sampling: Sampling {
+                temperature,
+                factors,
+                top_k,
+                top_p,
+                levels,
+                novelty,
+                once,
+                controls,
+            },
             bar,
             stop: stop_flag("the file that was being made is taken away")?,
         })

@@ -68,6 +68,8 @@ pub(super) struct Settings {
     pub(super) top_p: f32,
     pub(super) levels: u32,
     pub(super) novelty: f32,
+    #[serde(default)]
+    pub(super) once: bool,
     /// What is asked for, as it was typed after `--set`.
     pub(super) set: Vec<String>,
 }

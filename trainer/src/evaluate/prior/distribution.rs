@@ -278,6 +278,7 @@ mod tests {
             depth_size: 8,
             depth_layers: 1,
             depth_heads: 2,
+            ends: true,
             kept: None,
             conditioning: Default::default(),
         };

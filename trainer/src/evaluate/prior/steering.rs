@@ -28,6 +28,9 @@ const NOTE_S: f32 = 3.0;
 /// How far a note may be off, in semitones.
 const IN_TUNE: f32 = 0.5;
 
+/// How far below its loudest frames a note has faded, in dB.
+const FADED: f32 = 30.0;
+
 /// Takes for each thing that is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Takes {
@@ -106,7 +109,7 @@ pub(super) fn follow_rank(
         let mut controls = Controls { pitch, ..Controls::default() };
         let Controls { loudness, brightness, density, velocity, .. } = &mut controls;
         *[loudness, brightness, density, velocity][index] = Some(rank);
-        let described = heard(model, controls, TakeKey { seed, take }, seconds, 1.0)?;
+        let described = heard(model, (controls, false), TakeKey { seed, take }, seconds, 1.0)?;
         let value = |found: &Description| match index {
             0 => Some(found.loudness),
             1 => found.brightness,
@@ -167,8 +170,12 @@ pub(super) fn play_note(
     let key = f32::from(key);
     let speed = pitches.tune(key).map_or(1.0, Tuned::speed);
     let controls = Controls { pitch: Some(key), ..Controls::default() };
-    let described = heard(model, controls, take, seconds, speed)?;
-    let found: Vec<f32> = described.iter().filter_map(|described| described.pitch).collect();
+    // A note that is held is not struck again.
+    let described = heard(model, (controls, true), take, seconds, speed)?;
+    // What is left of a note that has faded is no note.
+    let loudest = described.iter().fold(f32::MIN, |max, one| max.max(one.attack));
+    let audible = described.iter().filter(|one| one.attack > loudest - FADED);
+    let found: Vec<f32> = audible.filter_map(|described| described.pitch).collect();
     let in_tune = found.iter().filter(|pitch| (**pitch - key).abs() <= IN_TUNE).count();
     Ok(NoteHeard { pitched: found.len(), in_tune })
 }
@@ -188,7 +195,7 @@ fn spread(low: u8, high: u8) -> Vec<u8> {
 /// sounds when played at `speed`.
 pub(super) fn heard(
     model: &Arc<Model>,
-    controls: Controls,
+    (controls, once): (Controls, bool),
     key: TakeKey,
     seconds: f32,
     speed: f64,
@@ -197,7 +204,7 @@ pub(super) fn heard(
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     let samples = (seconds * codec.sample_rate as f32) as usize;
     let take = Take::new(Arc::clone(model), key)?;
-    let sound = render(take, &Sampling { controls, ..Sampling::default() }, samples);
+    let sound = render(take, &Sampling { controls, once, ..Sampling::default() }, samples);
     let moments = listen(&sound, rate_at(codec.sample_rate, speed), codec.hop());
     Ok((0..moments.len()).map(|t| describe(&moments[t..])).collect())
 }

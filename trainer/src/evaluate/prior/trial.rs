@@ -96,7 +96,7 @@ pub fn trial_seconds(config: &ModelConfig, threads: usize) -> Result<f64> {
     let ranks = offered.ranks().iter().filter(|(_, range)| range.is_some()).count();
     let model = Arc::new(Model::new(config, &random_weights(config, 0), "")?);
     let start = Instant::now();
-    heard(&model, Controls::default(), TakeKey { seed: 0, take: 0 }, SAMPLE_S, 1.0)?;
+    heard(&model, (Controls::default(), false), TakeKey { seed: 0, take: 0 }, SAMPLE_S, 1.0)?;
     let factor = start.elapsed().as_secs_f64() / f64::from(SAMPLE_S);
     let seconds =
         OF_RANK.seconds_of(ranks * RANKS.len()) + OF_PITCH.seconds_of(offered.pitch.len());
