@@ -80,7 +80,9 @@ fn endure(callbacks: u32) {
     let mut below = |n: u32| {
         drawn += 1;
         let share = uniform(TakeKey { seed: 9, take: 0 }, drawn, 0);
-        ((share * n as f32) as u32).min(n - 1)
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+        let index = (share * n as f32) as u32;
+        index.min(n - 1)
     };
     let models = [7, 8, 9].map(toy::model);
     let mut stage = Stage::new(7);

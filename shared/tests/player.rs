@@ -12,7 +12,7 @@ use distill_shared::player::{
     Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, instruction_sets,
     random_weights,
 };
-use small::{HOP, KEY, LEVELS, config, model, model_for, model_without_ends, random_codes};
+use small::{HOP, KEY, LEVELS, config, model, model_for, random_codes};
 
 /// Decodes `codes` in calls of `at_once` frames: the samples of each channel.
 fn decoded(decoder: &mut Decoder, codes: &Codes, channels: usize, at_once: usize) -> Vec<Vec<f32>> {
@@ -37,6 +37,14 @@ fn played(take: &mut Take, steps: usize, sampling: impl Fn(usize) -> Sampling) -
         sound.extend(out);
     }
     sound
+}
+
+/// A model that does not begin anew: codes alone do not tell where another did.
+fn model_without_ends(channels: usize) -> Arc<Model> {
+    let mut config = config(channels);
+    config.prior.as_mut().expect("there is a prior").ends = false;
+    let model = Model::new(&config, &random_weights(&config, 1), "digest");
+    Arc::new(model.expect("the weights fit"))
 }
 
 fn usual(_: usize) -> Sampling {

@@ -110,6 +110,7 @@ fn a_take_allocates_nothing_while_it_plays() {
             top_k: 20,
             top_p: 0.9,
             levels: 0,
+            once: false,
             novelty: 0.7,
             controls,
         },

@@ -52,14 +52,6 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
     ModelConfig { codec, prior: Some(prior) }
 }
 
-/// A model that does not begin anew: codes alone do not tell where another did.
-pub(crate) fn model_without_ends(channels: usize) -> Arc<Model> {
-    let mut config = config(channels);
-    config.prior.as_mut().expect("there is a prior").ends = false;
-    let model = Model::new(&config, &random_weights(&config, 1), "digest");
-    Arc::new(model.expect("the weights fit"))
-}
-
 /// A model that plays with the instructions of `arch`.
 pub(crate) fn model_for(arch: Arch, channels: usize) -> Arc<Model> {
     let config = config(channels);

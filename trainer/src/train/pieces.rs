@@ -153,7 +153,8 @@ mod tests {
     }
 
     fn piece(before: Codes, codes: Codes) -> Piece {
-        Piece { before, codes, moments: Vec::new(), classes: Vec::new() }
+        let begins = vec![false; codes.frames() + 1];
+        Piece { before, codes, moments: Vec::new(), classes: Vec::new(), begins }
     }
 
     fn recording(codes: std::ops::Range<u32>) -> Codes {
