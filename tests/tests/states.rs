@@ -24,12 +24,25 @@ fn settled() -> (Instrument, Vec<u8>) {
     (instrument, saved)
 }
 
+/// What an instance saves. What it knows of the factory bundle is left out: that is completed while
+/// the bundle loads.
+fn saved(instrument: &mut Instrument) -> Vec<u8> {
+    let mut json = state::open(&instrument.save().unwrap()).unwrap();
+    let reference = json["fields"]["bundle"].as_str().unwrap_or_default();
+    let reference: Value = serde_json::from_str(reference).unwrap();
+    if reference["path"] == "" {
+        json["fields"]["bundle"] =
+            json!({ "version": 1, "digest": "", "path": "", "name": "" }).to_string().into();
+    }
+    state::close(&json)
+}
+
 /// Loads `bytes`, and checks that this was done wholly or not at all, and what is saved after it.
 /// Returns whether anything changed.
 fn load(instrument: &mut Instrument, parameters: &[Parameter], bytes: &[u8]) -> bool {
-    let before = instrument.save().unwrap();
+    let before = saved(instrument);
     let loaded = instrument.load(bytes).is_ok();
-    let after = instrument.save().unwrap();
+    let after = saved(instrument);
     let text = String::from_utf8_lossy(bytes);
     assert!(loaded || after == before, "a state that is refused changes nothing: {text}");
     for parameter in parameters {
@@ -39,9 +52,9 @@ fn load(instrument: &mut Instrument, parameters: &[Parameter], bytes: &[u8]) -> 
     }
     if after != before {
         assert!(instrument.load(&after).is_ok(), "what was saved can be loaded");
-        assert_eq!(instrument.save().unwrap(), after, "and is saved the same again");
+        assert_eq!(saved(instrument), after, "and is saved the same again");
         instrument.load(&before).unwrap();
-        assert_eq!(instrument.save().unwrap(), before);
+        assert_eq!(saved(instrument), before);
     }
     after != before
 }
