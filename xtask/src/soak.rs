@@ -18,16 +18,23 @@ pub(crate) struct Options {
     filter: String,
 }
 
-/// What has long forms.
-const CHECKS: [&str; 4] = ["live", "schedules", "rough_host", "states"];
+/// What has long forms: the package and the name of its test program.
+const CHECKS: [(&str, &str); 5] = [
+    ("distill-tests", "live"),
+    ("distill-tests", "schedules"),
+    ("distill-tests", "rough_host"),
+    ("distill-tests", "states"),
+    ("distill-plugin", "real_time"),
+];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     package_debug()?;
     let start = Instant::now();
-    for check in CHECKS {
+    for (package, check) in CHECKS {
         println!("\n== {check} ({} s)", start.elapsed().as_secs());
-        let mut command = cargo("test -p distill-tests --test");
-        command.args([check, "--", "--ignored", "--nocapture", &options.filter]);
+        let mut command = cargo("test");
+        command.args(["-p", package, "--test", check, "--", "--ignored", "--nocapture"]);
+        command.arg(&options.filter);
         run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))?;
     }
     println!("\nAll checks passed in {} s.", start.elapsed().as_secs());

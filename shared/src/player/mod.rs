@@ -8,6 +8,7 @@
 //!
 //! `docs/architecture.md` has the mathematics; the trainable networks are the reference.
 
+mod avoided;
 mod blocks;
 mod bounds;
 mod copying;

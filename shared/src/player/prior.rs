@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::avoided::Avoided;
 use super::copying::KeptCorpus;
 use super::guide::Guide;
 use super::kernel::Linear;
@@ -12,10 +13,9 @@ use super::sampling::{Group, Sampler, Sampling};
 use super::target::{Target, TargetRoom};
 use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, TransformerState};
 use super::weights::Weights;
-use super::{CopyCheck, Copying, Model, ModelError, VOICES};
+use super::{CopyCheck, Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
 use crate::math::exp;
-use crate::model::conditioning::GUIDED_LEVELS;
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
@@ -23,10 +23,6 @@ use crate::model::config::{CodecConfig, PriorConfig};
 const FIRST_TOP_P: f32 = 0.9;
 /// Level of the random number that says whether a frame is the last of what began: no code has it.
 const END: u32 = u32::MAX;
-/// What a code that would go on with a copy loses at most, in nats.
-const AVOIDANCE: f32 = 8.0;
-/// How many times farther away than a copy the corpus may be and still be avoided.
-const REACH: f32 = 8.0;
 
 /// The packed layers of the prior.
 #[derive(Debug)]
@@ -300,7 +296,8 @@ impl PriorPlayer {
         let draws: ArrayVec<_, VOICES> = next.iter().map(NextCodes::draw).collect();
         let free: ArrayVec<_, VOICES> = next.iter().map(NextCodes::is_free).collect();
         let made: ArrayVec<_, VOICES> = next.iter().map(|next| next.player.made()).collect();
-        let avoided = next.iter().map(NextCodes::avoid).collect::<ArrayVec<_, VOICES>>();
+        let avoided = next.iter().map(|next| Avoided::new(next.check, &next.sampling));
+        let avoided: ArrayVec<_, VOICES> = avoided.collect();
         let turns = next.iter_mut().map(|NextCodes { player, sampling, given, codes, .. }| {
             assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
             let last_open = given.iter().rposition(Option::is_none);
@@ -357,36 +354,6 @@ impl NextCodes<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "wraps after years of sound")]
         let frame = self.player.frames() as u32;
         (self.key, frame, Sampling { top_p, ..self.sampling })
-    }
-}
-
-/// Coarse codes that the next frame of a sequence is to avoid, and how much.
-struct Avoided {
-    codes: ArrayVec<u32, GUIDED_LEVELS>,
-    weight: f32,
-}
-
-impl NextCodes<'_> {
-    /// What the corpus goes on with, avoided the more the nearer the sequence is to a copy of it.
-    fn avoid(&self) -> Avoided {
-        let mut avoided = Avoided { codes: ArrayVec::new(), weight: 0.0 };
-        let novelty = self.sampling.clamped().novelty;
-        let Some(check) = self.check.filter(|_| novelty > 0.0) else { return avoided };
-        let Copying { distance, near, .. } = check.newest();
-        let nearness = 1.0 - (distance / near - 1.0) / (REACH - 1.0);
-        avoided.weight = AVOIDANCE * novelty * nearness.clamp(0.0, 1.0);
-        if let Some(codes) = check.continuation().filter(|_| avoided.weight > 0.0) {
-            avoided.codes.extend(codes.iter().copied().take(GUIDED_LEVELS));
-        }
-        avoided
-    }
-}
-
-impl Avoided {
-    /// Takes from the logits, `[K]`, of a level.
-    fn apply(&self, level: usize, logits: &mut [f32]) {
-        let code = self.codes.get(level).and_then(|&code| logits.get_mut(code as usize));
-        code.into_iter().for_each(|logit| *logit -= self.weight);
     }
 }
 
