@@ -15,16 +15,17 @@ use std::time::{Duration, Instant};
 use distill_shared::math::soft_clip;
 use distill_shared::player::Sampling;
 
+use crate::channels::Channels;
 use crate::envelope::{Rates, Shape};
 use crate::filters::Filters;
 use crate::heads::Start;
 use crate::instance::{Instance, Phase, Stop};
 use crate::meter::{Meter, Place};
-use crate::params::MAX_VOICES;
 use crate::patience::{Patience, Wait};
 use crate::sets::{HeadSets, Plan};
 use crate::stream::{AudioEnd, Patch};
 use crate::voice::{Expression, Note, Scene, Voice};
+use crate::voices::{Voices, Which};
 use crate::zones::Zones;
 
 /// Time after which changed settings reach the heads of the notes to come, in seconds: enough to
@@ -40,8 +41,6 @@ const DEFAULT_RATE: f32 = 48_000.0;
 const MIN_RATE: f32 = 8_000.0;
 /// Largest sample rate in Hz.
 const MAX_RATE: f32 = 768_000.0;
-/// Voices with those that are making room.
-const SLOTS: usize = 2 * MAX_VOICES;
 /// Samples rendered at a time: at the least rate and two octaves up, less than a head.
 const STRETCH: usize = 64;
 
@@ -99,17 +98,6 @@ pub struct Block {
     pub meter: Option<Meter>,
 }
 
-/// Which notes an event means; `None` means any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Which {
-    /// The host's own name for the note.
-    pub id: Option<i32>,
-    /// MIDI channel.
-    pub channel: Option<u8>,
-    /// MIDI key.
-    pub key: Option<u8>,
-}
-
 /// The audio thread's half of the instrument.
 #[derive(Debug)]
 pub struct Engine {
@@ -127,8 +115,8 @@ pub struct Engine {
     position: u64,
     place: Place,
     sets: HeadSets,
-    /// Sounding notes, in no order.
-    voices: [Option<Voice>; SLOTS],
+    voices: Voices,
+    channels: Channels,
     /// The volume of the last sample.
     gain: f32,
     patience: Patience,
@@ -155,7 +143,8 @@ impl Engine {
             position: 0,
             place: Place::default(),
             sets: HeadSets::new(patch),
-            voices: [const { None }; SLOTS],
+            voices: Voices::default(),
+            channels: Channels::default(),
             gain: settings.gain,
             patience: Patience::default(),
             missed: 0,
@@ -176,9 +165,8 @@ impl Engine {
     /// Falls silent and begins anew, as if nothing had been played. Real-time safe.
     pub fn reset(&mut self, settings: &Settings) {
         self.apply(settings);
-        for i in 0..SLOTS {
-            self.end_voice(i);
-        }
+        self.end_voices(|_| true);
+        self.channels = Channels::default();
         self.gain = settings.gain;
         self.first_block = true;
         self.begin_playback();
@@ -218,34 +206,48 @@ impl Engine {
         }
         self.await_bundle();
         self.turn_heads();
-        let held = |voice: &Voice| !voice.envelope().is_fading();
-        while self.voices.iter().flatten().filter(|voice| held(voice)).count()
-            >= self.settings.voices
-        {
-            let Some(voice) = self.oldest(held) else { break };
-            voice.fade();
+        self.voices.leave(self.settings.voices.saturating_sub(1));
+        let mut voice = Voice::new(note, begin_take(&mut self.sets, &self.settings, &note));
+        voice.bend(self.channels.bend(note.channel));
+        if let Some(stream) = self.voices.add(voice) {
+            self.end.retire(stream);
         }
-        let slot = self.free_slot();
-        let start = self.begin_take(&note);
-        self.voices[slot] = Some(Voice::new(note, start));
         self.sets.ask(&mut self.end);
     }
 
     /// Lets go of the notes that `which` means. Real-time safe.
     pub fn note_off(&mut self, which: &Which) {
         if self.settings.trigger == Trigger::Gate {
-            self.each(which, Voice::release);
+            for voice in self.voices.that(which) {
+                voice.key_up(self.channels.is_held(voice.note().channel));
+            }
         }
     }
 
     /// Silences the notes that `which` means, without their release. Real-time safe.
     pub fn choke(&mut self, which: &Which) {
-        self.each(which, Voice::fade);
+        self.voices.that(which).for_each(Voice::fade);
     }
 
     /// Changes how the notes that `which` means sound. Real-time safe.
     pub fn express(&mut self, which: &Which, expression: Expression) {
-        self.each(which, |voice| voice.express(expression));
+        self.voices.that(which).for_each(|voice| voice.express(expression));
+    }
+
+    /// Bends the notes of a MIDI channel by `semitones`, those to come too. Real-time safe.
+    pub fn bend(&mut self, channel: u8, semitones: f32) {
+        self.channels.set_bend(channel, semitones);
+        let bend = self.channels.bend(channel);
+        self.voices.that(&Which::of_channel(channel)).for_each(|voice| voice.bend(bend));
+    }
+
+    /// The pedal of a MIDI channel goes down, and holds notes whose keys come up, or comes up, and
+    /// lets go of them. Real-time safe.
+    pub fn pedal(&mut self, channel: u8, down: bool) {
+        self.channels.set_pedal(channel, down);
+        if !down {
+            self.voices.that(&Which::of_channel(channel)).for_each(Voice::pedal_up);
+        }
     }
 
     /// Replaces `left` and `right`, which are equally long, with the next samples.
@@ -270,7 +272,7 @@ impl Engine {
 
     /// Ends a block: tells the editor what happened. Real-time safe.
     pub fn finish(&mut self) {
-        let voices = u32::try_from(self.voices.iter().flatten().count()).unwrap_or(0);
+        let voices = u32::try_from(self.voices.iter().count()).unwrap_or(0);
         self.instance.report(voices, self.missed, self.peaks);
         self.missed = 0;
         self.peaks = [0.0; 2];
@@ -279,14 +281,14 @@ impl Engine {
     /// Whether any voice sounds.
     #[must_use]
     pub fn is_sounding(&self) -> bool {
-        self.voices.iter().any(Option::is_some)
+        self.voices.iter().next().is_some()
     }
 
     /// Takes over changed settings.
     fn apply(&mut self, settings: &Settings) {
         // Who would let go of notes whose keys have come up meanwhile?
         if settings.trigger != self.settings.trigger {
-            self.voices.iter_mut().flatten().for_each(Voice::release);
+            self.voices.iter_mut().for_each(Voice::release);
         }
         self.settings = *settings;
         self.rates = Rates::new(&settings.shape, self.rate);
@@ -294,12 +296,8 @@ impl Engine {
 
     /// Lets go of what the key of `note` holds; returns whether that is anything.
     fn unlatch(&mut self, note: &Note) -> bool {
-        let Note { channel, key, .. } = *note;
-        let same = |voice: &&mut Voice| {
-            let other = voice.note();
-            (other.channel, other.key) == (channel, key) && voice.envelope().is_held()
-        };
-        let held = self.voices.iter_mut().flatten().filter(same);
+        let same = Which { id: None, channel: Some(note.channel), key: Some(note.key) };
+        let held = self.voices.that(&same).filter(|voice| voice.envelope().is_held());
         held.map(Voice::release).count() > 0
     }
 
@@ -334,21 +332,10 @@ impl Engine {
             return;
         }
         // A voice that waits for its stream would wait for ever.
-        for i in 0..SLOTS {
-            let waits = |voice: &&Voice| !voice.has_stream();
-            let Some(note) = self.voices[i].as_ref().filter(waits).map(|voice| *voice.note())
-            else {
-                continue;
-            };
-            let start = self.begin_take(&note);
-            if let Some(voice) = &mut self.voices[i] {
-                voice.replace_take(start);
-            }
+        let Self { voices, sets, settings, .. } = self;
+        for voice in voices.iter_mut().filter(|voice| !voice.has_stream()) {
+            voice.replace_take(begin_take(sets, settings, voice.note()));
         }
-    }
-
-    fn begin_take(&mut self, note: &Note) -> Start {
-        self.sets.begin_take(self.settings.keys.then_some(note.key), note.velocity)
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, small")]
@@ -367,7 +354,7 @@ impl Engine {
     fn accept_streams(&mut self) {
         while let Ok(stream) = self.end.streams.pop() {
             let mut left_over = self.sets.accept(stream);
-            for voice in self.voices.iter_mut().flatten() {
+            for voice in self.voices.iter_mut() {
                 left_over = left_over.and_then(|stream| voice.accept(stream));
             }
             if let Some(stream) = left_over {
@@ -406,7 +393,7 @@ impl Engine {
     fn is_ready(&mut self, len: usize) -> bool {
         self.accept_streams();
         let scene = self.scene();
-        self.voices.iter_mut().flatten().all(|voice| {
+        self.voices.iter_mut().all(|voice| {
             voice.send_controls(len, &scene);
             voice.is_ready(len, &scene)
         })
@@ -426,14 +413,11 @@ impl Engine {
         right.fill(0.0);
         let scene = self.scene();
         let hopeful = self.instance.is_hopeful();
-        for i in 0..SLOTS {
-            let Some(voice) = &mut self.voices[i] else { continue };
+        for voice in self.voices.iter_mut() {
             let missed = voice.render(left, right, &scene);
             self.missed += if hopeful { missed } else { 0 };
-            if voice.envelope().is_done() {
-                self.end_voice(i);
-            }
         }
+        self.end_voices(|voice| voice.envelope().is_done());
         let slope = 1.0 / (VOLUME_SECONDS * self.rate);
         for (left, right) in left.iter_mut().zip(right) {
             self.gain += (self.settings.gain - self.gain).clamp(-slope, slope);
@@ -443,39 +427,17 @@ impl Engine {
         }
     }
 
-    /// Does `act` to every note that `which` means.
-    fn each(&mut self, which: &Which, act: impl Fn(&mut Voice)) {
-        for voice in self.voices.iter_mut().flatten() {
-            let Note { id, channel, key, .. } = *voice.note();
-            let same_id = which.id.is_none() || id.is_none() || which.id == id;
-            let same_channel = which.channel.is_none_or(|wanted| wanted == channel);
-            let same_key = which.key.is_none_or(|wanted| wanted == key);
-            if same_id && same_channel && same_key {
-                act(voice);
+    /// Ends the voices that are `over` and sends their streams back.
+    fn end_voices(&mut self, over: impl Fn(&Voice) -> bool) {
+        while let Some(voice) = self.voices.take_if(&over) {
+            if let Some(stream) = voice.into_stream() {
+                self.end.retire(stream);
             }
         }
     }
+}
 
-    /// The voice that began first among those that are `eligible`.
-    fn oldest(&mut self, eligible: impl Fn(&Voice) -> bool) -> Option<&mut Voice> {
-        let voices = self.voices.iter_mut().flatten();
-        voices.filter(|voice| eligible(voice)).max_by_key(|voice| voice.age())
-    }
-
-    /// A slot for a new voice; if all are taken, the oldest of those making room is cut short.
-    fn free_slot(&mut self) -> usize {
-        let age = |voice: &Option<Voice>| voice.as_ref().map_or(u64::MAX, Voice::age);
-        let fades = |voice: &Option<Voice>| voice.as_ref().is_none_or(|v| v.envelope().is_fading());
-        let slots = (0..SLOTS).filter(|&i| fades(&self.voices[i]));
-        let slot = slots.max_by_key(|&i| age(&self.voices[i])).unwrap_or(0);
-        self.end_voice(slot);
-        slot
-    }
-
-    /// Ends a voice and sends its stream back.
-    fn end_voice(&mut self, slot: usize) {
-        if let Some(stream) = self.voices[slot].take().and_then(Voice::into_stream) {
-            self.end.retire(stream);
-        }
-    }
+/// The take that a note plays.
+fn begin_take(sets: &mut HeadSets, settings: &Settings, note: &Note) -> Start {
+    sets.begin_take(settings.keys.then_some(note.key), note.velocity)
 }

@@ -5,7 +5,7 @@
 //!
 //! | module | thread | job |
 //! |---|---|---|
-//! | [`engine`], [`voice`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
+//! | [`engine`], [`voices`], [`voice`], [`channels`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
 //! | [`worker`], [`desk`], [`source`] | worker | renders takes ahead of time |
 //! | [`loader`] | loader | reads bundles |
@@ -15,6 +15,7 @@
 //!
 //! This file only ties them to the framework.
 
+pub mod channels;
 pub mod denormals;
 pub mod desk;
 pub mod editor;
@@ -34,6 +35,7 @@ pub mod source;
 pub mod state;
 pub mod stream;
 pub mod voice;
+pub mod voices;
 pub mod worker;
 pub mod zones;
 
@@ -45,19 +47,36 @@ use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::*;
 
 use crate::editor::DistillEditor;
-use crate::engine::{Block, Engine, Which};
+use crate::engine::{Block, Engine};
 use crate::instance::{Selection, Stop};
 use crate::meter::{Meter, Song};
 use crate::params::DistillParams;
 use crate::voice::{Expression, Note};
+use crate::voices::Which;
 
-/// The instrument, as hosts see it.
-pub struct Distill {
+/// By how many semitones a wheel at its end bends notes: what MIDI begins with (General MIDI 1).
+const BEND: f32 = 2.0;
+/// The numbers of MIDI controllers that are heard (MIDI 1.0 Detailed Specification, table 3).
+mod controller {
+    pub(super) const PEDAL: u8 = 64;
+    pub(super) const ALL_SOUND_OFF: u8 = 120;
+    pub(super) const RESET: u8 = 121;
+    pub(super) const ALL_NOTES_OFF: u8 = 123;
+}
+
+/// The instrument, as hosts see it. `WHEELS` says whether it hears wheels and pedals, which in
+/// VST3 would take 2080 parameters more; some hosts take a minute to load those.
+pub struct Instrument<const WHEELS: bool> {
     params: Arc<DistillParams>,
     engine: Engine,
 }
 
-impl Default for Distill {
+/// The instrument in CLAP hosts.
+pub type ClapInstrument = Instrument<true>;
+/// The instrument in VST3 hosts.
+pub type Vst3Instrument = Instrument<false>;
+
+impl<const WHEELS: bool> Default for Instrument<WHEELS> {
     fn default() -> Self {
         let (selection, end) = Selection::new();
         let instance = Arc::clone(selection.instance());
@@ -67,7 +86,7 @@ impl Default for Distill {
     }
 }
 
-impl Distill {
+impl<const WHEELS: bool> Instrument<WHEELS> {
     /// Does `act` unless an internal error has stopped the instrument; an internal error in it
     /// stops the instrument instead of the host. Returns whether it was done.
     fn contained(&mut self, act: impl FnOnce(&mut Self)) -> bool {
@@ -141,6 +160,28 @@ impl Distill {
             NoteEvent::PolyPan { voice_id, channel, key, pan, .. } => {
                 self.engine.express(&which(voice_id, channel, key), Expression::Pan(pan));
             }
+            NoteEvent::MidiPitchBend { channel, value, .. } => {
+                // Its middle is 8192 of 16383.
+                let wheel = (value * 16_383.0).round() - 8192.0;
+                self.engine.bend(channel, BEND * wheel / 8192.0);
+            }
+            NoteEvent::MidiCC { channel, cc, value, .. } => self.control(channel, cc, value),
+            _ => {}
+        }
+    }
+
+    /// Applies what a MIDI controller, `value` of which is 0 to 1, says.
+    fn control(&mut self, channel: u8, number: u8, value: f32) {
+        let all = Which::of_channel(channel);
+        match number {
+            controller::PEDAL => self.engine.pedal(channel, value >= 0.5),
+            controller::ALL_SOUND_OFF => self.engine.choke(&all),
+            controller::RESET => {
+                self.engine.bend(channel, 0.0);
+                self.engine.pedal(channel, false);
+            }
+            // Those after it change modes too, and let go of all notes.
+            controller::ALL_NOTES_OFF.. => self.engine.note_off(&all),
             _ => {}
         }
     }
@@ -164,7 +205,7 @@ fn which(id: VoiceID, channel: Channel, key: Key) -> Which {
     Which { id: id.id(), channel: channel.number(), key: key.number() }
 }
 
-impl Plugin for Distill {
+impl<const WHEELS: bool> Plugin for Instrument<WHEELS> {
     const NAME: &'static str = "Distill";
     const VENDOR: &'static str = "Distill";
     const URL: &'static str = "";
@@ -175,8 +216,7 @@ impl Plugin for Distill {
         main_output_channels: NonZeroU32::new(2),
         ..AudioIOLayout::const_default()
     }];
-    // More would add 2080 parameters to the VST3, which some hosts take a minute to load.
-    const MIDI_INPUT: MidiConfig = MidiConfig::Basic;
+    const MIDI_INPUT: MidiConfig = if WHEELS { MidiConfig::MidiCCs } else { MidiConfig::Basic };
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 
     type Editor = DistillEditor;
@@ -236,7 +276,7 @@ impl Plugin for Distill {
     }
 }
 
-impl ClapPlugin for Distill {
+impl ClapPlugin for ClapInstrument {
     const CLAP_ID: &'static str = "audio.distill.instrument";
     const CLAP_DESCRIPTION: Option<&'static str> =
         Some("Plays new sound in the voice of your own recordings");
@@ -272,14 +312,14 @@ impl ClapPlugin for Distill {
     }
 }
 
-impl Vst3Plugin for Distill {
+impl Vst3Plugin for Vst3Instrument {
     const VST3_CLASS_ID: [u8; 16] = *b"DistillInstrumen";
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
         &[Vst3SubCategory::Instrument, Vst3SubCategory::Synth, Vst3SubCategory::Stereo];
 }
 
-nice_export_clap!(Distill);
-nice_export_vst3!(Distill);
+nice_export_clap!(ClapInstrument);
+nice_export_vst3!(Vst3Instrument);
 
 #[cfg(test)]
 mod tests {
@@ -287,7 +327,7 @@ mod tests {
 
     #[test]
     fn an_internal_error_silences_the_instrument_and_not_the_host() {
-        let mut plugin = Distill::default();
+        let mut plugin = ClapInstrument::default();
         assert!(plugin.contained(|_| {}));
         assert!(!plugin.contained(|_| panic!("as a test")));
         assert!(!plugin.contained(|_| unreachable!("it stays silent")));

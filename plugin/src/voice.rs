@@ -69,6 +69,10 @@ pub struct Voice {
     played: Played,
     /// By how many semitones the host has raised it since it began.
     tuning: f32,
+    /// By how many the wheel of its channel does.
+    bend: f32,
+    /// Whether its key has come up, and the pedal holds it.
+    pedalled: bool,
     volume: f32,
     pan: f32,
     /// The gains of both sides that volume and pan have come to.
@@ -95,6 +99,8 @@ impl Voice {
             envelope: Envelope::new(),
             played,
             tuning: 0.0,
+            bend: 0.0,
+            pedalled: false,
             volume: 1.0,
             pan: 0.0,
             sides: [1.0; 2],
@@ -129,9 +135,29 @@ impl Voice {
         &self.envelope
     }
 
-    /// The key was released.
+    /// Lets go of it.
     pub fn release(&mut self) {
         self.envelope.release();
+    }
+
+    /// Its key has come up; a pedal that is down holds it.
+    pub fn key_up(&mut self, pedal: bool) {
+        self.pedalled = pedal;
+        if !pedal {
+            self.release();
+        }
+    }
+
+    /// The pedal has come up.
+    pub fn pedal_up(&mut self) {
+        if self.pedalled {
+            self.release();
+        }
+    }
+
+    /// The wheel of its channel raises it by `semitones`.
+    pub fn bend(&mut self, semitones: f32) {
+        self.bend = semitones;
     }
 
     /// Changes what the host may change while it sounds. What is no number changes nothing.
@@ -256,7 +282,7 @@ impl Voice {
             .stream
             .as_ref()
             .map_or(1.0, |stream| f64::from(stream.rate) / f64::from(scene.rate));
-        let raised = self.played.shift + scene.tune + self.tuning;
+        let raised = self.played.shift + scene.tune + self.tuning + self.bend;
         ratio * speed_of(raised.clamp(-FARTHEST, FARTHEST))
     }
 

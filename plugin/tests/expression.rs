@@ -68,3 +68,64 @@ fn only_the_notes_that_are_meant_change_and_nonsense_changes_nothing() {
     assert!(heard.iter().flatten().all(|sample| sample.is_finite() && sample.abs() <= 1.0));
     assert!(heard[1].iter().all(|sample| *sample == 0.0));
 }
+
+#[test]
+fn a_wheel_bends_the_notes_of_its_channel_those_to_come_too() {
+    let mut stage = Stage::new(7);
+    stage.engine.note_on(note(60));
+    stage.engine.bend(0, 2.0);
+    let bent = stage.listen(6 * HOP);
+    assert_eq!(bent, expressed(&[Expression::Tuning(2.0)]));
+
+    let mut stage = Stage::new(7);
+    stage.engine.bend(0, f32::NAN);
+    stage.engine.bend(1, -2.0);
+    stage.engine.bend(200, 2.0);
+    stage.engine.note_on(note(60));
+    assert_eq!(stage.listen(6 * HOP), expressed(&[]), "nothing of it means this channel");
+
+    let mut stage = Stage::new(7);
+    stage.engine.bend(0, 2.0);
+    stage.engine.note_on(note(60));
+    assert_eq!(stage.listen(6 * HOP), bent);
+}
+
+/// Whether a note still sounds 20 ms after its key came up, with the pedal of a channel down, and
+/// 20 ms after that came up.
+fn held_by(channel: u8) -> [bool; 2] {
+    let mut stage = Stage::new(7);
+    stage.settings.shape.release = 0.001;
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    stage.engine.pedal(channel, true);
+    stage.engine.note_off(&key(60));
+    let _ = stage.listen(960);
+    let held = stage.engine.is_sounding();
+    stage.engine.pedal(channel, false);
+    let _ = stage.listen(960);
+    [held, stage.engine.is_sounding()]
+}
+
+#[test]
+fn a_pedal_holds_the_notes_of_its_channel_until_it_comes_up() {
+    assert_eq!(held_by(0), [true, false]);
+    assert_eq!(held_by(1), [false, false]);
+}
+
+#[test]
+fn a_pedal_that_comes_up_lets_no_key_go_that_is_down() {
+    let mut stage = Stage::new(7);
+    stage.engine.pedal(0, true);
+    stage.engine.note_on(note(60));
+    let _ = stage.listen(HOP);
+    stage.engine.pedal(0, false);
+    let _ = stage.listen(2 * HOP);
+    assert!(stage.engine.is_sounding());
+    let reset = stage.settings;
+    stage.engine.pedal(0, true);
+    stage.engine.bend(0, 2.0);
+    stage.engine.reset(&reset);
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    assert_eq!(stage.listen(6 * HOP), expressed(&[]), "a reset puts wheels and pedals to rest");
+}

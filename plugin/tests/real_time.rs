@@ -9,12 +9,13 @@ mod toy;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distill_plugin::engine::{Block, Engine, Settings, Trigger, Which};
+use distill_plugin::engine::{Block, Engine, Settings, Trigger};
 use distill_plugin::instance::{Phase, Selection};
 use distill_plugin::meter::{Meter, Song};
 use distill_plugin::patience::wait_at_most;
 use distill_plugin::state::BundleRef;
 use distill_plugin::voice::{Expression, Note};
+use distill_plugin::voices::Which;
 use distill_plugin::zones::Zones;
 use distill_shared::player::{Sampling, TakeKey, uniform};
 use nice_assert_no_alloc::assert_no_alloc;
@@ -101,6 +102,8 @@ fn endure(callbacks: u32) {
             11 => engine.express(&key(pressed), Expression::Tuning(value)),
             12 => engine.express(&key(pressed), Expression::Volume(value)),
             13 => engine.express(&key(pressed), Expression::Pan(value)),
+            14 => engine.bend(pressed % 20, value),
+            15 => engine.pedal(pressed % 20, velocity > 0.3),
             _ => {}
         });
         let settings = &mut stage.settings;

@@ -187,3 +187,26 @@ fn a_value_out_of_range_is_not_set() {
     let volume = instrument.parameter("Volume").unwrap();
     assert!(instrument.set(&volume, -6.0).is_err());
 }
+
+#[test]
+fn the_wheel_of_a_keyboard_bends_by_two_semitones() {
+    let playback = Playback { seconds: 2.0, ..Playback::default() };
+    let bent = played(Playback { message: Some([0xE0, 0, 0]), ..playback });
+    let mut tuned = instrument();
+    enter(&mut tuned, "Tune", "-2");
+    assert_eq!(difference(&bent, &tuned.play(&PHRASE, &playback).unwrap()), None);
+    let middle = played(Playback { message: Some([0xE0, 0, 0x40]), ..playback });
+    assert_eq!(difference(&middle, &played(playback)), None);
+}
+
+#[test]
+fn the_pedal_of_a_keyboard_holds_notes() {
+    let note = [Note { start: 0.0, end: 0.2, ..PHRASE[0] }];
+    let playback = Playback { seconds: 2.0, ..Playback::default() };
+    let level = |message| {
+        let sound = instrument().play(&note, &Playback { message, ..playback }).unwrap();
+        level_after(&sound, playback.sample_at(1.0), 0.5)
+    };
+    let (down, up) = (level(Some([0xB0, 64, 127])), level(Some([0xB0, 64, 63])));
+    assert!(down > -60.0 && up < -90.0, "{down} dBFS with the pedal, {up} dBFS without");
+}

@@ -17,13 +17,16 @@ use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::descriptors::offer::{Offer, offer};
 use crate::device::OpenDevice;
+use crate::evaluate::prior::lasting::shift_of_ends;
 use crate::evaluate::prior::trial::{Trial, trial_seconds, try_out};
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
 use crate::render::render;
 use crate::settings::Settings;
-use crate::train::{self, CodecPlan, GUIDE, KeptParts, KnownCodec, Length, PriorPlan, Run};
+use crate::train::{
+    self, CodecPlan, END_BIAS, GUIDE, KeptParts, KnownCodec, Length, PriorPlan, Run,
+};
 
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
 /// nothing.
@@ -216,10 +219,34 @@ impl Session<'_> {
         if !hasty && !cancelled {
             let codec = bundle.tensors().iter().filter(|(name, _)| name.starts_with("codec."));
             weights.extend(codec.map(|(name, tensor)| (name.clone(), tensor.clone())));
+            let trained = codes.iter().filter(|one| !one.held_out);
+            let lengths: Vec<usize> = trained.map(|one| one.codes.frames()).collect();
+            self.even_out_ends(config, &prior.config, &mut weights, &lengths)?;
             self.withdraw_unheard(config, &mut prior.config, &mut weights, &mut metadata)?;
             weights.retain(|name, _| name.starts_with("prior."));
         }
         Ok(Trained { config: prior.config, weights, metadata })
+    }
+
+    /// Has a prior, given by the `tensors` of the whole model, end what it begins as often as
+    /// recordings of `lengths`, in frames, end.
+    fn even_out_ends(
+        &mut self,
+        codec: &CodecConfig,
+        config: &PriorConfig,
+        tensors: &mut Tensors,
+        lengths: &[usize],
+    ) -> Result<()> {
+        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
+        let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
+        let (model, seed) = (Arc::new(model), self.seed);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        let shift = pool.install(|| shift_of_ends(&model, lengths, seed))?;
+        if let Some(bias) = tensors.get_mut(END_BIAS) {
+            let shifted = bias.to_f32().iter().map(|bias| bias + shift).collect::<Vec<f32>>();
+            *bias = Tensor::f16(bias.shape(), &shifted).context("the shape is the bias' own")?;
+        }
+        Ok(())
     }
 
     /// Tries whether a prior, given by the `tensors` of the whole model, does what it offers, and

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use distill_plugin::desk::Desk;
-use distill_plugin::engine::{Block, Engine, Settings, Trigger, Which};
+use distill_plugin::engine::{Block, Engine, Settings, Trigger};
 use distill_plugin::envelope::Shape;
 use distill_plugin::instance::Instance;
 use distill_plugin::meter::Meter;
@@ -14,6 +14,7 @@ use distill_plugin::source::Source;
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::connect;
 use distill_plugin::voice::Note;
+use distill_plugin::voices::Which;
 use distill_plugin::zones::Zones;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
 use distill_shared::companding::stretch;

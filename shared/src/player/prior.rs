@@ -96,11 +96,10 @@ impl PriorWeights {
 }
 
 impl PriorWeights {
-    /// How likely a frame of which `heard`, `[H]`, is known is the last of what began.
-    fn ends(&self, heard: &[f32]) -> f32 {
-        let Some((weight, bias)) = &self.end else { return 0.0 };
-        let sum: f32 = weight.iter().zip(heard).map(|(weight, heard)| weight * heard).sum();
-        1.0 / (1.0 + exp(-(sum + bias)))
+    /// How likely a frame of which `heard`, `[H]`, is known is the last of what began: log-odds.
+    fn end(&self, heard: &[f32]) -> f32 {
+        let Some((weight, bias)) = &self.end else { return f32::NEG_INFINITY };
+        bias + weight.iter().zip(heard).map(|(weight, heard)| weight * heard).sum::<f32>()
     }
 
     /// What it keeps of its corpus.
@@ -143,6 +142,8 @@ struct Sequence {
     begins: bool,
     /// The frame that began last, or the first after those that it was given to go on from.
     begun: u64,
+    /// How likely the last frame is the last of what began: log-odds.
+    end: f32,
 }
 
 /// Room for the next frame of some sequences, `[rows]` of each.
@@ -156,8 +157,6 @@ struct Room {
     /// Temporal input and output: `[H]`.
     x: Vec<f32>,
     heard: Vec<f32>,
-    /// How likely each frame is the last of what began: `[1]`.
-    ends: [f32; VOICES],
     /// Depth: `[E]` each.
     projected: Vec<f32>,
     targets: TargetRoom,
@@ -199,6 +198,7 @@ impl PriorPlayer {
             latent: vec![0.0; codec.latent_dim],
             begins: true,
             begun: 0,
+            end: f32::NEG_INFINITY,
         };
         let room = Room {
             temporal: prior.temporal.room(VOICES),
@@ -207,7 +207,6 @@ impl PriorPlayer {
             latents: vec![0.0; VOICES * codec.latent_dim],
             x: vec![0.0; VOICES * hidden],
             heard: vec![0.0; VOICES * hidden],
-            ends: [0.0; VOICES],
             projected: vec![0.0; VOICES * depth],
             targets: TargetRoom::new(codec),
             depth_x: vec![0.0; VOICES * depth],
@@ -223,6 +222,7 @@ impl PriorPlayer {
         self.sequence.latent.fill(0.0);
         self.sequence.begins = true;
         self.sequence.begun = 0;
+        self.sequence.end = f32::NEG_INFINITY;
     }
 
     /// Begins again, and hears `codes` as the beginning of its sequence: the next step, given the
@@ -256,6 +256,13 @@ impl PriorPlayer {
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.sequence.temporal.position()
+    }
+
+    /// How likely the last frame is the last of what began, by what went before it: log-odds, -∞ if
+    /// the prior tells no ends.
+    #[must_use]
+    pub fn end(&self) -> f32 {
+        self.sequence.end
     }
 
     /// Frames made since something began. Those that it was given to go on from do not count.
@@ -319,7 +326,8 @@ impl PriorPlayer {
         // What is made between given codes does not begin anew.
         for (i, turn) in turns.iter_mut().enumerate().filter(|(i, _)| free[*i]) {
             let (key, frame, Sampling { once, .. }) = draws[i];
-            turn.sequence.begins = !once && uniform(key, frame, END) < room.ends[i];
+            let end = 1.0 / (1.0 + exp(-turn.sequence.end));
+            turn.sequence.begins = !once && uniform(key, frame, END) < end;
         }
         drop(turns);
         room.sampler = sampler;
@@ -404,8 +412,8 @@ impl Room {
         let mut sequences: ArrayVec<_, VOICES> = sequences.collect();
         prior.temporal.step(model.arch, &mut self.temporal, &mut sequences, x, heard);
         drop(sequences);
-        for (end, heard) in self.ends.iter_mut().zip(heard.chunks(hidden)) {
-            *end = prior.ends(heard);
+        for (Turn { sequence, .. }, heard) in turns.iter_mut().zip(heard.chunks(hidden)) {
+            sequence.end = prior.end(heard);
         }
         for Turn { sequence, .. } in turns.iter_mut().filter(|turn| turn.sequence.begins) {
             sequence.begun = sequence.temporal.position() - 1;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use clack_extensions::render::RenderMode;
-use clack_host::events::event_types::{NoteOffEvent, NoteOnEvent, TransportEvent, TransportFlags};
+use clack_host::events::event_types::{
+    MidiEvent, NoteOffEvent, NoteOnEvent, TransportEvent, TransportFlags,
+};
 use clack_host::events::{EventFlags, EventHeader};
 use clack_host::prelude::*;
 use clack_host::process::StartedPluginAudioProcessor;
@@ -33,6 +35,8 @@ pub struct Playback {
     pub mode: RenderMode,
     /// Whether it says the contrary every few milliseconds while it plays.
     pub wavers: bool,
+    /// A MIDI message that comes before the first note.
+    pub message: Option<[u8; 3]>,
     /// How many times as fast as real time the host plays; as fast as it can without.
     pub pace: Option<f64>,
 }
@@ -47,6 +51,7 @@ impl Default for Playback {
             seconds: 4.0,
             mode: RenderMode::Offline,
             wavers: false,
+            message: None,
             pace: None,
         }
     }
@@ -192,6 +197,9 @@ impl Piece {
 
     fn events_between(&self, start: usize, end: usize) -> Result<EventBuffer> {
         let mut buffer = EventBuffer::new();
+        if let Some(message) = self.playback.message.filter(|_| start == 0) {
+            buffer.push(&MidiEvent::new(0, 0, message));
+        }
         let here = |event: &&KeyEvent| (start..end).contains(&event.at);
         for event in self.events.iter().filter(here) {
             let time = u32::try_from(event.at - start)?;

@@ -32,7 +32,7 @@ use candle_core::Device;
 pub use codec::{CodecPlan, TrainedCodec, train_codec};
 pub use guide::guide_of_rest;
 pub use keep::{KeptParts, keep_corpus};
-pub(crate) use prior::GUIDE;
+pub(crate) use prior::{END_BIAS, GUIDE};
 pub use prior::{KnownCodec, PriorPlan, TrainedPrior, train_prior};
 pub use reading::{corpus_use, extract_code_sequences, listen_to_codes, quantizer};
 pub use schedule::Length;

@@ -28,6 +28,8 @@ use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, 
 
 /// The tensor of the guide: counted, not trained.
 pub(crate) const GUIDE: &str = "prior.guide";
+/// The tensor of the log-odds of ends where nothing else is known.
+pub(crate) const END_BIAS: &str = "prior.end.bias";
 /// Pieces that one thread takes at a time.
 const PART: usize = 2;
 /// Share of the input codes that are replaced at random: what is learned must not hang on every
@@ -389,7 +391,7 @@ fn begin_ends(weights: &mut Weights, train: &[Recorded]) -> Result<()> {
     let frames: usize = train.iter().map(|one| one.codes.frames()).sum();
     let odds = train.len() as f64 / (frames - train.len()).max(1) as f64;
     weights.insert("prior.end.weight", weight.zeros_like()?)?;
-    weights.insert("prior.end.bias", (bias.zeros_like()? + odds.ln())?)?;
+    weights.insert(END_BIAS, (bias.zeros_like()? + odds.ln())?)?;
     Ok(())
 }
 

@@ -1,13 +1,14 @@
 //! What the prior of a bundle is worth, in figures, from the bundle alone.
 //!
 //! [`likelihood`](mod@likelihood): how well it foresees the recordings held out of its training. [`steering`]:
-//! whether it does what it is asked for; [`trial`]: what a new prior may offer. [`copying`](mod@copying): how
-//! much of what it plays it only remembers. [`distribution`]: whether what it plays is as various as
+//! whether it does what it is asked for; [`trial`]: what a new prior may offer; [`lasting`]: how often it
+//! begins anew. [`copying`](mod@copying): how much of what it plays it only remembers. [`distribution`]: whether what it plays is as various as
 //! recordings, and of their kind.
 
 pub mod copying;
 pub mod distribution;
 pub mod hearing;
+pub mod lasting;
 pub mod likelihood;
 pub mod material;
 pub mod repetition;

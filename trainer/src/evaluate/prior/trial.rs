@@ -10,6 +10,7 @@ use distill_shared::model::config::ModelConfig;
 use distill_shared::player::{Model, TakeKey, random_weights};
 use rayon::prelude::*;
 
+use super::lasting;
 use super::steering::{RANKS, Takes, follow_rank, heard, play_note};
 
 /// Takes by which a rank is tried.
@@ -83,8 +84,8 @@ fn followed_pitches(model: &Arc<Model>, pitches: Pitches, seed: u64) -> Result<P
     Ok(Pitches::new(followed.into_iter().flatten()))
 }
 
-/// Seconds that [`try_out`] takes at most on `threads` threads with a prior of `config`: its time
-/// does not hang on the weights.
+/// Seconds that [`try_out`] and [`lasting::shift_of_ends`] take at most on `threads` threads with a
+/// prior of `config`: their time does not hang on the weights.
 ///
 /// # Errors
 ///
@@ -98,8 +99,9 @@ pub fn trial_seconds(config: &ModelConfig, threads: usize) -> Result<f64> {
     let start = Instant::now();
     heard(&model, (Controls::default(), false), TakeKey { seed: 0, take: 0 }, SAMPLE_S, 1.0)?;
     let factor = start.elapsed().as_secs_f64() / f64::from(SAMPLE_S);
-    let seconds =
-        OF_RANK.seconds_of(ranks * RANKS.len()) + OF_PITCH.seconds_of(offered.pitch.len());
+    let seconds = lasting::seconds()
+        + OF_RANK.seconds_of(ranks * RANKS.len())
+        + OF_PITCH.seconds_of(offered.pitch.len());
     Ok(factor * seconds / threads.max(1) as f64)
 }
 
