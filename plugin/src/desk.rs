@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use distill_shared::player::Model;
 
-use crate::instance::{Instance, Stop};
+use crate::instance::Instance;
 use crate::source::{Need, Source};
 use crate::stream::{MAX_STREAMS, Ticket, WorkerEnd};
 
@@ -71,10 +71,7 @@ impl Desk {
         let Some((_, model)) = self.model.as_ref().filter(|(of, _)| *of == edition) else { return };
         let room = MAX_STREAMS - self.out;
         for ticket in self.tickets.drain(..room.min(self.tickets.len())) {
-            let Ok((stream, source)) = Source::open(model, &ticket) else {
-                self.instance.stop(Stop::Worker);
-                continue;
-            };
+            let (stream, source) = Source::open(model, &ticket);
             // There is room for every stream that may be out; without an audio thread the source
             // is abandoned at once.
             let _ = self.end.streams.push(stream);

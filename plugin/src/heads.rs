@@ -2,14 +2,14 @@
 
 use crate::params::MAX_VOICES;
 use crate::stream::{Patch, Stream, Ticket};
-use crate::zones::{MAX_ZONES, Played, Zone, Zones};
+use crate::zones::{MAX_ZONES, Played, Zone, Zones, number_of};
 
 /// Heads of one zone that are kept ready, at most: one more than notes that can begin at once.
 pub const HEADS: usize = MAX_VOICES + 1;
 /// Heads that are kept ready of all zones together, as far as each may have more than
 /// [`LEAST_HEADS`].
 const ALL_HEADS: usize = 36;
-/// Heads that every zone has.
+/// Heads that every zone has, or a single one while they are spare.
 const LEAST_HEADS: usize = 2;
 /// Heads of all zones together, at most.
 const MAX_HEADS: usize = MAX_ZONES * LEAST_HEADS;
@@ -124,7 +124,7 @@ impl Heads {
         let Self { generation, patch, spare, .. } = *self;
         let zone = zones.nth(index);
         let take = zone.take(of.asked);
-        let missing = ahead(of) < self.depth() as u64;
+        let missing = ahead(of) < self.kept() as u64;
         missing.then_some(Ticket { generation, oldest, take, zone, spare, patch })
     }
 
@@ -138,7 +138,7 @@ impl Heads {
         if stream.generation != self.generation {
             return Some(stream);
         }
-        let number = count_of(stream.take);
+        let number = number_of(stream.take);
         let next = self.of_zone(&stream.zone).next;
         if !(next..next + self.depth() as u64).contains(&number) {
             return Some(stream);
@@ -180,6 +180,13 @@ impl Heads {
         (ALL_HEADS / zones(&self.patch).count()).clamp(LEAST_HEADS, HEADS)
     }
 
+    /// Heads of each zone that are asked for. Of many zones a spare set has one each: playback is
+    /// heard to begin with a chord, hardly with the same note twice.
+    fn kept(&self) -> usize {
+        let least = if self.spare { 1 } else { LEAST_HEADS };
+        (ALL_HEADS / zones(&self.patch).count()).clamp(least, HEADS)
+    }
+
     /// Where the stream of take `number` of a zone is kept.
     fn slot(&self, zone: &Zone, number: u64) -> usize {
         let depth = self.depth();
@@ -201,9 +208,4 @@ impl Count {
 /// The zones; one as long as they are not known.
 fn zones(patch: &Patch) -> Zones {
     patch.zones.unwrap_or_default()
-}
-
-/// Which note of its zone a take is.
-fn count_of(take: u64) -> u64 {
-    take & u64::from(u32::MAX)
 }

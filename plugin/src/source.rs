@@ -5,20 +5,26 @@ use std::sync::Arc;
 use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take, TakeKey};
 
 use crate::stream::{self, Feed, LOOKAHEAD, Stream, Ticket};
-use crate::zones::Zone;
+use crate::zones::{Zone, number_of};
 
 /// A take being rendered.
 ///
-/// Once its head is made it forgets how, and remembers when its note begins: a take costs hundreds
-/// of kilobytes, its head some eighty, and most heads lie in wait.
+/// It holds the take only while it makes frames: a take costs a megabyte, its head some eighty
+/// kilobytes, and most heads lie in wait. Once its head is made it forgets how, and remembers when
+/// its note begins.
 pub struct Source {
     ticket: Ticket,
     model: Arc<Model>,
-    /// The take, unless it is to be remembered.
-    take: Option<Take>,
+    /// The take, unless it has not begun, or is to be remembered.
+    making: Option<Making>,
     feed: Feed,
     /// Frames made.
     frames: usize,
+}
+
+/// A take, and room for its frames.
+struct Making {
+    take: Take,
     /// One frame as the take makes it: planar `[C, hop]`.
     frame: Vec<f32>,
     /// The same, interleaved.
@@ -30,32 +36,22 @@ pub struct Source {
 pub struct Need {
     /// What is being played comes before what may be, and that before spares.
     urgency: u8,
-    /// Samples that are ready.
-    ready: usize,
+    /// Of what is being played, samples that are ready. Of heads, frames that are missing: one that
+    /// was begun is made before another is begun.
+    left: usize,
+    /// The first notes of all zones come before the second.
+    note: u64,
     take: u64,
 }
 
 impl Source {
-    /// Begins the take of `ticket` with `model`.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the model cannot make new sound, because it holds no prior.
-    pub fn open(model: &Arc<Model>, ticket: &Ticket) -> Result<(Stream, Self), ModelError> {
-        let take = Some(begin(model, ticket)?);
+    /// The take of `ticket` with `model`, not begun.
+    #[must_use]
+    pub fn open(model: &Arc<Model>, ticket: &Ticket) -> (Stream, Self) {
         let codec = &model.config().codec;
-        let hop = codec.hop();
-        let (stream, feed) = stream::open(ticket, hop, codec.sample_rate);
-        let source = Self {
-            ticket: *ticket,
-            model: Arc::clone(model),
-            take,
-            feed,
-            frames: 0,
-            frame: vec![0.0; codec.channels * hop],
-            sound: Vec::with_capacity(hop),
-        };
-        Ok((stream, source))
+        let (stream, feed) = stream::open(ticket, codec.hop(), codec.sample_rate);
+        let model = Arc::clone(model);
+        (stream, Self { ticket: *ticket, model, making: None, feed, frames: 0 })
     }
 
     /// Whether nobody listens any more.
@@ -71,12 +67,14 @@ impl Source {
         let playing = self.is_playing();
         let controlled = self.frames < LOOKAHEAD || !self.feed.controls.is_empty();
         let urgency = if playing { 0 } else { 1 + u8::from(self.ticket.spare) };
-        let ready = self.feed.sound.buffer().capacity() - free;
-        (controlled && free >= self.model.config().codec.hop()).then_some(Need {
-            urgency,
-            ready,
-            take: self.ticket.take,
-        })
+        let left = if playing {
+            self.feed.sound.buffer().capacity() - free
+        } else {
+            LOOKAHEAD.saturating_sub(self.frames)
+        };
+        let (take, note) = (self.ticket.take, number_of(self.ticket.take));
+        let need = Need { urgency, left, note, take };
+        (controlled && free >= self.model.config().codec.hop()).then_some(need)
     }
 
     /// Whether the take has begun to play.
@@ -88,7 +86,7 @@ impl Source {
     /// For how many seconds, up to its newest frame, the take has copied its corpus.
     #[must_use]
     pub fn copied_s(&self) -> f32 {
-        let copying = self.take.as_ref().and_then(Take::copying);
+        let copying = self.making.as_ref().and_then(|making| making.take.copying());
         let frames = copying.map_or(0, |copying| copying.run);
         let rate = self.model.config().codec.frame_rate();
         #[expect(clippy::cast_possible_truncation, reason = "a time to be shown")]
@@ -110,7 +108,7 @@ impl Source {
     ///
     /// Fails if the model cannot make new sound, because it holds no prior.
     pub fn step_together(sources: &mut [Self]) -> Result<(), ModelError> {
-        remember(sources)?;
+        begin(sources)?;
         let sampled = sources.iter_mut().filter_map(|source| Some((source.controls()?, source)));
         let mut sampled: Vec<_> = sampled.collect();
         let next = sampled.iter_mut().filter_map(|(sampling, source)| source.next_step(*sampling));
@@ -121,21 +119,22 @@ impl Source {
 
     /// Feeds the frame that was made to the audio thread. A sample that is not finite is silence.
     fn feed_frame(&mut self) {
+        let Some(Making { frame, sound, .. }) = &mut self.making else { return };
         self.frames += 1;
-        self.sound.clear();
+        sound.clear();
         let hop = self.model.config().codec.hop();
-        let (left, right) = (&self.frame[..hop], &self.frame[self.frame.len() - hop..]);
-        self.sound.extend(left.iter().zip(right).map(|(&l, &r)| [finite(l), finite(r)]));
-        let fed = self.feed.sound.push_entire_slice(&self.sound);
+        let (left, right) = (&frame[..hop], &frame[frame.len() - hop..]);
+        sound.extend(left.iter().zip(right).map(|(&l, &r)| [finite(l), finite(r)]));
+        let fed = self.feed.sound.push_entire_slice(sound);
         debug_assert!(fed.is_ok(), "there is room for a frame");
         if self.frames == LOOKAHEAD && self.feed.controls.is_empty() {
-            self.take = None;
+            self.making = None;
         }
     }
 
     fn next_step(&mut self, sampling: Sampling) -> Option<NextStep<'_>> {
-        let Self { take, frame, .. } = self;
-        Some(NextStep { take: take.as_mut()?, sampling, out: frame })
+        let Making { take, frame, .. } = self.making.as_mut()?;
+        Some(NextStep { take, sampling, out: frame })
     }
 
     /// How the frames of the head are drawn.
@@ -163,25 +162,32 @@ impl Source {
     }
 }
 
-/// Makes the heads again, to nobody's ears, of those `sources` that have forgotten their takes and
-/// go on.
-fn remember(sources: &mut [Source]) -> Result<(), ModelError> {
-    let goes_on = |source: &&mut Source| source.take.is_none() && source.need().is_some();
+/// Begins the takes of those `sources` that have not, and remembers those that were forgotten and
+/// go on: makes their heads again, to nobody's ears.
+fn begin(sources: &mut [Source]) -> Result<(), ModelError> {
+    let goes_on = |source: &&mut Source| source.making.is_none() && source.need().is_some();
     let mut asleep: Vec<_> = sources.iter_mut().filter(goes_on).collect();
     for source in &mut asleep {
-        source.take = Some(begin(&source.model, &source.ticket)?);
+        source.making = Some(Making::begin(&source.model, &source.ticket)?);
     }
-    for _ in 0..LOOKAHEAD {
-        let next = asleep.iter_mut().filter_map(|source| source.next_step(source.of_head()));
+    for n in 0..LOOKAHEAD {
+        let behind = asleep.iter_mut().filter(|source| source.frames > n);
+        let next = behind.filter_map(|source| source.next_step(source.of_head()));
         Take::step_together(&mut next.collect::<Vec<_>>());
     }
     Ok(())
 }
 
-/// The take of `ticket`, from its beginning.
-fn begin(model: &Arc<Model>, ticket: &Ticket) -> Result<Take, ModelError> {
-    let key = TakeKey { seed: ticket.patch.seed, take: ticket.take };
-    Take::new(Arc::clone(model), key)
+impl Making {
+    /// The take of `ticket`, from its beginning.
+    fn begin(model: &Arc<Model>, ticket: &Ticket) -> Result<Self, ModelError> {
+        let key = TakeKey { seed: ticket.patch.seed, take: ticket.take };
+        let take = Take::new(Arc::clone(model), key)?;
+        let codec = &model.config().codec;
+        let hop = codec.hop();
+        let frame = vec![0.0; codec.channels * hop];
+        Ok(Self { take, frame, sound: Vec::with_capacity(hop) })
+    }
 }
 
 /// Silence in place of what is no number.

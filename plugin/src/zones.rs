@@ -139,6 +139,12 @@ impl Zone {
     }
 }
 
+/// Which note of its zone a take is: the inverse of [`Zone::take`].
+#[must_use]
+pub fn number_of(take: u64) -> u64 {
+    take & u64::from(u32::MAX)
+}
+
 /// Gain of a key struck at `velocity`, 0 to 1: 40 dB per decade, as in the MIDI Manufacturers
 /// Association's DLS Level 1 specification, "MIDI velocity to attenuation".
 fn loudness(velocity: f32) -> f32 {

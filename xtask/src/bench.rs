@@ -37,13 +37,16 @@ fn figure(name: &str, value: f64, unit: &'static str) -> Figure {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.hour {
-        return print(&measured("hour_bench", &[FACTORY])?, options.json);
+        return print(&measured("distill-shared", "hour_bench", &[FACTORY])?, options.json);
     }
     run_program(&mut cargo("build --release -p distill-trainer"))?;
     let packages = bundle::release()?;
     let mut figures = training()?;
-    figures.extend(measured("player_bench", &[])?);
+    figures.extend(measured("distill-shared", "player_bench", &[])?);
     figures.push(opening()?);
+    let clap = packages.clap.to_str().context("the path of the instrument is no text")?;
+    figures.extend(measured("distill-plugin", "engine_bench", &[])?);
+    figures.extend(measured("distill-tests", "instances_bench", &[clap])?);
     figures.push(figure("factory_bundle", megabytes(Path::new(FACTORY))?, "MB"));
     figures.push(figure("instrument", megabytes(&packages.clap)?, "MB"));
     print(&figures, options.json)
@@ -91,9 +94,9 @@ fn steps_per_second(events: &[Value], kind: &str) -> Result<f64> {
     Ok((steps.len() - 1) as f64 / seconds)
 }
 
-/// What one of the player's own programs measures: mostly its share of one thread.
-fn measured(program: &str, arguments: &[&str]) -> Result<Vec<Figure>> {
-    let run = format!("run --quiet --release -p distill-shared --example {program} --");
+/// What a program of the crate `of` measures: mostly its share of one thread.
+fn measured(of: &str, program: &str, arguments: &[&str]) -> Result<Vec<Figure>> {
+    let run = format!("run --quiet --release -p {of} --example {program} --");
     let told = read(cargo(&run).args(arguments))?;
     let parse = |line: &str| {
         let (name, value) = line.split_once(' ')?;
@@ -101,6 +104,7 @@ fn measured(program: &str, arguments: &[&str]) -> Result<Vec<Figure>> {
             Some((_, "ms")) => "ms",
             Some((_, "mb")) => "MB",
             Some((_, "ratio")) => "times",
+            Some((_, "threads")) => "threads",
             _ => "of real time",
         };
         Some(figure(name, value.parse().ok()?, unit))
