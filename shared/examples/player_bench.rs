@@ -75,6 +75,7 @@ fn config(channels: usize) -> ModelConfig {
         depth_layers: 1,
         depth_heads: 4,
         ends: true,
+        longest: None,
         kept: Some(Kept { frames: 28_125, near: 0.01 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),

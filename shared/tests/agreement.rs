@@ -49,6 +49,7 @@ fn config(channels: usize) -> ModelConfig {
         depth_layers: 2,
         depth_heads: 2,
         ends: true,
+        longest: None,
         kept: None,
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),

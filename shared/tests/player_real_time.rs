@@ -77,6 +77,7 @@ fn model() -> Arc<Model> {
         depth_layers: 1,
         depth_heads: 2,
         ends: true,
+        longest: None,
         kept: Some(Kept { frames: 300, near: 0.02 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),

@@ -177,10 +177,11 @@ impl Session<'_> {
         let codec = KnownCodec { config, quantizer };
         let moments = self
             .with_run(cancel, |run| train::listen_to_codes(codes, config, bundle.tensors(), run))?;
-        let trained = codes.iter().filter(|one| !one.held_out);
-        let classes: Vec<&str> = trained.map(|one| one.class.as_str()).collect();
+        let trained: Vec<_> = codes.iter().filter(|one| !one.held_out).collect();
+        let classes: Vec<&str> = trained.iter().map(|one| one.class.as_str()).collect();
         let Offer { conditioning, not_offered } = offer(&moments, &classes);
         plan.config.conditioning = conditioning;
+        plan.config.longest = trained.iter().map(|one| one.codes.frames()).max();
         let tensors = bundle.tensors();
         let kept = self.with_run(cancel, |run| train::keep_corpus(codes, config, tensors, run))?;
         if !hasty {
@@ -219,8 +220,7 @@ impl Session<'_> {
         if !hasty && !cancelled {
             let codec = bundle.tensors().iter().filter(|(name, _)| name.starts_with("codec."));
             weights.extend(codec.map(|(name, tensor)| (name.clone(), tensor.clone())));
-            let trained = codes.iter().filter(|one| !one.held_out);
-            let lengths: Vec<usize> = trained.map(|one| one.codes.frames()).collect();
+            let lengths: Vec<usize> = trained.iter().map(|one| one.codes.frames()).collect();
             self.even_out_ends(config, &prior.config, &mut weights, &lengths)?;
             self.withdraw_unheard(config, &mut prior.config, &mut weights, &mut metadata)?;
             weights.retain(|name, _| name.starts_with("prior."));

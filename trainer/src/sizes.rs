@@ -58,6 +58,7 @@ pub fn adaptive_prior_config(codec: &CodecConfig, codes: &[CorpusCodes]) -> Prio
         depth_heads: 4,
         conditioning: Conditioning::default(),
         ends: true,
+        longest: None,
         kept: None,
     }
 }

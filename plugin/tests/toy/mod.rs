@@ -56,6 +56,7 @@ pub fn config() -> ModelConfig {
         depth_heads: 2,
         conditioning: Conditioning::default(),
         ends: true,
+        longest: None,
         kept: None,
     };
     ModelConfig { codec, prior: Some(prior) }

@@ -99,6 +99,9 @@ pub const MAX_MEMORY: f32 = 0.98;
 /// The most bands in which the codec hears how side relates to mid.
 const MAX_BANDS: usize = 32;
 
+/// Frames of a recording at most: days of sound.
+const MAX_FRAMES: usize = 1 << 26;
+
 /// Sizes of the codec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -268,6 +271,10 @@ pub struct PriorConfig {
     /// Whether it tells where recordings end, and so begins anew in the course of a take.
     #[serde(default)]
     pub ends: bool,
+    /// Frames of the longest recording. What begins in a take lasts no longer, if the prior tells
+    /// ends; without, it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest: Option<usize>,
     /// What it can be asked for.
     #[serde(default)]
     pub conditioning: Conditioning,
@@ -291,6 +298,7 @@ impl PriorConfig {
         in_range("depth_layers", self.depth_layers, 1, 48)?;
         in_range("depth_heads", self.depth_heads, 1, 64)?;
         check_heads(self.heads, self.hidden_size)?;
+        in_range("longest", self.longest.unwrap_or(1), 1, MAX_FRAMES)?;
         self.conditioning.check()?;
         self.kept.iter().try_for_each(Kept::check)?;
         check_heads(self.depth_heads, self.depth_size)?;
@@ -456,6 +464,7 @@ mod tests {
             depth_heads: 4,
             conditioning: Conditioning::default(),
             ends: true,
+            longest: None,
             kept: None,
         };
         ModelConfig { codec, prior: Some(prior) }

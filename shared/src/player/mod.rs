@@ -15,6 +15,7 @@ mod copying;
 mod decoder;
 mod elements;
 mod encoder;
+mod ends;
 mod guide;
 mod infill;
 mod kernel;

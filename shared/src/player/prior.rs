@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::avoided::Avoided;
 use super::copying::KeptCorpus;
+use super::ends::Ends;
 use super::guide::Guide;
 use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
@@ -15,7 +16,6 @@ use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, Transfo
 use super::weights::Weights;
 use super::{CopyCheck, Model, ModelError, VOICES};
 use crate::codes::{ABSENT, Codes};
-use crate::math::exp;
 use crate::model::config::{CodecConfig, PriorConfig};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
@@ -38,8 +38,7 @@ pub(crate) struct PriorWeights {
     /// From `[D]` to `[H]`.
     latent: Linear,
     temporal: Transformer,
-    /// What tells the last frame of a recording: `[H]`, and a bias; none if nothing does.
-    end: Option<(Vec<f32>, f32)>,
+    ends: Ends,
     target: Target,
     project: Linear,
     /// `[N, E]`.
@@ -82,9 +81,7 @@ impl PriorWeights {
             kept: config.kept.map(|kept| Arc::new(KeptCorpus::from_weights(weights, kept))),
             latent: weights.pack(codec.latent_dim, &weights.values("prior.latent"), &[]),
             temporal: Transformer::new(weights, "prior", temporal),
-            end: config
-                .ends
-                .then(|| (weights.values("prior.end.weight"), weights.values("prior.end.bias")[0])),
+            ends: Ends::new(weights, config),
             target: Target::new(weights, config, codec),
             project: weights.linear("prior.depth.project", config.hidden_size),
             levels: weights.values("prior.depth.levels"),
@@ -96,12 +93,6 @@ impl PriorWeights {
 }
 
 impl PriorWeights {
-    /// How likely a frame of which `heard`, `[H]`, is known is the last of what began: log-odds.
-    fn end(&self, heard: &[f32]) -> f32 {
-        let Some((weight, bias)) = &self.end else { return f32::NEG_INFINITY };
-        bias + weight.iter().zip(heard).map(|(weight, heard)| weight * heard).sum::<f32>()
-    }
-
     /// What it keeps of its corpus.
     pub(super) fn kept(&self) -> Option<&Arc<KeptCorpus>> {
         self.kept.as_ref()
@@ -326,8 +317,10 @@ impl PriorPlayer {
         // What is made between given codes does not begin anew.
         for (i, turn) in turns.iter_mut().enumerate().filter(|(i, _)| free[*i]) {
             let (key, frame, Sampling { once, .. }) = draws[i];
-            let end = 1.0 / (1.0 + exp(-turn.sequence.end));
-            turn.sequence.begins = !once && uniform(key, frame, END) < end;
+            let Some(prior) = &model.prior else { break };
+            let drawn = uniform(key, frame, END);
+            let is_last = prior.ends.is_last(turn.sequence.end, made[i] + 1, drawn);
+            turn.sequence.begins = !once && is_last;
         }
         drop(turns);
         room.sampler = sampler;
@@ -413,7 +406,7 @@ impl Room {
         prior.temporal.step(model.arch, &mut self.temporal, &mut sequences, x, heard);
         drop(sequences);
         for (Turn { sequence, .. }, heard) in turns.iter_mut().zip(heard.chunks(hidden)) {
-            sequence.end = prior.end(heard);
+            sequence.end = prior.ends.odds(heard);
         }
         for Turn { sequence, .. } in turns.iter_mut().filter(|turn| turn.sequence.begins) {
             sequence.begun = sequence.temporal.position() - 1;

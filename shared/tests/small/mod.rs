@@ -41,6 +41,7 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
         depth_layers: 1,
         depth_heads: 2,
         ends: true,
+        longest: None,
         kept: Some(Kept { frames: 300, near: 0.02 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),

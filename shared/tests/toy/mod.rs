@@ -40,6 +40,7 @@ pub(crate) fn prior(hidden_size: usize) -> PriorConfig {
         depth_heads: 1,
         conditioning: Conditioning::default(),
         ends: true,
+        longest: None,
         kept: None,
     }
 }

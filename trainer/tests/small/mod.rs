@@ -61,6 +61,7 @@ fn bundle(seed: u64) -> Bundle {
         depth_layers: 1,
         depth_heads: 2,
         ends: true,
+        longest: None,
         kept: Some(Kept { frames: 300, near: 0.5 }),
         conditioning: Conditioning {
             loudness: Some(Distribution(std::array::from_fn(|knot| knot as f32))),

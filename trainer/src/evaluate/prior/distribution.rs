@@ -26,8 +26,11 @@ use crate::evaluate::wasserstein::wasserstein;
 
 /// Takes that are compared with recordings.
 const TAKES: u64 = 8;
-/// The shortest and the longest that they last together, in seconds. In between they last as long as
-/// the reference.
+/// The shortest that each of them lasts, in seconds. All takes begin, so that short ones would be
+/// mostly beginnings, however seldom they begin anew.
+const TAKE_S: f64 = 30.0;
+/// The shortest and the longest of what they are compared with, and of takes that last longer, in
+/// seconds. In between it is as long as the reference.
 const TOGETHER_S: [f64; 2] = [60.0, 600.0];
 /// Fewer windows are too few for a distance: half of them, the smallest draw, must be three times as many
 /// as there are dimensions.
@@ -202,7 +205,8 @@ impl Studio<'_> {
             Ok::<_, anyhow::Error>(Windows::of(&self.hear(of, passages)?, silence, rate))
         };
         let trained = windows("trained", &recorded(trained, frames, rate))?;
-        let generated = windows("generated", &takes(TAKES, frames, self.seed))?;
+        let made = frames.max(frames_of(TAKES as f64 * TAKE_S, rate));
+        let generated = windows("generated", &takes(TAKES, made, self.seed))?;
         let noise = windows("noise", &noises(frames, heard.level(), rate))?;
         let apart = |of: fn(&Windows) -> &[f64]| {
             let from = |other: &Windows| wasserstein(of(&reference), of(other));
@@ -279,6 +283,7 @@ mod tests {
             depth_layers: 1,
             depth_heads: 2,
             ends: true,
+            longest: None,
             kept: None,
             conditioning: Default::default(),
         };

@@ -14,14 +14,15 @@ use rayon::prelude::*;
 use super::steering::Takes;
 
 /// Takes that are listened to. What lasts longer counts as long as they are.
-const TAKES: Takes = Takes { count: 16, seconds: 8.0 };
+const TAKES: Takes = Takes { count: 12, seconds: 20.0 };
 /// Recordings that last longer than this share of a take tell nothing in it of how they end.
 const OUTLASTING: f64 = 0.9;
 /// The greatest shift, to either side. A prior that would need more has not learned where to end.
 const MOST: f32 = 4.0;
 
 /// What to add to the log-odds of ends, so that what `model` begins lasts as long in the mean as
-/// recordings of `lengths`, in frames. Nothing if they outlast the takes that are made for it. Runs
+/// recordings of `lengths`, in frames; nothing lasts longer than the longest. No shift if they outlast
+/// the takes that are made for it, or are all about as long. Runs
 /// on the threads of the current pool; their number does not change what comes out.
 ///
 /// # Errors
@@ -37,13 +38,14 @@ pub(super) fn seconds() -> f64 {
 }
 
 fn shift(model: &Arc<Model>, lengths: &[usize], seed: u64, takes: Takes) -> Result<f32> {
-    let frames = frames_of(model, takes);
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let frames = frames_of(model, takes).min(longest);
     let mean = lengths.iter().map(|&length| length.min(frames) as f64).sum::<f64>()
         / lengths.len().max(1) as f64;
     if mean > OUTLASTING * frames as f64 || lengths.is_empty() {
         return Ok(0.0);
     }
-    let ends = ends_of_takes(model, seed, takes)?;
+    let ends = ends_of_takes(model, seed, takes.count, frames)?;
     let lasting = |shift| ends.iter().map(|ends| lasting(ends, shift)).sum::<f64>();
     Ok(falling_root(|shift| lasting(shift) / ends.len() as f64 - mean))
 }
@@ -56,12 +58,16 @@ fn frames_of(model: &Model, takes: Takes) -> usize {
     frames
 }
 
-/// For each of `takes`, which go on whatever is told: the log-odds that each of its frames is the
-/// last.
-fn ends_of_takes(model: &Arc<Model>, seed: u64, takes: Takes) -> Result<Vec<Vec<f32>>> {
+/// For each of `count` takes, which go on whatever is told: the log-odds that each of its first
+/// `frames` frames is the last.
+fn ends_of_takes(
+    model: &Arc<Model>,
+    seed: u64,
+    count: u64,
+    frames: usize,
+) -> Result<Vec<Vec<f32>>> {
     let sampling = Sampling { once: true, ..Sampling::default() };
-    let frames = frames_of(model, takes);
-    let ends = (0..takes.count).into_par_iter().map(|take| {
+    let ends = (0..count).into_par_iter().map(|take| {
         let mut player = PriorPlayer::new(Arc::clone(model))?;
         let mut codes = vec![0; model.config().codec.quantizers];
         let told = (0..frames).map(|_| {
@@ -131,16 +137,15 @@ mod tests {
         (prior.hidden_size, prior.layers, prior.heads) = (32, 1, 2);
         let config = ModelConfig { codec, prior: Some(prior) };
         let model = Arc::new(Model::new(&config, &random_weights(&config, 0), "").unwrap());
-        let (seed, frames) = (3, frames_of(&model, takes));
-        let ends = ends_of_takes(&model, seed, takes).unwrap();
+        let (seed, asked) = (3, [20, 60]);
+        let ends = ends_of_takes(&model, seed, takes.count, 60).unwrap();
         let mean = |shift| ends.iter().map(|ends| lasting(ends, shift)).sum::<f64>() / 4.0;
-        let asked = [20, 60];
         let length = 0.5 * (asked[0] + asked[1]) as f64;
         assert!((mean(0.0) / length - 1.0).abs() > 0.1, "it does not tell it by itself");
         let shift = shift(&model, &asked, seed, takes).unwrap();
         let found = mean(shift);
         assert!((found / length - 1.0).abs() < 0.01, "{found}, {length}, {shift}, {}", mean(0.0));
-        let longer = [2 * frames];
+        let longer = [2 * frames_of(&model, takes)];
         assert_eq!(super::shift(&model, &longer, seed, takes).unwrap(), 0.0, "nothing is known");
     }
 }
