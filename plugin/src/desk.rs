@@ -97,6 +97,7 @@ impl Desk {
     pub fn put_back(&mut self, source: Source) {
         if source.is_playing() {
             self.instance.report_copied(source.copied_s());
+            self.instance.report_frame(source.has_spared());
         }
         self.sources.push(source);
     }

@@ -23,7 +23,7 @@ use crate::instance::{Instance, Phase, Stop};
 use crate::meter::{Meter, Place};
 use crate::patience::{Patience, Wait};
 use crate::sets::{HeadSets, Plan};
-use crate::stream::{AudioEnd, Patch};
+use crate::stream::{AudioEnd, ControlFrame, Patch};
 use crate::voice::{Expression, Note, Scene, Voice};
 use crate::voices::{Voices, Which};
 use crate::zones::Zones;
@@ -404,7 +404,8 @@ impl Engine {
         let Settings { sampling, tune, .. } = self.settings;
         // They have been made when the host activated the instrument.
         let filters = Filters::of_process();
-        Scene { sampling, rates: self.rates, rate: self.rate, tune, filters }
+        let control = ControlFrame { sampling, live: self.patience.is_live() };
+        Scene { control, rates: self.rates, rate: self.rate, tune, filters }
     }
 
     /// Renders all voices into one stretch.

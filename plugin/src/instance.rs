@@ -78,6 +78,7 @@ pub struct Instance {
     missed: AtomicU64,
     level: [AtomicF32; 2],
     copied_s: AtomicF32,
+    spared: AtomicU64,
     /// The pitches that the bundle that plays can be asked for; the low half first.
     pitches: [AtomicU64; 2],
     /// With which level its sounds begin, if velocity can be asked for; otherwise no numbers.
@@ -181,6 +182,17 @@ impl Instance {
     /// Reports that a take that plays has copied its corpus for `seconds` up to its newest frame.
     pub fn report_copied(&self, seconds: f32) {
         self.copied_s.fetch_max(seconds, Ordering::Relaxed);
+    }
+
+    /// Reports a frame that was made, with fewer levels than asked for if it was `spared` some.
+    pub fn report_frame(&self, spared: bool) {
+        self.spared.fetch_add(u64::from(spared), Ordering::Relaxed);
+    }
+
+    /// Frames of voices that were made with fewer levels than asked for, to be in time.
+    #[must_use]
+    pub fn spared(&self) -> u64 {
+        self.spared.load(Ordering::Relaxed)
     }
 
     /// The longest run that was copied since the last call, in seconds.

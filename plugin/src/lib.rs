@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`engine`], [`voices`], [`voice`], [`channels`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
-//! | [`worker`], [`desk`], [`source`] | worker | renders takes ahead of time |
+//! | [`worker`], [`desk`], [`source`], [`thrift`] | worker | renders takes ahead of time |
 //! | [`loader`] | loader | reads bundles |
 //! | [`filters`] | main | makes the filters for all speeds |
 //! | [`instance`], [`state`], [`params`] | all | what an instance is, and what a project saves |
@@ -34,6 +34,7 @@ pub mod sets;
 pub mod source;
 pub mod state;
 pub mod stream;
+pub mod thrift;
 pub mod voice;
 pub mod voices;
 pub mod worker;

@@ -76,6 +76,12 @@ impl Patience {
         self.deadline = allowance.map(|allowance| now + allowance);
     }
 
+    /// Whether the host plays in real time, as far as can be told: this block may not wait.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.deadline.is_none()
+    }
+
     /// Lets the block that was begun wait as long as [`PREPARATION`], if it may not wait at all: it is
     /// the first, and nothing was heard yet.
     pub fn lend(&mut self) {

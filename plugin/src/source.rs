@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take, TakeKey};
 
-use crate::stream::{self, Feed, LOOKAHEAD, Stream, Ticket};
+use crate::stream::{self, ControlFrame, Feed, LOOKAHEAD, Stream, Ticket};
+use crate::thrift::Thrift;
 use crate::zones::{Zone, number_of};
 
 /// A take being rendered.
@@ -20,6 +21,9 @@ pub struct Source {
     feed: Feed,
     /// Frames made.
     frames: usize,
+    thrift: Thrift,
+    /// Whether the last frame has fewer levels than were asked for.
+    spared: bool,
 }
 
 /// A take, and room for its frames.
@@ -36,9 +40,9 @@ struct Making {
 pub struct Need {
     /// What is being played comes before what may be, and that before spares.
     urgency: u8,
-    /// Of what is being played, samples that are ready. Of heads, frames that are missing: one that
-    /// was begun is made before another is begun.
-    left: usize,
+    /// Of what is being played, samples that are ready. What is ready of a head does not matter, so
+    /// that one that was begun is made before another is begun.
+    ready: usize,
     /// The first notes of all zones come before the second.
     note: u64,
     take: u64,
@@ -51,7 +55,18 @@ impl Source {
         let codec = &model.config().codec;
         let (stream, feed) = stream::open(ticket, codec.hop(), codec.sample_rate);
         let model = Arc::clone(model);
-        (stream, Self { ticket: *ticket, model, making: None, feed, frames: 0 })
+        (
+            stream,
+            Self {
+                ticket: *ticket,
+                model,
+                making: None,
+                feed,
+                frames: 0,
+                thrift: Thrift::default(),
+                spared: false,
+            },
+        )
     }
 
     /// Whether nobody listens any more.
@@ -67,13 +82,9 @@ impl Source {
         let playing = self.is_playing();
         let controlled = self.frames < LOOKAHEAD || !self.feed.controls.is_empty();
         let urgency = if playing { 0 } else { 1 + u8::from(self.ticket.spare) };
-        let left = if playing {
-            self.feed.sound.buffer().capacity() - free
-        } else {
-            LOOKAHEAD.saturating_sub(self.frames)
-        };
+        let ready = if playing { self.feed.sound.buffer().capacity() - free } else { 0 };
         let (take, note) = (self.ticket.take, number_of(self.ticket.take));
-        let need = Need { urgency, left, note, take };
+        let need = Need { urgency, ready, note, take };
         (controlled && free >= self.model.config().codec.hop()).then_some(need)
     }
 
@@ -81,6 +92,12 @@ impl Source {
     #[must_use]
     pub fn is_playing(&self) -> bool {
         self.frames > LOOKAHEAD || !self.feed.controls.is_empty()
+    }
+
+    /// Whether its newest frame has fewer levels than were asked for, to be in time.
+    #[must_use]
+    pub fn has_spared(&self) -> bool {
+        self.spared
     }
 
     /// For how many seconds, up to its newest frame, the take has copied its corpus.
@@ -156,7 +173,15 @@ impl Source {
         if self.frames < LOOKAHEAD {
             Some(self.of_head())
         } else {
-            let sampling = self.feed.controls.pop().ok()?;
+            let waiting = self.feed.controls.slots();
+            let ControlFrame { mut sampling, live } = self.feed.controls.pop().ok()?;
+            let all = self.model.config().codec.quantizers;
+            let asked = if sampling.levels == 0 { all } else { all.min(sampling.levels as usize) };
+            let levels = self.thrift.levels(waiting, live, asked);
+            self.spared = levels < asked;
+            if let Some(levels) = u32::try_from(levels).ok().filter(|_| self.spared) {
+                sampling.levels = levels;
+            }
             Some(self.asking(sampling))
         }
     }

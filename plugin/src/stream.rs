@@ -57,6 +57,15 @@ pub struct Ticket {
     pub patch: Patch,
 }
 
+/// What the audio thread says when playing reaches a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ControlFrame {
+    /// How the frame [`LOOKAHEAD`] later is drawn.
+    pub sampling: Sampling,
+    /// Whether the host plays in real time, and waits for nothing.
+    pub live: bool,
+}
+
 /// The audio thread's end of a take.
 #[derive(Debug)]
 pub struct Stream {
@@ -73,7 +82,7 @@ pub struct Stream {
     /// Stereo samples at the model's rate, from the first on.
     pub sound: Consumer<[f32; 2]>,
     /// The controls of every frame from the first on, as playing reaches it.
-    pub controls: Producer<Sampling>,
+    pub controls: Producer<ControlFrame>,
 }
 
 /// The worker's end of a take.
@@ -82,7 +91,7 @@ pub struct Feed {
     /// Counterpart of [`Stream::sound`].
     pub sound: Producer<[f32; 2]>,
     /// Counterpart of [`Stream::controls`].
-    pub controls: Consumer<Sampling>,
+    pub controls: Consumer<ControlFrame>,
 }
 
 /// Connects both ends of the take of `ticket`, whose frames are `hop` samples at `rate` Hz.

@@ -1,13 +1,12 @@
 //! AUDIO THREAD: one sounding note.
 
 use distill_shared::model::conditioning::speed_of;
-use distill_shared::player::Sampling;
 
 use crate::envelope::{Envelope, FADE_SECONDS, Rates};
 use crate::filters::Filters;
 use crate::heads::Start;
 use crate::interpolator::{Interpolator, Motion};
-use crate::stream::Stream;
+use crate::stream::{ControlFrame, Stream};
 use crate::zones::Played;
 
 /// What a voice was started by.
@@ -43,7 +42,7 @@ const LOUDEST: f32 = 4.0;
 #[derive(Debug, Clone, Copy)]
 pub struct Scene {
     /// Controls of the frames that begin in the stretch.
-    pub sampling: Sampling,
+    pub control: ControlFrame,
     /// How envelopes move.
     pub rates: Rates,
     /// The host's sample rate in Hz.
@@ -208,7 +207,7 @@ impl Voice {
         let end = self.player.position() + len as f64 * speed;
         while ((self.controlled * stream.hop as u64) as f64) < end {
             // A worker that is more than a second late gets these controls when it has room again.
-            if stream.controls.push(scene.sampling).is_err() {
+            if stream.controls.push(scene.control).is_err() {
                 break;
             }
             self.controlled += 1;

@@ -56,7 +56,9 @@ impl Meters {
             Phase::Ready if instance.stopped().is_none() => "ready",
             _ => "idle",
         };
-        let (voices, missed) = (instance.voices(), instance.missed());
-        ui.label(format!("Voices {voices}   Worker {worker}   Missed samples {missed}"));
+        let (voices, spared, missed) = (instance.voices(), instance.spared(), instance.missed());
+        ui.label(format!(
+            "Voices {voices}   Worker {worker}   Simplified frames {spared}   Missed samples {missed}"
+        ));
     }
 }

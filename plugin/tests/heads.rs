@@ -1,0 +1,94 @@
+//! Heads: how many are kept, and in which order they are made.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod toy;
+
+use std::sync::Arc;
+
+use distill_plugin::desk::Desk;
+use distill_plugin::heads::Heads;
+use distill_plugin::instance::Instance;
+use distill_plugin::source::Source;
+use distill_plugin::state::BundleRef;
+use distill_plugin::stream::{LOOKAHEAD, Patch, Ticket, connect};
+use distill_plugin::zones::Zones;
+use distill_shared::model::conditioning::Pitches;
+use distill_shared::player::Sampling;
+use toy::HOP;
+
+/// A patch with as many zones as there are `pitches`.
+fn patch(pitches: Pitches, edition: u64) -> Patch {
+    let zones = Some(Zones { pitches, attacks: None });
+    Patch { edition, zones, seed: 1, sampling: Sampling::default() }
+}
+
+/// What a set asks for while nothing comes.
+fn wanted(mut heads: Heads) -> Vec<Ticket> {
+    let mut tickets = Vec::new();
+    while let Some(ticket) = heads.wanted(0) {
+        heads.has_asked(&ticket);
+        tickets.push(ticket);
+    }
+    tickets
+}
+
+#[test]
+fn of_many_zones_each_has_two_heads_and_one_while_they_are_spare() {
+    let many = patch(Pitches::new(40..64), 0);
+    assert_eq!(wanted(Heads::new(0, many, 0)).len(), 48);
+    assert_eq!(wanted(Heads::new(0, many, 0).spared()).len(), 24);
+    let single = patch(Pitches::default(), 0);
+    assert_eq!(wanted(Heads::new(0, single, 0)).len(), 9);
+    assert_eq!(wanted(Heads::new(0, single, 0).spared()).len(), 9);
+}
+
+#[test]
+fn spare_heads_that_are_needed_become_as_many_as_others() {
+    let many = patch(Pitches::new(40..64), 0);
+    let mut heads = Heads::new(0, many, 0).spared();
+    while let Some(ticket) = heads.wanted(0) {
+        heads.has_asked(&ticket);
+    }
+    assert_eq!(wanted(heads.promoted()).len(), 24);
+}
+
+#[test]
+fn a_head_that_was_begun_is_made_before_another_is_begun() {
+    let pitches = Pitches::new([50, 60, 70]);
+    let instance = Arc::new(Instance::default());
+    let edition = instance.choose(BundleRef::default());
+    let (mut audio, worker) = connect();
+    let mut desk = Desk::new(0, worker, Arc::clone(&instance));
+    desk.set_model(edition, toy::pitched_model(7, pitches));
+    for ticket in wanted(Heads::new(0, patch(pitches, edition), 0)) {
+        audio.tickets.push(ticket).unwrap();
+    }
+    desk.tend();
+    let mut streams = Vec::new();
+    while let Ok(stream) = audio.streams.pop() {
+        streams.push(stream);
+    }
+    assert_eq!(streams.len(), 3 * 9);
+    let mut finished = Vec::new();
+    for _ in 0..4 * LOOKAHEAD {
+        let mut sources = vec![desk.pick(None).unwrap()];
+        Source::step_together(&mut sources).unwrap();
+        sources.into_iter().for_each(|source| desk.put_back(source));
+        let begun = streams.iter().filter(|stream| stream.sound.slots() > 0);
+        let open: Vec<_> =
+            begun.clone().filter(|stream| stream.sound.slots() < LOOKAHEAD * HOP).collect();
+        assert!(open.len() <= 1, "one at a time");
+        for stream in begun.filter(|stream| stream.sound.slots() == LOOKAHEAD * HOP) {
+            let note = (stream.take & 0xFFFF_FFFF, stream.zone.pitch.unwrap());
+            if !finished.contains(&note) {
+                finished.push(note);
+            }
+        }
+    }
+    assert_eq!(
+        finished,
+        [(0, 50), (0, 60), (0, 70), (1, 50)],
+        "the first notes of all zones first"
+    );
+}
