@@ -204,6 +204,10 @@ impl Engine {
         if self.settings.trigger == Trigger::Latch && self.unlatch(&note) {
             return;
         }
+        // Heads that are left would make shreds of notes.
+        if self.instance.stopped().is_some() {
+            return;
+        }
         self.await_bundle();
         self.turn_heads();
         self.voices.leave(self.settings.voices.saturating_sub(1));
