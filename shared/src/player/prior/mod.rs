@@ -12,11 +12,15 @@ use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
 use super::sampling::{Group, Sampler, Sampling};
 use super::target::{Target, TargetRoom};
-use super::transformer::{Positions, Sizes, Transformer, TransformerRoom, TransformerState};
+use super::transformer::{Positions, Sizes, Transformer};
 use super::weights::Weights;
 use super::{CopyCheck, Model, ModelError, VOICES};
-use crate::codes::{ABSENT, Codes};
+use crate::codes::Codes;
 use crate::model::config::{CodecConfig, PriorConfig};
+
+mod room;
+
+use room::{Room, Sequence, Turn};
 
 /// The highest `top_p` of the first frame of a take. Few recordings tell how sounds begin, so codes
 /// with which none does keep some probability; a take that drew one would begin with next to nothing.
@@ -123,56 +127,6 @@ pub struct NextCodes<'a> {
     pub codes: &'a mut [u32],
 }
 
-/// What is carried from frame to frame of one sequence.
-struct Sequence {
-    temporal: TransformerState,
-    depth: TransformerState,
-    /// The latent of the last frame: `[D]`.
-    latent: Vec<f32>,
-    /// Whether the next frame begins: the take, or anew in it.
-    begins: bool,
-    /// The frame that began last, or the first after those that it was given to go on from.
-    begun: u64,
-    /// How likely the last frame is the last of what began: log-odds.
-    end: f32,
-}
-
-/// Room for the next frame of some sequences, `[rows]` of each.
-#[derive(Default)]
-struct Room {
-    temporal: TransformerRoom,
-    depth: TransformerRoom,
-    sampler: Sampler,
-    /// `[D]`.
-    latents: Vec<f32>,
-    /// Temporal input and output: `[H]`.
-    x: Vec<f32>,
-    heard: Vec<f32>,
-    /// Depth: `[E]` each.
-    projected: Vec<f32>,
-    targets: TargetRoom,
-    depth_x: Vec<f32>,
-    depth_heard: Vec<f32>,
-    /// `[K]`.
-    logits: Vec<f32>,
-}
-
-/// A sequence, the codes of its last frame, which those of the next take the place of, the levels
-/// up to the last one that is drawn, and the codes that are given: `[N]`, or nothing.
-struct Turn<'a> {
-    sequence: &'a mut Sequence,
-    codes: &'a mut [u32],
-    levels: usize,
-    given: &'a [Option<u32>],
-}
-
-impl Turn<'_> {
-    /// The code that is given for a level.
-    fn given(&self, level: usize) -> Option<u32> {
-        self.given.get(level).copied().flatten()
-    }
-}
-
 impl PriorPlayer {
     /// Stands before the first frame.
     ///
@@ -268,7 +222,7 @@ impl PriorPlayer {
     /// # Panics
     ///
     /// Panics if `codes` is not `[N]`, or after the first frame one is neither below `K` nor
-    /// [`ABSENT`].
+    /// [`ABSENT`](crate::codes::ABSENT).
     pub fn step(&mut self, key: TakeKey, sampling: &Sampling, codes: &mut [u32]) {
         Self::step_together(&mut [NextCodes {
             player: self,
@@ -356,126 +310,4 @@ impl NextCodes<'_> {
         let frame = self.player.frames() as u32;
         (self.key, frame, Sampling { top_p, ..self.sampling })
     }
-}
-
-impl Room {
-    /// Makes the next frame of each sequence. `choose` takes the code of a turn and a level from
-    /// its logits, `[K]`.
-    fn step(
-        &mut self,
-        model: &Model,
-        turns: &mut [Turn],
-        choose: impl FnMut(usize, usize, &mut [f32]) -> u32,
-    ) {
-        let Some(prior) = &model.prior else { return }; // there is one: the player's `new` saw it
-        self.hear(model, prior, turns);
-        self.speak(model, prior, turns, choose);
-    }
-
-    /// Runs the temporal transformer on the frames before these.
-    fn hear(&mut self, model: &Model, prior: &PriorWeights, turns: &mut [Turn]) {
-        let codec = &model.config().codec;
-        let (hidden, rows) = (prior.start.len(), turns.len());
-        let latents = self.latents.chunks_exact_mut(codec.latent_dim);
-        for (Turn { sequence, codes, .. }, latent) in turns.iter_mut().zip(latents) {
-            assert_eq!(codes.len(), codec.quantizers, "codes are [N]");
-            if sequence.temporal.position() > 0 {
-                model.quantizer.decode(codes, &mut sequence.latent);
-            }
-            if sequence.begins {
-                // What went before fades, and tells nothing of it.
-                latent.fill(0.0);
-            } else {
-                latent.copy_from_slice(&sequence.latent);
-            }
-        }
-        let latents = &self.latents[..rows * codec.latent_dim];
-        prior.latent.apply(model.arch, latents, &mut self.x[..rows * hidden]);
-        for (Turn { sequence, codes, .. }, x) in turns.iter().zip(self.x.chunks_mut(hidden)) {
-            if sequence.begins {
-                x.copy_from_slice(&prior.start);
-                continue;
-            }
-            for (level, &code) in codes.iter().enumerate().filter(|(_, code)| **code != ABSENT) {
-                add_row(&prior.codes, row(level, code, codec.codebook_size), x);
-            }
-        }
-        let (x, heard) = (&mut self.x[..rows * hidden], &mut self.heard[..rows * hidden]);
-        let sequences = turns.iter_mut().map(|turn| &mut turn.sequence.temporal);
-        let mut sequences: ArrayVec<_, VOICES> = sequences.collect();
-        prior.temporal.step(model.arch, &mut self.temporal, &mut sequences, x, heard);
-        drop(sequences);
-        for (Turn { sequence, .. }, heard) in turns.iter_mut().zip(heard.chunks(hidden)) {
-            sequence.end = prior.ends.odds(heard);
-        }
-        for Turn { sequence, .. } in turns.iter_mut().filter(|turn| turn.sequence.begins) {
-            sequence.begun = sequence.temporal.position() - 1;
-            sequence.begins = false;
-        }
-        let projected = &mut self.projected[..rows * prior.project.outputs()];
-        prior.project.apply(model.arch, heard, projected);
-        prior.target.foresee(model.arch, heard, latents, &mut self.targets);
-    }
-
-    /// Runs the depth transformer level by level, each level for the sequences that draw it.
-    fn speak(
-        &mut self,
-        model: &Model,
-        prior: &PriorWeights,
-        turns: &mut [Turn],
-        mut choose: impl FnMut(usize, usize, &mut [f32]) -> u32,
-    ) {
-        let (size, width) = (model.config().codec.codebook_size, prior.project.outputs());
-        turns.iter_mut().for_each(|turn| turn.sequence.depth.reset());
-        for (level, head) in prior.heads.iter().enumerate() {
-            let mut rows = 0;
-            for (turn, projected) in turns.iter_mut().zip(self.projected.chunks(width)) {
-                if level >= turn.levels {
-                    turn.codes[level] = turn.given(level).unwrap_or(ABSENT);
-                    continue;
-                }
-                let x = &mut self.depth_x[rows * width..][..width];
-                x.copy_from_slice(projected);
-                add_row(&prior.levels, level, x);
-                if level > 0 {
-                    add_row(&prior.depth_codes, row(level - 1, turn.codes[level - 1], size), x);
-                }
-                rows += 1;
-            }
-            if rows == 0 {
-                continue;
-            }
-            let x = &mut self.depth_x[..rows * width];
-            let heard = &mut self.depth_heard[..rows * width];
-            let logits = &mut self.logits[..rows * size];
-            let sequences = turns.iter_mut().filter(|turn| level < turn.levels);
-            let sequences = sequences.map(|turn| &mut turn.sequence.depth);
-            let mut sequences = sequences.collect::<ArrayVec<_, VOICES>>();
-            prior.depth.step(model.arch, &mut self.depth, &mut sequences, x, heard);
-            drop(sequences);
-            head.apply(model.arch, heard, logits);
-            let drawing = turns.iter().enumerate().filter(|(_, turn)| level < turn.levels);
-            let drawing: ArrayVec<usize, VOICES> = drawing.map(|(i, _)| i).collect();
-            prior.target.add_logits(model.arch, level, &drawing, &mut self.targets, logits);
-            let drawing = turns.iter_mut().enumerate().filter(|(_, turn)| level < turn.levels);
-            for ((i, turn), logits) in drawing.zip(logits.chunks_exact_mut(size)) {
-                let code = turn.given(level).unwrap_or_else(|| choose(i, level, logits));
-                assert!((code as usize) < size, "a code is below {size}");
-                turn.codes[level] = code;
-                self.targets.take_off(i, model.quantizer.books().entry(level, code));
-            }
-        }
-    }
-}
-
-/// The row that a code has in a table over all levels.
-fn row(level: usize, code: u32, size: usize) -> usize {
-    assert!((code as usize) < size, "code {code} is not below {size}");
-    level * size + code as usize
-}
-
-/// Adds row `row` of `table` to `sum`.
-fn add_row(table: &[f32], row: usize, sum: &mut [f32]) {
-    let width = sum.len();
-    sum.iter_mut().zip(&table[row * width..][..width]).for_each(|(sum, x)| *sum += x);
 }
