@@ -69,7 +69,7 @@ pub struct Settings {
     pub shape: Shape,
     /// What keys do.
     pub trigger: Trigger,
-    /// Voices that may sound at once, 1 to [`MAX_VOICES`].
+    /// Voices that may sound at once, 1 to [`MAX_VOICES`](crate::params::MAX_VOICES).
     pub voices: usize,
     /// Whether keys are heard as pitches.
     pub keys: bool,

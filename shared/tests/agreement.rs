@@ -161,10 +161,10 @@ fn a_take_begins_anew_after_the_last_frame_of_what_began() -> Result<()> {
     let prior = prior(&config, &tensors)?;
     let anew = likeliest(&config, &tensors, true);
     assert_ne!(anew.as_slice(), likeliest(&config, &tensors, false).as_slice());
-    // Every frame reads the start, and no latent.
-    let start = prior.start()?.repeat((FRAMES, 1))?.unsqueeze(0)?;
+    // Every frame reads the start, and nothing before it.
+    let hidden = prior.hidden(&prior.start()?.unsqueeze(0)?)?.squeeze(0)?.repeat((FRAMES, 1))?;
     let nothing = Tensor::zeros((FRAMES, config.codec.latent_dim), DType::F32, &Device::Cpu)?;
-    let logits = prior.logits(&prior.hidden(&start)?.squeeze(0)?, &nothing, anew.as_slice())?;
+    let logits = prior.logits(&hidden, &nothing, anew.as_slice())?;
     let likeliest = logits.argmax(2)?.transpose(0, 1)?.flatten_all()?.to_vec1::<u32>()?;
     assert_eq!(likeliest, anew.as_slice());
     Ok(())

@@ -246,7 +246,8 @@ fn a_take_primed_with_the_beginning_of_another_goes_on_as_that_one_does() {
 
 #[test]
 fn every_frame_and_level_is_drawn_anew() {
-    let hot = Sampling { temperature: Sampling::MAX_TEMPERATURE, ..Sampling::default() };
+    let temperature = Sampling::MAX_TEMPERATURE;
+    let hot = Sampling { temperature, once: true, ..Sampling::default() };
     let mut prior = PriorPlayer::new(model(1)).expect("there is a prior");
     let (mut frame, mut seen) = ([0; LEVELS], Vec::new());
     for _ in 0..40 {

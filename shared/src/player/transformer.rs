@@ -60,8 +60,10 @@ struct Layer {
 /// What a transformer remembers of one sequence.
 #[derive(Debug)]
 pub(crate) struct TransformerState {
-    /// Positions seen since the start.
+    /// Positions seen since the start, or since it forgot.
     position: u64,
+    /// Positions seen before that.
+    forgotten: u64,
     memories: Vec<Memory>,
 }
 
@@ -124,7 +126,7 @@ impl Transformer {
         let memory =
             || Memory { keys: vec![0.0; width * window], values: vec![0.0; window * width] };
         let memories = self.layers.iter().map(|_| memory()).collect();
-        TransformerState { position: 0, memories }
+        TransformerState { position: 0, forgotten: 0, memories }
     }
 
     /// Room for one position of up to `rows` sequences.
@@ -277,11 +279,19 @@ impl TransformerState {
     /// Back to the start of a sequence. What was remembered is out of sight, not erased.
     pub(crate) fn reset(&mut self) {
         self.position = 0;
+        self.forgotten = 0;
     }
 
     /// Positions seen since the start.
     pub(crate) fn position(&self) -> u64 {
-        self.position
+        self.forgotten + self.position
+    }
+
+    /// Forgets what it has seen, but goes on counting: the next position is as the first. Real-time
+    /// safe.
+    pub(crate) fn forget(&mut self) {
+        self.forgotten += self.position;
+        self.position = 0;
     }
 }
 

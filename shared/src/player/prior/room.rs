@@ -85,7 +85,9 @@ impl Room {
                 model.quantizer.decode(codes, &mut sequence.latent);
             }
             if sequence.begins {
-                // What went before fades, and tells nothing of it.
+                // What went before fades, and tells nothing of it. A prior that heard it would be
+                // where training hardly was, if recordings are long.
+                sequence.temporal.forget();
                 latent.fill(0.0);
             } else {
                 latent.copy_from_slice(&sequence.latent);

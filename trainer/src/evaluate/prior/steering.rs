@@ -41,9 +41,9 @@ pub(super) struct Takes {
 }
 
 impl Takes {
-    /// As much sound in takes that are all beginning: a quarter as long.
+    /// As much sound in takes that are hardly more than their beginning.
     fn short(self) -> Self {
-        Self { count: 4 * self.count, seconds: self.seconds / 4.0 }
+        Self { count: 12 * self.count, seconds: self.seconds / 12.0 }
     }
 
     /// Length of the takes for `things` in seconds.
