@@ -22,8 +22,8 @@ const MOST: f32 = 4.0;
 
 /// What to add to the log-odds of ends, so that what `model` begins lasts as long in the mean as
 /// recordings of `lengths`, in frames; nothing lasts longer than the longest. No shift if they outlast
-/// the takes that are made for it, or are all about as long. Runs
-/// on the threads of the current pool; their number does not change what comes out.
+/// the takes that are made for it, or are all about as long. Runs on the threads of the current pool;
+/// their number does not change what comes out.
 ///
 /// # Errors
 ///
