@@ -70,7 +70,11 @@ impl Voices {
         let age = |voice: &Option<Voice>| voice.as_ref().map_or(u64::MAX, Voice::age);
         let fades = |voice: &Option<Voice>| voice.as_ref().is_none_or(|v| v.envelope().is_fading());
         let slot = self.0.iter_mut().filter(|slot| fades(slot)).max_by_key(|slot| age(slot));
-        slot?.replace(voice).and_then(Voice::into_stream)
+        // There always is one; a voice that is dropped here would free its stream.
+        match slot {
+            Some(slot) => slot.replace(voice)?.into_stream(),
+            None => voice.into_stream(),
+        }
     }
 
     /// Takes one of the voices that are `over`.

@@ -228,20 +228,33 @@ impl Session<'_> {
         Ok(Trained { config: prior.config, weights, metadata })
     }
 
+    /// Does `act` with a prior, given by the `tensors` of the whole model, and the seed of the run, on
+    /// its threads.
+    fn play<T: Send>(
+        &self,
+        codec: &CodecConfig,
+        config: &PriorConfig,
+        tensors: &Tensors,
+        act: impl FnOnce(&Arc<Model>, u64) -> Result<T> + Send,
+    ) -> Result<T> {
+        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
+        let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
+        let (model, seed) = (Arc::new(model), self.seed);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        pool.install(|| act(&model, seed))
+    }
+
     /// Has a prior, given by the `tensors` of the whole model, end what it begins as often as
     /// recordings of `lengths`, in frames, end.
     fn even_out_ends(
-        &mut self,
+        &self,
         codec: &CodecConfig,
         config: &PriorConfig,
         tensors: &mut Tensors,
         lengths: &[usize],
     ) -> Result<()> {
-        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
-        let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
-        let (model, seed) = (Arc::new(model), self.seed);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
-        let shift = pool.install(|| shift_of_ends(&model, lengths, seed))?;
+        let shift =
+            self.play(codec, config, tensors, |model, seed| shift_of_ends(model, lengths, seed))?;
         if let Some(bias) = tensors.get_mut(END_BIAS) {
             let shifted = bias.to_f32().iter().map(|bias| bias + shift).collect::<Vec<f32>>();
             *bias = Tensor::f16(bias.shape(), &shifted).context("the shape is the bias' own")?;
@@ -252,18 +265,15 @@ impl Session<'_> {
     /// Tries whether a prior, given by the `tensors` of the whole model, does what it offers, and
     /// withdraws what it does not.
     fn withdraw_unheard(
-        &mut self,
+        &self,
         codec: &CodecConfig,
         config: &mut PriorConfig,
         tensors: &mut Tensors,
         metadata: &mut PriorMetadata,
     ) -> Result<()> {
-        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
-        let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
-        let (model, seed) = (Arc::new(model), self.seed);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
-        let Trial { followed, withdrawn } =
-            pool.install(|| try_out(&model, &config.conditioning, seed))?;
+        let Trial { followed, withdrawn } = self.play(codec, config, tensors, |model, seed| {
+            try_out(model, &config.conditioning, seed)
+        })?;
         metadata.not_offered.extend(withdrawn);
         if let Some(guide) = tensors.remove(GUIDE) {
             let rest = train::guide_of_rest(&guide, &config.conditioning, &followed);

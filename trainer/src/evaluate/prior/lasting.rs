@@ -11,6 +11,7 @@ use anyhow::Result;
 use distill_shared::player::{Model, PriorPlayer, Sampling, TakeKey};
 use rayon::prelude::*;
 
+use super::material::frames_of;
 use super::steering::Takes;
 
 /// Takes that are listened to. What lasts longer counts as long as they are.
@@ -39,7 +40,8 @@ pub(super) fn seconds() -> f64 {
 
 fn shift(model: &Arc<Model>, lengths: &[usize], seed: u64, takes: Takes) -> Result<f32> {
     let longest = lengths.iter().copied().max().unwrap_or(0);
-    let frames = frames_of(model, takes).min(longest);
+    let rate = model.config().codec.frame_rate();
+    let frames = frames_of(takes.seconds.into(), rate).min(longest);
     let mean = lengths.iter().map(|&length| length.min(frames) as f64).sum::<f64>()
         / lengths.len().max(1) as f64;
     if mean > OUTLASTING * frames as f64 || lengths.is_empty() {
@@ -48,14 +50,6 @@ fn shift(model: &Arc<Model>, lengths: &[usize], seed: u64, takes: Takes) -> Resu
     let ends = ends_of_takes(model, seed, takes.count, frames)?;
     let lasting = |shift| ends.iter().map(|ends| lasting(ends, shift)).sum::<f64>();
     Ok(falling_root(|shift| lasting(shift) / ends.len() as f64 - mean))
-}
-
-/// The frames of each of `takes`.
-fn frames_of(model: &Model, takes: Takes) -> usize {
-    let rate = model.config().codec.frame_rate();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    let frames = (f64::from(takes.seconds) * rate) as usize;
-    frames
 }
 
 /// For each of `count` takes, which go on whatever is told: the log-odds that each of its first
@@ -145,7 +139,7 @@ mod tests {
         let shift = shift(&model, &asked, seed, takes).unwrap();
         let found = mean(shift);
         assert!((found / length - 1.0).abs() < 0.01, "{found}, {length}, {shift}, {}", mean(0.0));
-        let longer = [2 * frames_of(&model, takes)];
+        let longer = [2 * frames_of(0.1, model.config().codec.frame_rate())];
         assert_eq!(super::shift(&model, &longer, seed, takes).unwrap(), 0.0, "nothing is known");
     }
 }
