@@ -5,9 +5,9 @@
 //!
 //! | module | thread | job |
 //! |---|---|---|
-//! | [`engine`], [`voices`], [`voice`], [`channels`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
+//! | [`engine`], [`voices`], [`voice`], [`channels`], [`keyboard`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
-//! | [`worker`], [`desk`], [`source`], [`thrift`] | worker | renders takes ahead of time |
+//! | [`worker`], [`desk`], [`source`], [`looper`], [`thrift`] | worker | renders takes ahead of time |
 //! | [`loader`] | loader | reads bundles |
 //! | [`filters`] | main | makes the filters for all speeds |
 //! | [`instance`], [`state`], [`params`] | all | what an instance is, and what a project saves |
@@ -26,7 +26,9 @@ pub mod filters;
 pub mod heads;
 pub mod instance;
 pub mod interpolator;
+pub mod keyboard;
 pub mod loader;
+pub mod looper;
 pub mod meter;
 pub mod params;
 pub mod patience;

@@ -2,6 +2,8 @@
 
 /// Beats before a bar at which it has begun: hosts round, and a note on the beat is on the beat.
 const EARLY_BEATS: f64 = 1e-3;
+/// Samples by which a host that counts beats may be off.
+const ROUNDING: f64 = 0.01;
 /// Beats in a bar, at least and at most.
 const BAR_BEATS: (f64, f64) = (0.0625, 256.0);
 /// The fastest tempo in beats per minute.
@@ -80,6 +82,30 @@ impl Meter {
         self.beat >= before.beat
     }
 
+    /// How long a bar lasts, in seconds, at `rate` samples per second; for ever if time stands still.
+    /// Real-time safe.
+    #[must_use]
+    pub fn bar_s(&self, rate: f32) -> f64 {
+        self.bar_beats / (self.beats_per_sample * f64::from(rate))
+    }
+
+    /// Samples from the nth `sample` of the block to the next line at which a bar begins whose number
+    /// is a multiple of `bars`: 0 if that is there. None if time stands still. Real-time safe.
+    #[must_use]
+    pub fn until_line(&self, sample: usize, bars: u32) -> Option<usize> {
+        let bars_per_sample = self.beats_per_sample / self.bar_beats;
+        let (start, number) = self.bar;
+        let here = number + (self.beat - start) / self.bar_beats + sample as f64 * bars_per_sample;
+        let every = f64::from(bars.max(1));
+        // The sample after a line is the first of its bar.
+        let after = (1.0 - ROUNDING) * bars_per_sample;
+        let line = ((here - after) / every).ceil() * every;
+        let samples = ((line - here) / bars_per_sample - ROUNDING).ceil().max(0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let samples = samples as usize;
+        (bars_per_sample > 0.0).then_some(samples)
+    }
+
     fn bar_of(&self, beat: f64) -> u32 {
         let (start, number) = self.bar;
         let bar = number + ((beat - start + EARLY_BEATS) / self.bar_beats).floor();
@@ -131,6 +157,20 @@ impl Place {
         (first(bar), [Some(first(bar + 1)), Some(first(back)).filter(|_| back != bar + 1)])
     }
 
+    /// Samples to the next line at which a bar begins whose number is a multiple of `bars`, `ahead`
+    /// samples from here or later, while the song plays and it is known where: 0 if that is here.
+    #[must_use]
+    pub fn until_line(&self, bars: u32, ahead: usize) -> Option<usize> {
+        let meter = self.meter.filter(|_| self.playing && bars > 0)?;
+        Some(ahead + meter.until_line(self.offset + ahead, bars)?)
+    }
+
+    /// How long a bar lasts, in seconds, at `rate` samples per second, as far as that is known.
+    #[must_use]
+    pub fn bar_s(&self, rate: f32) -> Option<f64> {
+        self.meter.map(|meter| meter.bar_s(rate)).filter(|seconds| seconds.is_finite())
+    }
+
     fn here(&self) -> u32 {
         let moved = if self.playing { self.offset } else { 0 };
         self.meter.map_or(self.bar, |meter| meter.bar_at(moved))
@@ -170,6 +210,46 @@ mod tests {
         assert_eq!([0, 48_000, 50_000].map(|sample| meter.bar_at(sample)), [3, 4, 4].map(bar));
         let looped = Song { loop_beat: Some(3.0), ..counted };
         assert_eq!(Meter::new(&looped, 48_000.0).unwrap().loop_bar(), Some(bar(1)));
+    }
+
+    #[test]
+    fn a_line_is_met_at_one_sample_however_the_host_rounds() {
+        // A bar of 28 800 samples; the block begins a quarter of one before bar 3, or where it does.
+        let song = |beat| Song { tempo: 400.0, bar: Some((9.0, 3)), ..song(beat) };
+        let until = |beat, sample, bars| {
+            Meter::new(&song(beat), 48_000.0).unwrap().until_line(sample, bars).unwrap()
+        };
+        assert_eq!([0, 7199, 7200, 7201].map(|sample| until(8.0, sample, 1)), [7200, 1, 0, 28_799]);
+        for beat in [9.0 - 1e-7, 9.0, 9.0 + 1e-7] {
+            assert_eq!([0, 1].map(|sample| until(beat, sample, 1)), [0, 28_799], "{beat}");
+        }
+        assert_eq!([1, 2, 4].map(|bars| until(10.0, 0, bars)), [21_600, 21_600, 21_600]);
+        assert_eq!([1, 2, 4].map(|bars| until(14.0, 0, bars)), [21_600, 50_400, 108_000]);
+        // Where bars are no whole number of samples, a bar begins at the first of its own.
+        let odd = Meter::new(&Song { tempo: 123.4, ..song(9.5) }, 44_100.0).unwrap();
+        let lines = (0..400_000).filter(|sample| odd.until_line(*sample, 1) == Some(0));
+        let lines: Vec<_> = lines.map(|sample| sample as f64).collect();
+        assert_eq!(lines.len(), 4);
+        for (n, line) in lines.into_iter().enumerate() {
+            let exact = (n as f64 + 0.875) * 4.0 * 60.0 / 123.4 * 44_100.0;
+            assert_eq!(line, exact.ceil(), "{n}");
+        }
+        let still = Meter::new(&Song { tempo: 0.0, ..song(9.5) }, 44_100.0).unwrap();
+        assert_eq!((still.until_line(0, 1), still.bar_s(44_100.0)), (None, f64::INFINITY));
+        assert_eq!(Meter::new(&song(0.0), 48_000.0).unwrap().bar_s(48_000.0), 0.6);
+    }
+
+    #[test]
+    fn lines_are_met_only_while_the_song_plays() {
+        let mut place = Place::default();
+        let meter = Meter::new(&song(0.0), 48_000.0);
+        place.enter(meter, false);
+        assert_eq!(place.until_line(1, 0), None);
+        place.enter(meter, true);
+        assert_eq!([place.until_line(0, 0), place.until_line(1, 0)], [None, Some(0)]);
+        assert_eq!(place.until_line(1, 1), Some(96_000));
+        place.offset = 95_990;
+        assert_eq!(place.until_line(1, 1), Some(10));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take, TakeKey};
 
-use crate::stream::{self, ControlFrame, Feed, LOOKAHEAD, Stream, Ticket};
+use crate::looper::Looper;
+use crate::stream::{self, ControlFrame, Feed, Hold, LOOKAHEAD, Stream, Ticket};
 use crate::thrift::Thrift;
 use crate::zones::{Zone, number_of};
 
@@ -21,6 +22,7 @@ pub struct Source {
     feed: Feed,
     /// Frames made.
     frames: usize,
+    looper: Looper,
     thrift: Thrift,
     /// Whether the last frame has fewer levels than were asked for.
     spared: bool,
@@ -63,6 +65,7 @@ impl Source {
                 making: None,
                 feed,
                 frames: 0,
+                looper: Looper::default(),
                 thrift: Thrift::default(),
                 spared: false,
             },
@@ -126,22 +129,25 @@ impl Source {
     /// Fails if the model cannot make new sound, because it holds no prior.
     pub fn step_together(sources: &mut [Self]) -> Result<(), ModelError> {
         begin(sources)?;
-        let sampled = sources.iter_mut().filter_map(|source| Some((source.controls()?, source)));
-        let mut sampled: Vec<_> = sampled.collect();
-        let next = sampled.iter_mut().filter_map(|(sampling, source)| source.next_step(*sampling));
+        let due = sources.iter_mut().filter_map(|source| Some((source.controls()?, source)));
+        let mut due: Vec<_> = due.collect();
+        let made = due.iter_mut().filter(|(control, source)| source.looper.needs_frame(control));
+        let next = made.filter_map(|(control, source)| source.next_step(control.sampling));
         Take::step_together(&mut next.collect::<Vec<_>>());
-        sampled.into_iter().for_each(|(_, source)| source.feed_frame());
+        due.into_iter().for_each(|(control, source)| source.feed_frame(&control));
         Ok(())
     }
 
-    /// Feeds the frame that was made to the audio thread. A sample that is not finite is silence.
-    fn feed_frame(&mut self) {
+    /// Feeds the frame that was made, or the loop instead, to the audio thread. A sample that is not
+    /// finite is silence.
+    fn feed_frame(&mut self, control: &ControlFrame) {
         let Some(Making { frame, sound, .. }) = &mut self.making else { return };
         self.frames += 1;
         sound.clear();
         let hop = self.model.config().codec.hop();
         let (left, right) = (&frame[..hop], &frame[frame.len() - hop..]);
         sound.extend(left.iter().zip(right).map(|(&l, &r)| [finite(l), finite(r)]));
+        self.looper.pass(control, sound);
         let fed = self.feed.sound.push_entire_slice(sound);
         debug_assert!(fed.is_ok(), "there is room for a frame");
         if self.frames == LOOKAHEAD && self.feed.controls.is_empty() {
@@ -168,21 +174,25 @@ impl Source {
     }
 
     /// The controls of the next frame.
-    fn controls(&mut self) -> Option<Sampling> {
+    fn controls(&mut self) -> Option<ControlFrame> {
         self.need()?;
         if self.frames < LOOKAHEAD {
-            Some(self.of_head())
+            let sampling = self.of_head();
+            Some(ControlFrame { sampling, live: false, hold: Hold::Off, loop_len: 0 })
         } else {
             let waiting = self.feed.controls.slots();
-            let ControlFrame { mut sampling, live } = self.feed.controls.pop().ok()?;
+            let mut control = self.feed.controls.pop().ok()?;
+            let ControlFrame { sampling, live, hold, .. } = &mut control;
             let all = self.model.config().codec.quantizers;
             let asked = if sampling.levels == 0 { all } else { all.min(sampling.levels as usize) };
-            let levels = self.thrift.levels(waiting, live, asked);
+            let levels = self.thrift.levels(waiting, *live, asked);
             self.spared = levels < asked;
             if let Some(levels) = u32::try_from(levels).ok().filter(|_| self.spared) {
                 sampling.levels = levels;
             }
-            Some(self.asking(sampling))
+            sampling.frozen = *hold == Hold::Freeze;
+            *sampling = self.asking(*sampling);
+            Some(control)
         }
     }
 }

@@ -64,6 +64,22 @@ pub struct ControlFrame {
     pub sampling: Sampling,
     /// Whether the host plays in real time, and waits for nothing.
     pub live: bool,
+    /// What the take does at that frame.
+    pub hold: Hold,
+    /// Samples of the take in a loop; 0 where none can be asked for.
+    pub loop_len: usize,
+}
+
+/// What a sounding take does instead of going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hold {
+    /// It goes on.
+    #[default]
+    Off,
+    /// Its newest sound goes on as it is.
+    Freeze,
+    /// The last of what was heard of it is played again and again.
+    Loop,
 }
 
 /// The audio thread's end of a take.

@@ -38,6 +38,9 @@ const FARTHEST: f32 = 24.0;
 /// The largest gain of a note, 12 dB.
 const LOUDEST: f32 = 4.0;
 
+/// The longest loop in seconds of its take: a dozen megabytes.
+const LONGEST_LOOP_S: f64 = 32.0;
+
 /// What all voices share while a stretch of samples is rendered.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene {
@@ -47,6 +50,8 @@ pub struct Scene {
     pub rates: Rates,
     /// The host's sample rate in Hz.
     pub rate: f32,
+    /// Seconds of a loop; 0 where none can be asked for.
+    pub loop_s: f64,
     /// By how many semitones all notes are raised, -12 to 12.
     pub tune: f32,
     /// The filters for all speeds.
@@ -70,6 +75,8 @@ pub struct Voice {
     tuning: f32,
     /// By how many the wheel of its channel does.
     bend: f32,
+    /// By how many another key does, to which it was led.
+    led: f32,
     /// Whether its key has come up, and the pedal holds it.
     pedalled: bool,
     volume: f32,
@@ -99,6 +106,7 @@ impl Voice {
             played,
             tuning: 0.0,
             bend: 0.0,
+            led: 0.0,
             pedalled: false,
             volume: 1.0,
             pan: 0.0,
@@ -159,6 +167,11 @@ impl Voice {
         self.bend = semitones;
     }
 
+    /// Goes on at the pitch of `key`.
+    pub fn lead_to(&mut self, key: u8) {
+        self.led = f32::from(key) - f32::from(self.note.key);
+    }
+
     /// Changes what the host may change while it sounds. What is no number changes nothing.
     pub fn express(&mut self, expression: Expression) {
         match expression {
@@ -204,10 +217,12 @@ impl Voice {
     pub fn send_controls(&mut self, len: usize, scene: &Scene) {
         let speed = self.speed(scene);
         let Some(stream) = &mut self.stream else { return };
+        let loop_len = loop_len(scene.loop_s * f64::from(scene.rate) * speed, stream.rate);
+        let control = ControlFrame { loop_len, ..scene.control };
         let end = self.player.position() + len as f64 * speed;
         while ((self.controlled * stream.hop as u64) as f64) < end {
             // A worker that is more than a second late gets these controls when it has room again.
-            if stream.controls.push(scene.control).is_err() {
+            if stream.controls.push(control).is_err() {
                 break;
             }
             self.controlled += 1;
@@ -281,7 +296,7 @@ impl Voice {
             .stream
             .as_ref()
             .map_or(1.0, |stream| f64::from(stream.rate) / f64::from(scene.rate));
-        let raised = self.played.shift + scene.tune + self.tuning + self.bend;
+        let raised = self.played.shift + scene.tune + self.tuning + self.bend + self.led;
         ratio * speed_of(raised.clamp(-FARTHEST, FARTHEST))
     }
 
@@ -294,6 +309,16 @@ impl Voice {
         let speed = self.speed(scene);
         Motion { speed, filter: scene.filters.at(speed) }
     }
+}
+
+/// Samples of a take in a loop that is to have `samples`, of `rate` in a second: of too long a one a
+/// half, or a quarter, so that it keeps to the beat.
+fn loop_len(samples: f64, rate: u32) -> usize {
+    let most = LONGEST_LOOP_S * f64::from(rate);
+    let halves = (samples / most).log2().ceil().max(0.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let len = (samples / halves.exp2()).round() as usize;
+    len
 }
 
 /// Samples of a fade where sound is missing.

@@ -26,7 +26,8 @@ impl Which {
     }
 
     /// Whether it means `note`.
-    fn means(&self, note: &Note) -> bool {
+    #[must_use]
+    pub fn means(&self, note: &Note) -> bool {
         let Note { id, channel, key, .. } = *note;
         (self.id.is_none() || id.is_none() || self.id == id)
             && self.channel.is_none_or(|wanted| wanted == channel)

@@ -9,8 +9,8 @@ use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::Controls;
 use distill_shared::model::config::ModelConfig;
 use distill_shared::player::{
-    Decoder, Model, ModelError, PriorPlayer, Sampling, Take, TakeKey, decode, instruction_sets,
-    random_weights,
+    Decoder, Model, ModelError, NextStep, PriorPlayer, Sampling, Take, TakeKey, decode,
+    instruction_sets, random_weights,
 };
 use small::{HOP, KEY, LEVELS, config, model, model_for, random_codes};
 
@@ -367,4 +367,49 @@ fn weights_that_do_not_fit_the_config_are_named() {
     let (expected, found) = (tensor.shape().to_vec(), vec![40]);
     let wrong = ModelError::Shape { name: name.to_owned(), expected, found };
     assert_eq!(Model::new(&config, &weights, "").err(), Some(wrong));
+}
+
+#[test]
+fn a_frozen_take_draws_nothing_and_goes_on_where_it_was() {
+    let model = model(2);
+    let frozen = 5..9;
+    let sampling = |n: usize| Sampling { frozen: frozen.contains(&n), ..Sampling::default() };
+    let codes = |sampling: &dyn Fn(usize) -> Sampling, steps: usize| {
+        let mut take = Take::new(Arc::clone(&model), KEY).unwrap();
+        let mut out = vec![0.0; 2 * HOP];
+        let steps = (0..steps).map(|n| {
+            take.step(&sampling(n), &mut out);
+            (take.codes().to_vec(), out.clone())
+        });
+        steps.collect::<Vec<_>>()
+    };
+    let (held, free) = (codes(&sampling, 16), codes(&usual, 12));
+    assert_eq!(held[..5], free[..5]);
+    assert!(held[5..9].iter().all(|(codes, _)| *codes == free[4].0));
+    let all = |steps: &[(Vec<u32>, Vec<f32>)]| {
+        steps.iter().map(|(codes, _)| codes.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(all(&held[9..]), all(&free[5..]));
+    assert!(held[5..9].iter().all(|(_, sound)| sound.iter().any(|sample| *sample != 0.0)));
+    assert_ne!(held[5].1, free[5].1);
+}
+
+#[test]
+fn frozen_takes_go_together_with_others() {
+    let model = model(2);
+    let sampling = |n: usize| Sampling { frozen: n >= 3, ..Sampling::default() };
+    let new = |take| Take::new(Arc::clone(&model), TakeKey { take, ..KEY }).unwrap();
+    let apart = [played(&mut new(0), 8, sampling), played(&mut new(1), 8, usual)];
+    let (mut frozen, mut free) = (new(0), new(1));
+    let mut together = [Vec::new(), Vec::new()];
+    for n in 0..8 {
+        let (mut first, mut second) = (vec![0.0; 2 * HOP], vec![0.0; 2 * HOP]);
+        Take::step_together(&mut [
+            NextStep { take: &mut frozen, sampling: sampling(n), out: &mut first },
+            NextStep { take: &mut free, sampling: usual(n), out: &mut second },
+        ]);
+        together[0].extend(first);
+        together[1].extend(second);
+    }
+    assert_eq!(together, apart);
 }

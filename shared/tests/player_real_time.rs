@@ -112,6 +112,7 @@ fn a_take_allocates_nothing_while_it_plays() {
             top_p: 0.9,
             levels: 0,
             once: false,
+            frozen: false,
             novelty: 0.7,
             controls,
         },

@@ -24,6 +24,7 @@ fn voice(model: &Arc<Model>, voice: usize) -> (Take, Sampling) {
         top_p: 1.0,
         levels: u32::from(number) % 5,
         once: number == 3,
+        frozen: false,
         novelty: f32::from(number) / 8.0,
         controls: Controls {
             loudness: (number > 0).then_some(f32::from(number) / 8.0),

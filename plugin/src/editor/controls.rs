@@ -33,12 +33,18 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
         row(ui, &params.prior.brightness, setter);
         row(ui, &params.prior.density, setter);
         row(ui, &params.prior.levels, setter);
+        row(ui, &params.output.always_wait, setter);
     });
 }
 
 fn voices(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
     column(ui, "voices", |ui| {
+        row(ui, &params.stream.playing, setter);
+        row(ui, &params.stream.restart, setter);
+        row(ui, &params.stream.hold, setter);
+        row(ui, &params.stream.loop_bars, setter);
         row(ui, &params.notes.trigger, setter);
+        row(ui, &params.notes.voicing, setter);
         row(ui, &params.notes.anew, setter);
         row(ui, &params.notes.keys, setter);
         row(ui, &params.notes.velocity, setter);
@@ -50,7 +56,6 @@ fn voices(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
         row(ui, &params.envelope.sustain, setter);
         row(ui, &params.envelope.release, setter);
         row(ui, &params.notes.voices, setter);
-        row(ui, &params.output.always_wait, setter);
     });
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use distill_plugin::desk::Desk;
-use distill_plugin::engine::{Block, Engine, Settings, Trigger};
+use distill_plugin::engine::{Block, Engine, Playing, Settings, Trigger, Voicing};
 use distill_plugin::envelope::Shape;
 use distill_plugin::instance::Instance;
 use distill_plugin::meter::Meter;
 use distill_plugin::source::Source;
 use distill_plugin::state::BundleRef;
-use distill_plugin::stream::connect;
+use distill_plugin::stream::{Hold, connect};
 use distill_plugin::voice::Note;
 use distill_plugin::voices::Which;
 use distill_plugin::zones::Zones;
@@ -117,7 +117,12 @@ pub fn settings() -> Settings {
         sampling: Sampling::default(),
         gain: 1.0,
         shape: Shape { attack: 0.0, decay: 0.5, sustain: 1.0, release: 0.01, one_shot: false },
+        playing: Playing::Notes,
+        restart_bars: 0,
+        hold: Hold::Off,
+        loop_bars: 1,
         trigger: Trigger::Gate,
+        voicing: Voicing::Poly,
         voices: 8,
         keys: false,
         velocity: true,

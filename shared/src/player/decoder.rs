@@ -65,7 +65,7 @@ pub struct Decoder {
 pub struct NextSound<'a> {
     /// The stream.
     pub decoder: &'a mut Decoder,
-    /// Its codes, coarse to fine: `[N]`.
+    /// Its codes, coarse to fine: `[N]`; none if its newest latent goes on.
     pub codes: &'a [u32],
     /// Where its sound goes, planar `[C, hop]`.
     pub out: &'a mut [f32],
@@ -176,9 +176,10 @@ impl Decoder {
         let mut room = std::mem::take(&mut first.decoder.room);
         for (next, latent) in next.iter_mut().zip(room.latents.chunks_mut(codec.latent_dim)) {
             assert!(Arc::ptr_eq(&next.decoder.model, &model), "the streams are of one model");
-            assert_eq!(next.codes.len(), codec.quantizers, "codes are [N]");
+            assert!([0, codec.quantizers].contains(&next.codes.len()), "codes are [N], or none");
             assert_eq!(next.out.len(), codec.channels * codec.hop(), "sound is [C, hop]");
             next.decoder.stream.read(&model, next.codes, latent);
+            latent.copy_from_slice(&next.decoder.stream.latent);
         }
         let rows = next.len();
         let streams = next.iter_mut().map(|next| &mut next.decoder.stream.blocks);

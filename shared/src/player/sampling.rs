@@ -25,6 +25,8 @@ pub struct Sampling {
     pub novelty: f32,
     /// Whether what began only fades where a recording would end, and nothing begins anew.
     pub once: bool,
+    /// Whether the newest sound goes on as it is, and nothing is drawn.
+    pub frozen: bool,
     /// What the prior is asked for.
     pub controls: Controls,
 }
@@ -39,6 +41,7 @@ impl Default for Sampling {
             levels: 0,
             novelty: 0.0,
             once: false,
+            frozen: false,
             controls: Controls::default(),
         }
     }
@@ -63,6 +66,7 @@ impl Sampling {
             levels: self.levels,
             novelty: or(self.novelty, novelty).clamp(0.0, 1.0),
             once: self.once,
+            frozen: self.frozen,
             controls: self.controls,
             top_p: or(self.top_p, top_p).clamp(0.0, 1.0),
         }

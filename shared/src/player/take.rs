@@ -207,7 +207,8 @@ impl Take {
 
     /// Makes the next frame of each take.
     fn advance(takes: &mut [(&mut Self, Sampling)]) {
-        let next = takes.iter_mut().map(|(take, sampling)| NextCodes {
+        let drawn = takes.iter_mut().filter(|(_, sampling)| !sampling.frozen);
+        let next = drawn.map(|(take, sampling)| NextCodes {
             given: take.given.frame(take.prior.frames()),
             player: &mut take.prior,
             key: take.key,
@@ -216,11 +217,11 @@ impl Take {
             codes: &mut take.codes,
         });
         PriorPlayer::step_together(&mut next.collect::<ArrayVec<_, VOICES>>());
-        let next = takes.iter_mut().map(|(take, _)| NextSound {
+        let next = takes.iter_mut().map(|(take, Sampling { frozen, .. })| NextSound {
             decoder: &mut take.decoder,
-            codes: &take.codes,
+            codes: if *frozen { &[] } else { &take.codes },
             out: &mut take.sound,
-            check: take.check.as_mut(),
+            check: take.check.as_mut().filter(|_| !*frozen),
         });
         Decoder::decode_together(&mut next.collect::<ArrayVec<_, VOICES>>());
     }

@@ -109,6 +109,7 @@ impl Maker {
                 levels,
                 novelty,
                 once,
+                frozen: false,
                 controls,
             },
             bar,

@@ -9,24 +9,30 @@
 //! sample, so that how fast the worker makes new heads cannot be heard either. The cut into blocks
 //! cannot be heard at all.
 
+mod endless;
+mod notes;
+mod settings;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use distill_shared::math::soft_clip;
-use distill_shared::player::Sampling;
 
 use crate::channels::Channels;
-use crate::envelope::{Rates, Shape};
+use crate::envelope::Rates;
 use crate::filters::Filters;
 use crate::heads::Start;
 use crate::instance::{Instance, Phase, Stop};
-use crate::meter::{Meter, Place};
+use crate::keyboard::Keyboard;
+use crate::meter::Place;
 use crate::patience::{Patience, Wait};
 use crate::sets::{HeadSets, Plan};
 use crate::stream::{AudioEnd, ControlFrame, Patch};
-use crate::voice::{Expression, Note, Scene, Voice};
-use crate::voices::{Voices, Which};
+use crate::voice::{Note, Scene, Voice};
+use crate::voices::Voices;
 use crate::zones::Zones;
+
+pub use settings::{Block, Playing, Settings, Trigger, Voicing};
 
 /// Time after which changed settings reach the heads of the notes to come, in seconds: enough to
 /// make new ones, if they are few.
@@ -43,60 +49,6 @@ const MIN_RATE: f32 = 8_000.0;
 const MAX_RATE: f32 = 768_000.0;
 /// Samples rendered at a time: at the least rate and two octaves up, less than a head.
 const STRETCH: usize = 64;
-
-/// What the going down and coming up of a key does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Trigger {
-    /// A note sounds while its key is down.
-    #[default]
-    Gate,
-    /// It sounds for as long as its attack and decay last, whatever the key does.
-    OneShot,
-    /// It sounds until its key goes down again.
-    Latch,
-}
-
-/// What the parameters say, every number in its range.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// The user's seed.
-    pub seed: u64,
-    /// How the prior draws.
-    pub sampling: Sampling,
-    /// Volume as a factor.
-    pub gain: f32,
-    /// Envelope of every voice.
-    pub shape: Shape,
-    /// What keys do.
-    pub trigger: Trigger,
-    /// Voices that may sound at once, 1 to [`MAX_VOICES`](crate::params::MAX_VOICES).
-    pub voices: usize,
-    /// Whether keys are heard as pitches.
-    pub keys: bool,
-    /// Whether velocities are asked for.
-    pub velocity: bool,
-    /// Whether takes belong to the bars of the song.
-    pub locked: bool,
-    /// By how many semitones all notes are raised, -12 to 12.
-    pub tune: f32,
-    /// Whether the host renders to a file, whatever it says.
-    pub always_wait: bool,
-}
-
-/// What the host says at the beginning of a block.
-#[derive(Debug, Clone, Copy)]
-pub struct Block {
-    /// The parameters, which hold for the whole block.
-    pub settings: Settings,
-    /// Samples in the block.
-    pub len: usize,
-    /// When it was asked for.
-    pub now: Instant,
-    /// Whether the transport runs.
-    pub playing: bool,
-    /// Where in the song it is, if the host says so.
-    pub meter: Option<Meter>,
-}
 
 /// The audio thread's half of the instrument.
 #[derive(Debug)]
@@ -117,6 +69,9 @@ pub struct Engine {
     sets: HeadSets,
     voices: Voices,
     channels: Channels,
+    keyboard: Keyboard,
+    /// Whether the endless take was silenced, until playback begins anew.
+    hushed: bool,
     /// The volume of the last sample.
     gain: f32,
     patience: Patience,
@@ -145,6 +100,8 @@ impl Engine {
             sets: HeadSets::new(patch),
             voices: Voices::default(),
             channels: Channels::default(),
+            keyboard: Keyboard::default(),
+            hushed: false,
             gain: settings.gain,
             patience: Patience::default(),
             missed: 0,
@@ -167,6 +124,7 @@ impl Engine {
         self.apply(settings);
         self.end_voices(|_| true);
         self.channels = Channels::default();
+        self.keyboard = Keyboard::default();
         self.gain = settings.gain;
         self.first_block = true;
         self.begin_playback();
@@ -199,61 +157,6 @@ impl Engine {
         self.exchange();
     }
 
-    /// Begins a note at the next sample to be rendered. Real-time safe.
-    pub fn note_on(&mut self, note: Note) {
-        if self.settings.trigger == Trigger::Latch && self.unlatch(&note) {
-            return;
-        }
-        // Heads that are left would make shreds of notes.
-        if self.instance.stopped().is_some() {
-            return;
-        }
-        self.await_bundle();
-        self.turn_heads();
-        self.voices.leave(self.settings.voices.saturating_sub(1));
-        let mut voice = Voice::new(note, begin_take(&mut self.sets, &self.settings, &note));
-        voice.bend(self.channels.bend(note.channel));
-        if let Some(stream) = self.voices.add(voice) {
-            self.end.retire(stream);
-        }
-        self.sets.ask(&mut self.end);
-    }
-
-    /// Lets go of the notes that `which` means. Real-time safe.
-    pub fn note_off(&mut self, which: &Which) {
-        if self.settings.trigger == Trigger::Gate {
-            for voice in self.voices.that(which) {
-                voice.key_up(self.channels.is_held(voice.note().channel));
-            }
-        }
-    }
-
-    /// Silences the notes that `which` means, without their release. Real-time safe.
-    pub fn choke(&mut self, which: &Which) {
-        self.voices.that(which).for_each(Voice::fade);
-    }
-
-    /// Changes how the notes that `which` means sound. Real-time safe.
-    pub fn express(&mut self, which: &Which, expression: Expression) {
-        self.voices.that(which).for_each(|voice| voice.express(expression));
-    }
-
-    /// Bends the notes of a MIDI channel by `semitones`, those to come too. Real-time safe.
-    pub fn bend(&mut self, channel: u8, semitones: f32) {
-        self.channels.set_bend(channel, semitones);
-        let bend = self.channels.bend(channel);
-        self.voices.that(&Which::of_channel(channel)).for_each(|voice| voice.bend(bend));
-    }
-
-    /// The pedal of a MIDI channel goes down, and holds notes whose keys come up, or comes up, and
-    /// lets go of them. Real-time safe.
-    pub fn pedal(&mut self, channel: u8, down: bool) {
-        self.channels.set_pedal(channel, down);
-        if !down {
-            self.voices.that(&Which::of_channel(channel)).for_each(Voice::pedal_up);
-        }
-    }
-
     /// Replaces `left` and `right`, which are equally long, with the next samples.
     ///
     /// Real-time safe; only a host that renders to a file is made to wait for the worker.
@@ -261,9 +164,12 @@ impl Engine {
         let (mut left, mut right) = (left, right);
         while !left.is_empty() {
             self.turn_heads();
+            self.tend_endless();
             let until_turn = self.sets.turns_at().map(|at| at - self.position);
             let turn = until_turn.and_then(|samples| usize::try_from(samples).ok());
-            let len = left.len().min(STRETCH).min(turn.unwrap_or(STRETCH)).max(1);
+            let line = self.place.until_line(self.settings.restart_bars, 1);
+            let most = STRETCH.min(turn.unwrap_or(STRETCH)).min(line.unwrap_or(STRETCH));
+            let len = left.len().min(most).max(1);
             let ((now_left, later_left), (now_right, later_right)) =
                 (left.split_at_mut(len), right.split_at_mut(len));
             self.await_sound(len);
@@ -291,18 +197,15 @@ impl Engine {
     /// Takes over changed settings.
     fn apply(&mut self, settings: &Settings) {
         // Who would let go of notes whose keys have come up meanwhile?
-        if settings.trigger != self.settings.trigger {
+        let Settings { trigger, playing, voicing, .. } = self.settings;
+        let before = (trigger, playing, voicing);
+        if before != (settings.trigger, settings.playing, settings.voicing) {
             self.voices.iter_mut().for_each(Voice::release);
+            self.keyboard = Keyboard::default();
+            self.hushed = false;
         }
         self.settings = *settings;
         self.rates = Rates::new(&settings.shape, self.rate);
-    }
-
-    /// Lets go of what the key of `note` holds; returns whether that is anything.
-    fn unlatch(&mut self, note: &Note) -> bool {
-        let same = Which { id: None, channel: Some(note.channel), key: Some(note.key) };
-        let held = self.voices.that(&same).filter(|voice| voice.envelope().is_held());
-        held.map(Voice::release).count() > 0
     }
 
     /// What heads are to be made from now.
@@ -324,6 +227,7 @@ impl Engine {
     /// Counts notes from the first again.
     fn begin_playback(&mut self) {
         self.position = 0;
+        self.hushed = false;
         self.patience.restart();
         let plan = self.plan();
         self.sets.restart(&plan, &mut self.end);
@@ -405,11 +309,12 @@ impl Engine {
 
     /// What all voices share.
     fn scene(&self) -> Scene {
-        let Settings { sampling, tune, .. } = self.settings;
+        let Settings { sampling, tune, hold, .. } = self.settings;
         // They have been made when the host activated the instrument.
         let filters = Filters::of_process();
-        let control = ControlFrame { sampling, live: self.patience.is_live() };
-        Scene { control, rates: self.rates, rate: self.rate, tune, filters }
+        let control = ControlFrame { sampling, live: self.patience.is_live(), hold, loop_len: 0 };
+        let loop_s = self.loop_s();
+        Scene { control, rates: self.rates, rate: self.rate, loop_s, tune, filters }
     }
 
     /// Renders all voices into one stretch.

@@ -1,145 +1,25 @@
 //! Parameters: what the host may see, automate and save.
 
+mod limits;
+mod texts;
+
 use std::sync::Arc;
 
 use distill_shared::model::conditioning::Controls;
 use distill_shared::player::Sampling;
-use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 
-use crate::engine::{Settings, Trigger};
+use crate::engine::{Playing, Settings, Trigger, Voicing};
 use crate::envelope::Shape;
 use crate::instance::Selection;
+use crate::stream::Hold;
+use limits::*;
+use texts::{named, read_asked, read_count, show_asked, show_count};
+
+pub use limits::{LIMITS, Limit, Span};
 
 /// Voices that may sound at once.
 pub const MAX_VOICES: usize = 8;
-
-/// The range of a parameter, both ends included, and its default.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Span<T> {
-    low: T,
-    high: T,
-    default: T,
-}
-
-const SEED: Span<i32> = Span { low: 0, high: 9999, default: 0 };
-const TEMPERATURE: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
-/// Factors of the temperature.
-const FACTOR: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
-const TOP_K: Span<i32> = Span { low: 0, high: 256, default: 0 };
-const TOP_P: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
-/// Loudness, brightness and density; at the low end the prior is free.
-const ASKED: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
-/// Below this, nothing is asked for.
-const FREE: f32 = 0.005;
-const NOVELTY: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
-const VOLUME_DB: Span<f32> = Span { low: -60.0, high: 12.0, default: 0.0 };
-const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
-const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
-const SUSTAIN: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
-const RELEASE_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 300.0 };
-const TUNE: Span<f32> = Span { low: -12.0, high: 12.0, default: 0.0 };
-const ANEW: bool = false;
-const KEYS: bool = true;
-const VELOCITY: bool = true;
-const LOCKED: bool = false;
-const VOICES: Span<i32> = Span { low: 1, high: 8, default: 8 };
-const TRIGGER: Span<i32> = Span { low: 0, high: 2, default: 0 };
-/// Names of what keys do.
-const TRIGGERS: [&str; 3] = ["Gate", "One shot", "Latch"];
-const LEVELS: Span<i32> = Span { low: 0, high: 32, default: 0 };
-const CHOICE: Span<i32> = Span { low: 0, high: 127, default: 0 };
-
-impl Span<f32> {
-    /// `value` brought into the range; the default if it is no number. Hosts send such things.
-    #[must_use]
-    pub fn clamp(&self, value: f32) -> f32 {
-        if value.is_nan() { self.default } else { value.clamp(self.low, self.high) }
-    }
-
-    fn linear(&self, name: &str) -> FloatParam {
-        let range = FloatRange::Linear { min: self.low, max: self.high };
-        FloatParam::new(name, self.default, range)
-            .with_value_to_string(formatters::v2s_f32_rounded(2))
-    }
-
-    /// A slider with most room for short times.
-    fn milliseconds(&self, name: &str) -> FloatParam {
-        let factor = FloatRange::skew_factor(-2.0);
-        let range = FloatRange::Skewed { min: self.low, max: self.high, factor };
-        FloatParam::new(name, self.default, range)
-            .with_unit(" ms")
-            .with_value_to_string(formatters::v2s_f32_rounded(1))
-    }
-}
-
-impl Span<i32> {
-    /// `value` brought into the range.
-    #[must_use]
-    pub fn clamp(&self, value: i32) -> i32 {
-        value.clamp(self.low, self.high)
-    }
-
-    fn whole(&self, name: &str) -> IntParam {
-        IntParam::new(name, self.default, IntRange::Linear { min: self.low, max: self.high })
-    }
-}
-
-/// What a parameter may be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Limit {
-    /// A number.
-    Float(Span<f32>),
-    /// A whole number.
-    Int(Span<i32>),
-    /// On or off, and its default.
-    Bool(bool),
-}
-
-/// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 26] = [
-    ("seed", Limit::Int(SEED)),
-    ("temp", Limit::Float(TEMPERATURE)),
-    ("struc", Limit::Float(FACTOR)),
-    ("timbr", Limit::Float(FACTOR)),
-    ("detai", Limit::Float(FACTOR)),
-    ("topk", Limit::Int(TOP_K)),
-    ("topp", Limit::Float(TOP_P)),
-    ("novel", Limit::Float(NOVELTY)),
-    ("loud", Limit::Float(ASKED)),
-    ("brigh", Limit::Float(ASKED)),
-    ("dens", Limit::Float(ASKED)),
-    ("levels", Limit::Int(LEVELS)),
-    ("trig", Limit::Int(TRIGGER)),
-    ("anew", Limit::Bool(ANEW)),
-    ("keys", Limit::Bool(KEYS)),
-    ("veloc", Limit::Bool(VELOCITY)),
-    ("locked", Limit::Bool(LOCKED)),
-    ("tune", Limit::Float(TUNE)),
-    ("voices", Limit::Int(VOICES)),
-    ("attack", Limit::Float(ATTACK_MS)),
-    ("decay", Limit::Float(DECAY_MS)),
-    ("sustn", Limit::Float(SUSTAIN)),
-    ("reles", Limit::Float(RELEASE_MS)),
-    ("gain", Limit::Float(VOLUME_DB)),
-    ("wait", Limit::Bool(false)),
-    ("choice", Limit::Int(CHOICE)),
-];
-
-impl Limit {
-    /// `value` brought into the range; the default if it is missing, of another type or no number.
-    #[must_use]
-    pub fn apply(&self, value: Option<&ParamValue>) -> ParamValue {
-        match (self, value) {
-            (Self::Float(span), Some(ParamValue::F32(v))) => ParamValue::F32(span.clamp(*v)),
-            (Self::Float(span), _) => ParamValue::F32(span.default),
-            (Self::Int(span), Some(ParamValue::I32(v))) => ParamValue::I32(span.clamp(*v)),
-            (Self::Int(span), _) => ParamValue::I32(span.default),
-            (Self::Bool(_), Some(ParamValue::Bool(v))) => ParamValue::Bool(*v),
-            (Self::Bool(default), _) => ParamValue::Bool(*default),
-        }
-    }
-}
 
 /// Every parameter of the instrument, in the groups that hosts show, and which bundle it plays.
 ///
@@ -152,6 +32,9 @@ pub struct DistillParams {
     /// How new sound is made.
     #[nested(group = "Prior")]
     pub prior: PriorParams,
+    /// What sounds, and whether it goes on.
+    #[nested(group = "Stream")]
+    pub stream: StreamParams,
     /// What notes do.
     #[nested(group = "Notes")]
     pub notes: NoteParams,
@@ -205,12 +88,33 @@ pub struct PriorParams {
     pub levels: IntParam,
 }
 
+/// What sounds, and whether it goes on.
+#[derive(Debug, Params)]
+pub struct StreamParams {
+    /// Notes, or one endless take: see [`Playing`]. Not automatable.
+    #[id = "play"]
+    pub playing: IntParam,
+    /// After how many bars an endless take is replaced by the next. Not automatable.
+    #[id = "restr"]
+    pub restart: IntParam,
+    /// Whether the newest sound goes on as it is, or what was heard last of an endless take is played
+    /// again and again: see [`Hold`].
+    #[id = "hold"]
+    pub hold: IntParam,
+    /// How long such a loop is.
+    #[id = "lbars"]
+    pub loop_bars: IntParam,
+}
+
 /// What notes do.
 #[derive(Debug, Params)]
 pub struct NoteParams {
     /// What the going down and coming up of a key does: see [`Trigger`]. Not automatable.
     #[id = "trig"]
     pub trigger: IntParam,
+    /// How notes that are down together sound: see [`Voicing`]. Not automatable.
+    #[id = "voicg"]
+    pub voicing: IntParam,
     /// Whether a note that is held begins anew where a recording would end; otherwise it fades.
     #[id = "anew"]
     pub anew: BoolParam,
@@ -294,12 +198,15 @@ impl DistillParams {
                     .with_value_to_string(Arc::new(show_count))
                     .with_string_to_value(Arc::new(read_count)),
             },
+            stream: StreamParams {
+                playing: named(PLAYING.whole("Play").non_automatable(), &texts::PLAYINGS),
+                restart: named(RESTART.whole("Restart").non_automatable(), &texts::RESTARTS),
+                hold: named(HOLD.whole("Hold"), &texts::HOLDS),
+                loop_bars: named(LOOP.whole("Loop length"), &texts::LOOPS),
+            },
             notes: NoteParams {
-                trigger: TRIGGER
-                    .whole("Trigger")
-                    .non_automatable()
-                    .with_value_to_string(Arc::new(show_trigger))
-                    .with_string_to_value(Arc::new(read_trigger)),
+                trigger: named(TRIGGER.whole("Trigger").non_automatable(), &texts::TRIGGERS),
+                voicing: named(VOICING.whole("Voicing").non_automatable(), &texts::VOICINGS),
                 anew: BoolParam::new("Begin anew", ANEW),
                 keys: BoolParam::new("Follow keys", KEYS).non_automatable(),
                 velocity: BoolParam::new("Follow velocity", VELOCITY).non_automatable(),
@@ -329,11 +236,27 @@ impl DistillParams {
     pub fn settings(&self) -> Settings {
         let seconds = |span: &Span<f32>, param: &FloatParam| span.clamp(param.value()) / 1000.0;
         let whole = |span: &Span<i32>, param: &IntParam| span.clamp(param.value()).unsigned_abs();
-        let Self { prior, notes, envelope, output, .. } = self;
+        let Self { prior, stream, notes, envelope, output, .. } = self;
+        let playing = match PLAYING.clamp(stream.playing.value()) {
+            0 => Playing::Notes,
+            1 => Playing::WithTransport,
+            2 => Playing::WithKeys,
+            _ => Playing::Always,
+        };
+        let hold = match HOLD.clamp(stream.hold.value()) {
+            0 => Hold::Off,
+            1 => Hold::Freeze,
+            _ => Hold::Loop,
+        };
         let trigger = match TRIGGER.clamp(notes.trigger.value()) {
             0 => Trigger::Gate,
             1 => Trigger::OneShot,
             _ => Trigger::Latch,
+        };
+        let voicing = match VOICING.clamp(notes.voicing.value()) {
+            0 => Voicing::Poly,
+            1 => Voicing::Mono,
+            _ => Voicing::Legato,
         };
         Settings {
             seed: whole(&SEED, &prior.seed).into(),
@@ -350,7 +273,9 @@ impl DistillParams {
                     density: wanted(&prior.density),
                     ..Controls::default()
                 },
-                once: !notes.anew.value(),
+                // What is endless has to begin anew.
+                once: !notes.anew.value() && playing == Playing::Notes,
+                frozen: false,
                 levels: whole(&LEVELS, &prior.levels),
             },
             gain: 10.0_f32.powf(VOLUME_DB.clamp(output.gain.value()) / 20.0),
@@ -361,7 +286,12 @@ impl DistillParams {
                 release: seconds(&RELEASE_MS, &envelope.release),
                 one_shot: trigger == Trigger::OneShot,
             },
+            playing,
+            restart_bars: (1 << whole(&RESTART, &stream.restart)) >> 1,
+            hold,
+            loop_bars: 1 << whole(&LOOP, &stream.loop_bars),
             trigger,
+            voicing,
             voices: whole(&VOICES, &notes.voices) as usize,
             keys: notes.keys.value(),
             velocity: notes.velocity.value(),
@@ -383,34 +313,6 @@ fn asked(name: &str) -> FloatParam {
 /// What a parameter asks for, if anything. Real-time safe.
 fn wanted(param: &FloatParam) -> Option<f32> {
     Some(ASKED.clamp(param.value())).filter(|value| *value >= FREE)
-}
-
-fn show_asked(value: f32) -> String {
-    if value < FREE { "Free".to_owned() } else { format!("{value:.2}") }
-}
-
-fn read_asked(text: &str) -> Option<f32> {
-    let text = text.trim();
-    if text.eq_ignore_ascii_case("free") { Some(0.0) } else { text.parse().ok() }
-}
-
-fn show_count(count: i32) -> String {
-    if count == 0 { "All".to_owned() } else { count.to_string() }
-}
-
-fn show_trigger(trigger: i32) -> String {
-    let name = usize::try_from(trigger).ok().and_then(|index| TRIGGERS.get(index));
-    name.copied().unwrap_or_default().to_owned()
-}
-
-fn read_trigger(text: &str) -> Option<i32> {
-    let index = TRIGGERS.iter().position(|name| name.eq_ignore_ascii_case(text.trim()))?;
-    i32::try_from(index).ok()
-}
-
-fn read_count(text: &str) -> Option<i32> {
-    let text = text.trim();
-    if text.eq_ignore_ascii_case("all") { Some(0) } else { text.parse().ok() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,45 @@
+//! One endless take, instead of notes.
+
+use super::{Engine, Playing};
+use crate::voice::{Note, Voice};
+
+/// The note that an endless take plays without keys: its pitch is its own.
+const FREE: Note = Note { id: None, channel: 0, key: 60, velocity: 1.0 };
+/// A bar where the host tells none, in seconds: four beats at 120 in a minute.
+const BAR_SECONDS: f64 = 2.0;
+
+impl Engine {
+    /// Sees to it that the endless take sounds while it is to, and is replaced by the next where the
+    /// settings say, as of this very sample. Real-time safe.
+    pub(super) fn tend_endless(&mut self) {
+        let is_held = |voice: &&mut Voice| voice.envelope().is_held();
+        let sounding = self.voices.iter_mut().find(is_held).map(|voice| *voice.note());
+        let begins_anew = self.place.until_line(self.settings.restart_bars, 0) == Some(0);
+        match self.settings.playing {
+            Playing::Notes => {}
+            // Its keys begin it and end it.
+            Playing::WithKeys => {
+                let newest = self.keyboard.newest().filter(|_| begins_anew && sounding.is_some());
+                if let Some(newest) = newest {
+                    self.begin_note(newest, 1);
+                }
+            }
+            Playing::WithTransport if !self.playing => {
+                self.voices.iter_mut().filter(is_held).for_each(Voice::release);
+            }
+            Playing::WithTransport | Playing::Always => {
+                let sounds = !self.hushed && self.instance.stopped().is_none();
+                if sounds && (begins_anew || sounding.is_none()) {
+                    self.begin_note(FREE, 1);
+                }
+            }
+        }
+    }
+
+    /// Seconds of a loop; 0 where notes play, which have none.
+    pub(super) fn loop_s(&self) -> f64 {
+        let bar_s = self.place.bar_s(self.rate).unwrap_or(BAR_SECONDS);
+        let endless = self.settings.playing != Playing::Notes;
+        if endless { f64::from(self.settings.loop_bars.max(1)) * bar_s } else { 0.0 }
+    }
+}

@@ -1,0 +1,243 @@
+//! One endless take instead of notes: when it sounds, begins anew, is frozen, and is a loop.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod toy;
+
+use distill_plugin::engine::Playing;
+use distill_plugin::meter::{Meter, Song};
+use distill_plugin::stream::{Hold, LOOKAHEAD};
+use distill_plugin::voices::Which;
+use distill_shared::player::Sampling;
+use toy::{HOP, RATE, Stage, key, note};
+
+/// Beats per minute of the song, whose bars have four.
+const TEMPO: f64 = 1200.0;
+/// Samples of a bar.
+const BAR: usize = 9600;
+/// Samples after which a take that makes room is silent.
+const FADE: usize = 240;
+const ALL: Which = Which { id: None, channel: None, key: None };
+
+/// A stage on which `playing` sounds, and the transport stands.
+fn stage(playing: Playing) -> Stage {
+    let mut stage = Stage::new(7);
+    stage.settings.playing = playing;
+    stage.settings.shape.release = 0.001;
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    stage
+}
+
+/// The first `len` samples of the left side of take `n`, its frames held as `hold` says.
+fn take(n: u64, len: usize, hold: impl Fn(usize) -> Hold) -> Vec<f32> {
+    let sampling = |frame| Sampling { frozen: hold(frame) == Hold::Freeze, ..Sampling::default() };
+    let sound = toy::take(&toy::model(7), n, len.div_ceil(HOP), sampling);
+    sound[..len].iter().map(|sample| sample[0]).collect()
+}
+
+fn never(_: usize) -> Hold {
+    Hold::Off
+}
+
+fn listen(stage: &mut Stage, len: usize) -> Vec<f32> {
+    let [left, _] = stage.listen(len);
+    left
+}
+
+fn is_silent(sound: &[f32]) -> bool {
+    sound.iter().all(|sample| *sample == 0.0)
+}
+
+/// Where the song is at a sample.
+fn meter(at: usize) -> Option<Meter> {
+    let beat = at as f64 / BAR as f64 * 4.0;
+    let song = Song { beat, tempo: TEMPO, bar_beats: 4.0, bar: None, loop_beat: None };
+    Meter::new(&song, RATE)
+}
+
+/// Starts the transport at sample `start` of the song and plays up to `end`, in blocks of the next of
+/// `blocks` samples.
+fn play(stage: &mut Stage, start: usize, end: usize, blocks: &[usize]) -> Vec<f32> {
+    (stage.playing, stage.meter) = (false, meter(start));
+    stage.listen(256);
+    stage.playing = true;
+    go_on(stage, start, end, blocks)
+}
+
+/// The same with the transport already running.
+fn go_on(stage: &mut Stage, start: usize, end: usize, blocks: &[usize]) -> Vec<f32> {
+    let mut heard = Vec::new();
+    let mut blocks = blocks.iter().cycle();
+    while start + heard.len() < end {
+        let at = start + heard.len();
+        let len = (*blocks.next().unwrap()).min(end - at);
+        stage.meter = meter(at);
+        stage.work();
+        stage.begin(len);
+        let (mut left, mut right) = (vec![0.0; len], vec![0.0; len]);
+        for (left, right) in left.chunks_mut(500).zip(right.chunks_mut(500)) {
+            stage.engine.render(left, right);
+            stage.work();
+        }
+        stage.engine.finish();
+        heard.extend(left);
+    }
+    heard
+}
+
+#[test]
+fn with_the_transport_a_take_begins_and_ends() {
+    let mut stage = stage(Playing::WithTransport);
+    assert!(is_silent(&listen(&mut stage, 1000)));
+    for _ in 0..2 {
+        stage.playing = true;
+        assert_eq!(listen(&mut stage, 20 * HOP), take(0, 20 * HOP, never));
+        stage.playing = false;
+        listen(&mut stage, FADE);
+        assert!(is_silent(&listen(&mut stage, 1000)));
+    }
+}
+
+#[test]
+fn always_is_always_whatever_the_keys_do() {
+    let mut stage = stage(Playing::Always);
+    let mut heard = listen(&mut stage, 5 * HOP);
+    stage.engine.note_on(note(72));
+    heard.extend(listen(&mut stage, 5 * HOP));
+    stage.engine.note_off(&key(72));
+    stage.engine.pedal(0, false);
+    heard.extend(listen(&mut stage, 10 * HOP));
+    assert_eq!(heard, take(0, 20 * HOP, never));
+}
+
+#[test]
+fn a_choke_silences_it_until_playback_begins_anew() {
+    let mut stage = stage(Playing::WithTransport);
+    stage.playing = true;
+    listen(&mut stage, 1000);
+    stage.engine.choke(&ALL);
+    listen(&mut stage, FADE);
+    assert!(is_silent(&listen(&mut stage, 10_000)));
+    stage.playing = false;
+    listen(&mut stage, 100);
+    stage.playing = true;
+    assert_eq!(listen(&mut stage, 5 * HOP), take(0, 5 * HOP, never));
+}
+
+#[test]
+fn with_keys_one_take_lasts_as_long_as_any_is_down() {
+    let mut stage = stage(Playing::WithKeys);
+    assert!(is_silent(&listen(&mut stage, 1000)));
+    stage.engine.note_on(note(60));
+    let mut heard = listen(&mut stage, 5 * HOP);
+    stage.engine.note_on(note(72));
+    stage.engine.note_off(&key(60));
+    heard.extend(listen(&mut stage, 5 * HOP));
+    assert_eq!(heard, take(0, 10 * HOP, never));
+    stage.engine.note_off(&key(72));
+    listen(&mut stage, FADE);
+    assert!(is_silent(&listen(&mut stage, 1000)));
+    stage.engine.note_on(note(64));
+    assert_eq!(listen(&mut stage, 5 * HOP), take(1, 5 * HOP, never));
+}
+
+#[test]
+fn it_begins_anew_at_its_bars_to_the_sample_however_they_are_cut() {
+    for playing in [Playing::WithTransport, Playing::WithKeys, Playing::Always] {
+        let heard = |blocks: &[usize]| {
+            let mut stage = stage(playing);
+            stage.settings.restart_bars = 2;
+            if playing == Playing::WithKeys {
+                stage.engine.note_on(note(60));
+            }
+            play(&mut stage, 0, 6 * BAR, blocks)
+        };
+        let whole = heard(&[480]);
+        for n in 0..3 {
+            let begins = 2 * n * BAR;
+            let take = take(n as u64, 2 * BAR, never);
+            assert_eq!(whole[begins + FADE..begins + 2 * BAR], take[FADE..], "{playing:?}, {n}");
+        }
+        for blocks in [&[1, 333, 64, 1000][..], &[9600], &[7]] {
+            assert_eq!(heard(blocks), whole, "{playing:?}, {blocks:?}");
+        }
+    }
+}
+
+#[test]
+fn locked_to_bars_a_part_of_the_song_is_that_part_of_the_whole() {
+    let heard = |start: usize, end: usize, blocks: &[usize]| {
+        let mut stage = stage(Playing::WithTransport);
+        stage.settings.restart_bars = 1;
+        stage.settings.locked = true;
+        play(&mut stage, start * BAR, end * BAR, blocks)
+    };
+    let whole = heard(0, 5, &[480]);
+    let part = heard(2, 4, &[1000, 77]);
+    // Before it was the end of another bar, which the part does not have.
+    assert_eq!(part[FADE..], whole[2 * BAR + FADE..4 * BAR]);
+    assert_ne!(whole[FADE..BAR], whole[BAR + FADE..2 * BAR]);
+}
+
+#[test]
+fn a_frozen_take_goes_on_as_it_is_from_the_lookahead_on() {
+    for playing in [Playing::Always, Playing::Notes] {
+        let mut stage = stage(playing);
+        if playing == Playing::Notes {
+            stage.engine.note_on(note(60));
+        }
+        let mut heard = listen(&mut stage, 10 * HOP);
+        stage.settings.hold = Hold::Freeze;
+        heard.extend(listen(&mut stage, 10 * HOP));
+        stage.settings.hold = Hold::Off;
+        heard.extend(listen(&mut stage, 20 * HOP));
+        let frozen = 10 + LOOKAHEAD..20 + LOOKAHEAD;
+        let hold = |n: usize| if frozen.contains(&n) { Hold::Freeze } else { Hold::Off };
+        assert_eq!(heard, take(0, 40 * HOP, hold), "{playing:?}");
+        assert_ne!(heard, take(0, 40 * HOP, never), "{playing:?}");
+    }
+}
+
+#[test]
+fn a_loop_repeats_its_bars_to_the_sample() {
+    let heard = |bars: u32| {
+        let mut stage = stage(Playing::WithTransport);
+        stage.settings.loop_bars = bars;
+        let mut heard = play(&mut stage, 0, 4 * BAR, &[480]);
+        stage.settings.hold = Hold::Loop;
+        heard.extend(go_on(&mut stage, 4 * BAR, 12 * BAR, &[480]));
+        heard
+    };
+    for bars in [1, 2] {
+        let heard = heard(bars);
+        let len = bars as usize * BAR;
+        // The loop begins at the next frame after the lookahead, and is closed by one.
+        let begins = 4 * BAR + (LOOKAHEAD + 2) * HOP;
+        assert!((begins..12 * BAR - len).all(|n| heard[n] == heard[n + len]), "{bars}");
+        let before = take(0, 4 * BAR, never);
+        assert_eq!(heard[..4 * BAR], before, "{bars}");
+        let first = begins..begins + len - 2 * HOP;
+        assert_eq!(
+            heard[first.clone()],
+            take(0, 6 * BAR, never)[first.start - len..first.end - len]
+        );
+    }
+}
+
+#[test]
+fn notes_have_no_loop() {
+    let mut stage = stage(Playing::Notes);
+    stage.settings.hold = Hold::Loop;
+    stage.engine.note_on(note(60));
+    assert_eq!(listen(&mut stage, 40 * HOP), take(0, 40 * HOP, never));
+}
+
+#[test]
+fn another_way_of_playing_lets_go_of_what_sounds() {
+    let mut stage = stage(Playing::Always);
+    listen(&mut stage, 1000);
+    stage.settings.playing = Playing::WithKeys;
+    listen(&mut stage, FADE);
+    assert!(is_silent(&listen(&mut stage, 1000)));
+}
