@@ -12,6 +12,7 @@
 //! | [`filters`] | main | makes the filters for all speeds |
 //! | [`instance`], [`state`], [`params`] | all | what an instance is, and what a project saves |
 //! | [`editor`] | main | the window |
+//! | [`vst3`] | all | what stands between VST3 hosts and the framework |
 //!
 //! This file only ties them to the framework.
 
@@ -39,6 +40,7 @@ pub mod stream;
 pub mod thrift;
 pub mod voice;
 pub mod voices;
+pub mod vst3;
 pub mod worker;
 pub mod zones;
 
@@ -67,19 +69,13 @@ mod controller {
     pub(super) const ALL_NOTES_OFF: u8 = 123;
 }
 
-/// The instrument, as hosts see it. `WHEELS` says whether it hears wheels and pedals, which in
-/// VST3 would take 2080 parameters more; some hosts take a minute to load those.
-pub struct Instrument<const WHEELS: bool> {
+/// The instrument, as hosts see it.
+pub struct Instrument {
     params: Arc<DistillParams>,
     engine: Engine,
 }
 
-/// The instrument in CLAP hosts.
-pub type ClapInstrument = Instrument<true>;
-/// The instrument in VST3 hosts.
-pub type Vst3Instrument = Instrument<false>;
-
-impl<const WHEELS: bool> Default for Instrument<WHEELS> {
+impl Default for Instrument {
     fn default() -> Self {
         let (selection, end) = Selection::new();
         let instance = Arc::clone(selection.instance());
@@ -89,7 +85,7 @@ impl<const WHEELS: bool> Default for Instrument<WHEELS> {
     }
 }
 
-impl<const WHEELS: bool> Instrument<WHEELS> {
+impl Instrument {
     /// Does `act` unless an internal error has stopped the instrument; an internal error in it
     /// stops the instrument instead of the host. Returns whether it was done.
     fn contained(&mut self, act: impl FnOnce(&mut Self)) -> bool {
@@ -208,7 +204,7 @@ fn which(id: VoiceID, channel: Channel, key: Key) -> Which {
     Which { id: id.id(), channel: channel.number(), key: key.number() }
 }
 
-impl<const WHEELS: bool> Plugin for Instrument<WHEELS> {
+impl Plugin for Instrument {
     const NAME: &'static str = "Distill";
     const VENDOR: &'static str = "Distill";
     const URL: &'static str = "";
@@ -219,7 +215,7 @@ impl<const WHEELS: bool> Plugin for Instrument<WHEELS> {
         main_output_channels: NonZeroU32::new(2),
         ..AudioIOLayout::const_default()
     }];
-    const MIDI_INPUT: MidiConfig = if WHEELS { MidiConfig::MidiCCs } else { MidiConfig::Basic };
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 
     type Editor = DistillEditor;
@@ -279,7 +275,7 @@ impl<const WHEELS: bool> Plugin for Instrument<WHEELS> {
     }
 }
 
-impl ClapPlugin for ClapInstrument {
+impl ClapPlugin for Instrument {
     const CLAP_ID: &'static str = "audio.distill.instrument";
     const CLAP_DESCRIPTION: Option<&'static str> =
         Some("Plays new sound in the voice of your own recordings");
@@ -289,7 +285,7 @@ impl ClapPlugin for ClapInstrument {
         &[ClapFeature::Instrument, ClapFeature::Synthesizer, ClapFeature::Stereo];
 
     fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
-        let DistillParams { prior, notes, envelope, output, .. } = &*self.params;
+        let DistillParams { prior, stream, notes, envelope, output, .. } = &*self.params;
         context.add_section("Distill", |section| {
             section.add_page("Prior", |page| {
                 page.add_param(&prior.temperature);
@@ -311,18 +307,21 @@ impl ClapPlugin for ClapInstrument {
                 page.add_spacer();
                 page.add_param(&notes.voices);
             });
+            section.add_page("Stream", |page| {
+                page.add_param(&stream.hold);
+                page.add_param(&stream.loop_bars);
+            });
         });
     }
 }
 
-impl Vst3Plugin for Vst3Instrument {
+impl Vst3Plugin for Instrument {
     const VST3_CLASS_ID: [u8; 16] = *b"DistillInstrumen";
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
         &[Vst3SubCategory::Instrument, Vst3SubCategory::Synth, Vst3SubCategory::Stereo];
 }
 
-nice_export_clap!(ClapInstrument);
-nice_export_vst3!(Vst3Instrument);
+nice_export_clap!(Instrument);
 
 #[cfg(test)]
 mod tests {
@@ -330,7 +329,7 @@ mod tests {
 
     #[test]
     fn an_internal_error_silences_the_instrument_and_not_the_host() {
-        let mut plugin = ClapInstrument::default();
+        let mut plugin = Instrument::default();
         assert!(plugin.contained(|_| {}));
         assert!(!plugin.contained(|_| panic!("as a test")));
         assert!(!plugin.contained(|_| unreachable!("it stays silent")));

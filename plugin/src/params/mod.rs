@@ -332,6 +332,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_endless_begins_anew_whatever_notes_do() {
+        let once = |playing: i32| {
+            let mut params = DistillParams::new(Selection::new().0);
+            let value = Span { default: playing, ..PLAYING };
+            params.stream.playing = value.whole("Play");
+            params.settings().sampling.once
+        };
+        assert_eq!([0, 1, 2, 3].map(once), [true, false, false, false]);
+    }
+
+    #[test]
+    fn bars_are_powers_of_two() {
+        let bars = |restart: i32, looped: i32| {
+            let mut params = DistillParams::new(Selection::new().0);
+            params.stream.restart = Span { default: restart, ..RESTART }.whole("Restart");
+            params.stream.loop_bars = Span { default: looped, ..LOOP }.whole("Loop length");
+            let Settings { restart_bars, loop_bars, .. } = params.settings();
+            (restart_bars, loop_bars)
+        };
+        assert_eq!([0, 1, 2].map(|n| bars(n, n)), [(0, 1), (1, 2), (2, 4)]);
+        let names = |last: i32, names: &[&str]| usize::try_from(last + 1) == Ok(names.len());
+        assert!(names(RESTART.high, &texts::RESTARTS) && names(LOOP.high, &texts::LOOPS));
+        assert!(names(PLAYING.high, &texts::PLAYINGS) && names(HOLD.high, &texts::HOLDS));
+        assert!(names(TRIGGER.high, &texts::TRIGGERS) && names(VOICING.high, &texts::VOICINGS));
+    }
+
+    #[test]
     fn at_the_low_end_nothing_is_asked_for() {
         let params = DistillParams::new(Selection::new().0);
         assert_eq!(params.settings().sampling.controls, Controls::default());

@@ -1,0 +1,320 @@
+//! ALL THREADS: one instance, between the host and the framework.
+//!
+//! Every call goes on to the framework, and an internal error in it becomes an answer that says so.
+//! Beyond that:
+//!
+//! * Of the 2080 parameters by which the framework hears MIDI controllers, one per controller and
+//!   channel, hosts see only those of the [wheel and the pedal](HEARD); some need a minute to load them
+//!   all.
+//! * A host that says that it renders to a file is believed at once; the framework tells the instrument
+//!   one call too late.
+//! * Blocks that cannot be played, because they are shorter than nothing, of another kind of numbers or
+//!   without memory to write to, are refused.
+#![expect(unsafe_code, reason = "a host calls by pointers")]
+#![allow(non_snake_case, reason = "the names are those of the interface")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nice_plug::wrapper::vst3::Wrapper;
+use nice_plug::wrapper::vst3::vst3::Class;
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::ChannelContext::{
+    IInfoListener, IInfoListenerTrait,
+};
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::*;
+use nice_plug::wrapper::vst3::vst3::Steinberg::{
+    FIDString, FUnknown, IBStream, IPlugView, IPluginBaseTrait, TBool, TUID, int16, int32,
+    kInternalError, kInvalidArgument, kResultFalse, tresult, uint32,
+};
+
+use crate::Instrument;
+
+/// The MIDI controllers that hosts may map (Steinberg, `ivstmidicontrollers.h`): the pedal, number
+/// 64, and the wheel, number 129.
+pub const HEARD: [i16; 2] = [64, 129];
+/// Controllers of a channel for which the framework has parameters: those of MIDI, pressure, wheel.
+const CONTROLLERS: i32 = 130;
+/// Channels of MIDI.
+const CHANNELS: i32 = 16;
+
+/// One instance as the host sees it.
+pub struct Guarded {
+    framework: Wrapper<Instrument>,
+    /// Whether the host has said at which rate it plays.
+    is_set_up: AtomicBool,
+}
+
+impl Class for Guarded {
+    type Interfaces = (
+        IComponent,
+        IEditController,
+        IAudioProcessor,
+        IMidiMapping,
+        INoteExpressionController,
+        IProcessContextRequirements,
+        IUnitInfo,
+        IInfoListener,
+    );
+}
+
+impl Guarded {
+    /// A new instance, unless it cannot be made.
+    pub(super) fn new() -> Option<Self> {
+        let framework = catch_unwind(Wrapper::new).ok()?;
+        Some(Self { framework, is_set_up: AtomicBool::new(false) })
+    }
+
+    /// What `call` answers, or `otherwise` if it panics.
+    fn contained<T>(&self, otherwise: T, call: impl FnOnce(&Wrapper<Instrument>) -> T) -> T {
+        catch_unwind(AssertUnwindSafe(|| call(&self.framework))).unwrap_or_else(|panic| {
+            // Freeing it may be as forbidden here as the panic was.
+            std::mem::forget(panic);
+            otherwise
+        })
+    }
+
+    /// The parameters of the instrument itself.
+    fn own_parameters(&self) -> i32 {
+        let count = self.contained(0, |framework| {
+            // SAFETY: it only counts.
+            unsafe { framework.getParameterCount() }
+        });
+        (count - CONTROLLERS * CHANNELS).max(0)
+    }
+
+    /// The framework's number of the host's parameter `index`, if there is one.
+    fn parameter(&self, index: i32) -> Option<i32> {
+        let own = self.own_parameters();
+        if (0..own).contains(&index) {
+            return Some(index);
+        }
+        let heard = usize::try_from(index.checked_sub(own)?).ok()?;
+        let channel =
+            i32::try_from(heard / HEARD.len()).ok().filter(|channel| *channel < CHANNELS)?;
+        Some(own + channel * CONTROLLERS + i32::from(HEARD[heard % HEARD.len()]))
+    }
+}
+
+/// Functions of an interface that go on to the framework; what fails there answers something else.
+macro_rules! forward {
+    ($interface:ident: $($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty, or $otherwise:expr;)*) => {$(
+        unsafe fn $name(&self, $($argument: $kind),*) -> $answer {
+            self.contained($otherwise, |framework| {
+                // SAFETY: the host's promises are passed on as they are.
+                unsafe { $interface::$name(framework, $($argument),*) }
+            })
+        }
+    )*};
+}
+
+impl IPluginBaseTrait for Guarded {
+    forward! { IPluginBaseTrait:
+        initialize(context: *mut FUnknown) -> tresult, or kInternalError;
+        terminate() -> tresult, or kInternalError;
+    }
+}
+
+impl IComponentTrait for Guarded {
+    forward! { IComponentTrait:
+        getControllerClassId(class: *mut TUID) -> tresult, or kInternalError;
+        setIoMode(mode: IoMode) -> tresult, or kInternalError;
+        getBusCount(kind: MediaType, direction: BusDirection) -> int32, or 0;
+        getBusInfo(kind: MediaType, direction: BusDirection, index: int32, info: *mut BusInfo)
+            -> tresult, or kInternalError;
+        getRoutingInfo(from: *mut RoutingInfo, to: *mut RoutingInfo) -> tresult, or kInternalError;
+        activateBus(kind: MediaType, direction: BusDirection, index: int32, state: TBool)
+            -> tresult, or kInternalError;
+        setActive(state: TBool) -> tresult, or kInternalError;
+        setState(state: *mut IBStream) -> tresult, or kInternalError;
+        getState(state: *mut IBStream) -> tresult, or kInternalError;
+    }
+}
+
+impl IEditControllerTrait for Guarded {
+    forward! { IEditControllerTrait:
+        setComponentState(state: *mut IBStream) -> tresult, or kInternalError;
+        setState(state: *mut IBStream) -> tresult, or kInternalError;
+        getState(state: *mut IBStream) -> tresult, or kInternalError;
+        getParamStringByValue(id: ParamID, value: ParamValue, text: *mut String128)
+            -> tresult, or kInternalError;
+        getParamValueByString(id: ParamID, text: *mut TChar, value: *mut ParamValue)
+            -> tresult, or kInternalError;
+        normalizedParamToPlain(id: ParamID, value: ParamValue) -> ParamValue, or value;
+        plainParamToNormalized(id: ParamID, value: ParamValue) -> ParamValue, or value;
+        getParamNormalized(id: ParamID) -> ParamValue, or 0.0;
+        setComponentHandler(handler: *mut IComponentHandler) -> tresult, or kInternalError;
+        createView(name: FIDString) -> *mut IPlugView, or std::ptr::null_mut();
+    }
+
+    unsafe fn getParameterCount(&self) -> int32 {
+        self.own_parameters() + CHANNELS * i32::try_from(HEARD.len()).unwrap_or(0)
+    }
+
+    unsafe fn getParameterInfo(&self, index: int32, info: *mut ParameterInfo) -> tresult {
+        let Some(index) = self.parameter(index) else { return kInvalidArgument };
+        self.contained(kInternalError, |framework| {
+            // SAFETY: the host's promise; the framework refuses null.
+            unsafe { framework.getParameterInfo(index, info) }
+        })
+    }
+
+    unsafe fn setParamNormalized(&self, id: ParamID, value: ParamValue) -> tresult {
+        if !value.is_finite() {
+            return kInvalidArgument;
+        }
+        self.contained(kInternalError, |framework| {
+            // SAFETY: there are no pointers in it.
+            unsafe { framework.setParamNormalized(id, value.clamp(0.0, 1.0)) }
+        })
+    }
+}
+
+impl IAudioProcessorTrait for Guarded {
+    forward! { IAudioProcessorTrait:
+        setBusArrangements(
+            inputs: *mut SpeakerArrangement, input_count: int32,
+            outputs: *mut SpeakerArrangement, output_count: int32
+        ) -> tresult, or kInternalError;
+        getBusArrangement(direction: BusDirection, index: int32, to: *mut SpeakerArrangement)
+            -> tresult, or kInternalError;
+        canProcessSampleSize(size: int32) -> tresult, or kInternalError;
+        getLatencySamples() -> uint32, or 0;
+        setProcessing(state: TBool) -> tresult, or kInternalError;
+        getTailSamples() -> uint32, or 0;
+    }
+
+    unsafe fn setupProcessing(&self, setup: *mut ProcessSetup) -> tresult {
+        // SAFETY: the host's promise.
+        let Some(promised) = (unsafe { setup.as_ref() }) else { return kInvalidArgument };
+        let ProcessSetup { sampleRate, maxSamplesPerBlock, symbolicSampleSize, .. } = *promised;
+        let plays = sampleRate.is_finite() && sampleRate > 0.0 && maxSamplesPerBlock > 0;
+        if !plays || !is_single(symbolicSampleSize) {
+            return kInvalidArgument;
+        }
+        self.is_set_up.store(true, Ordering::Release);
+        self.contained(kInternalError, |framework| {
+            // The first time the framework notes the mode of the time before, the second time this one.
+            // SAFETY: it is not null.
+            unsafe {
+                framework.setupProcessing(setup);
+                framework.setupProcessing(setup)
+            }
+        })
+    }
+
+    unsafe fn process(&self, data: *mut ProcessData) -> tresult {
+        // SAFETY: the host's promise.
+        let Some(given) = (unsafe { data.as_ref() }) else { return kInvalidArgument };
+        let is_playable = given.numSamples >= 0 && is_single(given.symbolicSampleSize);
+        if !is_playable || !self.is_set_up.load(Ordering::Acquire) {
+            return kInvalidArgument;
+        }
+        let mut output = None;
+        if given.numOutputs > 0 {
+            // SAFETY: the host's promise: there is one of each that it counts.
+            output = unsafe { given.outputs.as_ref() }.map(|bus| AudioBusBuffers {
+                // SAFETY: the host's promise.
+                numChannels: unsafe { channels(bus) },
+                ..*bus
+            });
+        }
+        let outputs = output.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
+        let mut data = ProcessData {
+            numInputs: 0,
+            inputs: std::ptr::null_mut(),
+            numOutputs: i32::from(!outputs.is_null()),
+            outputs,
+            ..*given
+        };
+        self.contained(kInternalError, |framework| {
+            // SAFETY: `data` is the host's, but for buses without memory.
+            unsafe { framework.process(&raw mut data) }
+        })
+    }
+}
+
+/// Whether samples are 32-bit floats, the only ones that are played.
+fn is_single(size: i32) -> bool {
+    u32::try_from(size).is_ok_and(|size| i64::from(size) == SymbolicSampleSizes_::kSample32 as i64)
+}
+
+/// Channels of `bus` that can be played: two, or none if either has no memory.
+///
+/// # Safety
+///
+/// There are as many pointers to channels as the bus counts, unless there is none.
+unsafe fn channels(bus: &AudioBusBuffers) -> i32 {
+    // SAFETY: all kinds of the union are pointers.
+    let pointers = unsafe { bus.__field0.channelBuffers32 };
+    // SAFETY: the caller's promise.
+    let has = |index: usize| unsafe { !(*pointers.add(index)).is_null() };
+    if bus.numChannels >= 2 && !pointers.is_null() && has(0) && has(1) { 2 } else { 0 }
+}
+
+impl IMidiMappingTrait for Guarded {
+    unsafe fn getMidiControllerAssignment(
+        &self,
+        bus: int32,
+        channel: int16,
+        controller: CtrlNumber,
+        to: *mut ParamID,
+    ) -> tresult {
+        if !HEARD.contains(&controller) {
+            return kResultFalse;
+        }
+        self.contained(kResultFalse, |framework| {
+            // SAFETY: the host's promise; the framework refuses null.
+            unsafe { framework.getMidiControllerAssignment(bus, channel, controller, to) }
+        })
+    }
+}
+
+impl INoteExpressionControllerTrait for Guarded {
+    forward! { INoteExpressionControllerTrait:
+        getNoteExpressionCount(bus: int32, channel: int16) -> int32, or 0;
+        getNoteExpressionInfo(bus: int32, channel: int16, index: int32, to: *mut NoteExpressionTypeInfo)
+            -> tresult, or kInternalError;
+        getNoteExpressionStringByValue(
+            bus: int32, channel: int16, id: NoteExpressionTypeID, value: NoteExpressionValue,
+            to: *mut String128
+        ) -> tresult, or kInternalError;
+        getNoteExpressionValueByString(
+            bus: int32, channel: int16, id: NoteExpressionTypeID, text: *const TChar,
+            to: *mut NoteExpressionValue
+        ) -> tresult, or kInternalError;
+    }
+}
+
+impl IProcessContextRequirementsTrait for Guarded {
+    forward! { IProcessContextRequirementsTrait:
+        getProcessContextRequirements() -> uint32, or 0;
+    }
+}
+
+impl IUnitInfoTrait for Guarded {
+    forward! { IUnitInfoTrait:
+        getUnitCount() -> int32, or 0;
+        getUnitInfo(index: int32, info: *mut UnitInfo) -> tresult, or kInternalError;
+        getProgramListCount() -> int32, or 0;
+        getProgramListInfo(index: int32, info: *mut ProgramListInfo) -> tresult, or kInternalError;
+        getProgramName(list: ProgramListID, index: int32, name: *mut String128)
+            -> tresult, or kInternalError;
+        getProgramInfo(list: ProgramListID, index: int32, id: CString, value: *mut String128)
+            -> tresult, or kInternalError;
+        hasProgramPitchNames(list: ProgramListID, index: int32) -> tresult, or kInternalError;
+        getProgramPitchName(list: ProgramListID, index: int32, pitch: int16, name: *mut String128)
+            -> tresult, or kInternalError;
+        getSelectedUnit() -> UnitID, or 0;
+        selectUnit(id: UnitID) -> tresult, or kInternalError;
+        getUnitByBus(
+            kind: MediaType, direction: BusDirection, index: int32, channel: int32, to: *mut UnitID
+        ) -> tresult, or kInternalError;
+        setUnitProgramData(list: int32, index: int32, data: *mut IBStream) -> tresult, or kInternalError;
+    }
+}
+
+impl IInfoListenerTrait for Guarded {
+    forward! { IInfoListenerTrait:
+        setChannelContextInfos(list: *mut IAttributeList) -> tresult, or kInternalError;
+    }
+}
