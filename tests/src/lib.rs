@@ -1,6 +1,7 @@
 //! What crosses crates: a host that plays the built CLAP, and what it takes to judge the result.
 //!
 //! * [`host`]: loads the instrument as a DAW would, plays a [`phrase`] on it, saves its state.
+//! * `vst3`: the same for the VST3, in a host of our own, on Linux.
 //! * [`sound`]: what was heard, its level, as a WAV file.
 //! * [`copying`]: whether it repeats a recording of the corpus.
 //! * [`takes`]: the codes that were played.
@@ -10,8 +11,11 @@
 //! crate use them on the factory bundle.
 
 pub mod copying;
+mod dice;
 pub mod host;
 pub mod phrase;
 pub mod picture;
 pub mod sound;
 pub mod takes;
+#[cfg(target_os = "linux")]
+pub mod vst3;

@@ -19,10 +19,11 @@ pub(crate) struct Options {
 }
 
 /// What has long forms: the package and the name of its test program.
-const CHECKS: [(&str, &str); 5] = [
+const CHECKS: [(&str, &str); 6] = [
     ("distill-tests", "live"),
     ("distill-tests", "schedules"),
     ("distill-tests", "rough_host"),
+    ("distill-tests", "vst3_host"),
     ("distill-tests", "states"),
     ("distill-plugin", "real_time"),
 ];

@@ -24,7 +24,7 @@ use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::ChannelContext::{
 use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::*;
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
     FIDString, FUnknown, IBStream, IPlugView, IPluginBaseTrait, TBool, TUID, int16, int32,
-    kInternalError, kInvalidArgument, kResultFalse, tresult, uint32,
+    kInternalError, kInvalidArgument, kResultFalse, kResultOk, tresult, uint32,
 };
 
 use crate::Instrument;
@@ -42,6 +42,8 @@ pub struct Guarded {
     framework: Wrapper<Instrument>,
     /// Whether the host has said at which rate it plays.
     is_set_up: AtomicBool,
+    /// Whether the host has activated it, without which the framework has no buffers.
+    is_active: AtomicBool,
 }
 
 impl Class for Guarded {
@@ -61,7 +63,11 @@ impl Guarded {
     /// A new instance, unless it cannot be made.
     pub(super) fn new() -> Option<Self> {
         let framework = catch_unwind(Wrapper::new).ok()?;
-        Some(Self { framework, is_set_up: AtomicBool::new(false) })
+        Some(Self {
+            framework,
+            is_set_up: AtomicBool::new(false),
+            is_active: AtomicBool::new(false),
+        })
     }
 
     /// What `call` answers, or `otherwise` if it panics.
@@ -124,9 +130,18 @@ impl IComponentTrait for Guarded {
         getRoutingInfo(from: *mut RoutingInfo, to: *mut RoutingInfo) -> tresult, or kInternalError;
         activateBus(kind: MediaType, direction: BusDirection, index: int32, state: TBool)
             -> tresult, or kInternalError;
-        setActive(state: TBool) -> tresult, or kInternalError;
         setState(state: *mut IBStream) -> tresult, or kInternalError;
         getState(state: *mut IBStream) -> tresult, or kInternalError;
+    }
+
+    unsafe fn setActive(&self, state: TBool) -> tresult {
+        self.is_active.store(false, Ordering::Release);
+        let answer = self.contained(kInternalError, |framework| {
+            // SAFETY: there are no pointers in it.
+            unsafe { framework.setActive(state) }
+        });
+        self.is_active.store(state != 0 && answer == kResultOk, Ordering::Release);
+        answer
     }
 }
 
@@ -208,6 +223,10 @@ impl IAudioProcessorTrait for Guarded {
         let is_playable = given.numSamples >= 0 && is_single(given.symbolicSampleSize);
         if !is_playable || !self.is_set_up.load(Ordering::Acquire) {
             return kInvalidArgument;
+        }
+        // Parameters may change without sound, and so without being active.
+        if given.numSamples > 0 && !self.is_active.load(Ordering::Acquire) {
+            return kResultFalse;
         }
         let mut output = None;
         if given.numOutputs > 0 {

@@ -25,6 +25,7 @@ use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
 use clack_host::utils::ClapId;
 
+pub(crate) use play::KeyEvent;
 pub use play::Playback;
 pub use rough::Endured;
 

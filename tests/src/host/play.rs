@@ -70,6 +70,31 @@ impl Playback {
     pub fn sample_at(&self, seconds: f64) -> usize {
         (seconds.max(0.0) * f64::from(self.rate)).round() as usize
     }
+
+    /// The events of a phrase by time; at one sample a key comes up before another goes down.
+    pub(crate) fn key_events(&self, notes: &[Note]) -> Vec<KeyEvent> {
+        let mut events = Vec::with_capacity(2 * notes.len());
+        let first = self.sample_at(self.start);
+        for (number, note) in (0..).zip(notes).filter(|(_, note)| note.start >= self.start) {
+            let at = |seconds| self.sample_at(seconds) - first;
+            let event = |at, velocity| KeyEvent { at, note: number, key: note.key, velocity };
+            events.push(event(at(note.start), Some(note.velocity)));
+            events.push(event(at(note.end), None));
+        }
+        events.sort_by_key(|event| (event.at, event.velocity.is_some()));
+        events
+    }
+
+    /// Samples of the nth block.
+    pub(crate) fn block_len(&self, number: u32) -> usize {
+        let Playback { block, uneven, .. } = *self;
+        let Some(seed) = uneven else { return block };
+        // Even in logarithms: hosts have small blocks and large ones.
+        let share = uniform(TakeKey { seed, take: 0 }, number, 0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to block")]
+        let samples = (block as f32).powf(share) as usize;
+        samples.clamp(1, block)
+    }
 }
 
 impl Instrument {
@@ -91,7 +116,7 @@ impl Instrument {
         };
         let stopped = self.plugin.activate(|_, _| (), configuration)?;
         self.answer_calls();
-        let piece = Piece { events: key_events(notes, playback), playback: *playback };
+        let piece = Piece { events: playback.key_events(notes), playback: *playback };
         let (stopped, sound) = thread::scope(|scope| {
             let audio = scope.spawn(|| {
                 let mut started = stopped.start_processing().map_err(|e| anyhow!("{e:?}"))?;
@@ -119,28 +144,14 @@ impl Instrument {
 
 /// A key going down or up.
 #[derive(Debug, Clone, Copy)]
-struct KeyEvent {
+pub(crate) struct KeyEvent {
     /// Sample of the piece.
-    at: usize,
+    pub(crate) at: usize,
     /// Number of the note in the phrase.
-    note: u32,
-    key: u8,
+    pub(crate) note: u32,
+    pub(crate) key: u8,
     /// `None` lets go.
-    velocity: Option<f64>,
-}
-
-/// The events of a phrase by time; at one sample a key comes up before another goes down.
-fn key_events(notes: &[Note], playback: &Playback) -> Vec<KeyEvent> {
-    let mut events = Vec::with_capacity(2 * notes.len());
-    let first = playback.sample_at(playback.start);
-    for (number, note) in (0..).zip(notes).filter(|(_, note)| note.start >= playback.start) {
-        let at = |seconds| playback.sample_at(seconds) - first;
-        let event = |at, velocity| KeyEvent { at, note: number, key: note.key, velocity };
-        events.push(event(at(note.start), Some(note.velocity)));
-        events.push(event(at(note.end), None));
-    }
-    events.sort_by_key(|event| (event.at, event.velocity.is_some()));
-    events
+    pub(crate) velocity: Option<f64>,
 }
 
 /// What is played, and how.
@@ -160,7 +171,7 @@ impl Piece {
             if position == total {
                 break;
             }
-            let end = total.min(position + self.block(number));
+            let end = total.min(position + self.playback.block_len(number));
             if let Some(pace) = self.playback.pace {
                 let due = position as f64 / f64::from(self.playback.rate) / pace;
                 thread::sleep(Duration::from_secs_f64(due).saturating_sub(begun.elapsed()));
@@ -182,17 +193,6 @@ impl Piece {
             position = end;
         }
         Ok(Sound { rate: self.playback.rate, channels })
-    }
-
-    /// Samples of the nth block.
-    fn block(&self, number: u32) -> usize {
-        let Playback { block, uneven, .. } = self.playback;
-        let Some(seed) = uneven else { return block };
-        // Even in logarithms: hosts have small blocks and large ones.
-        let share = uniform(TakeKey { seed, take: 0 }, number, 0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to block")]
-        let samples = (block as f32).powf(share) as usize;
-        samples.clamp(1, block)
     }
 
     fn events_between(&self, start: usize, end: usize) -> Result<EventBuffer> {

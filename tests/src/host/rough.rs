@@ -12,18 +12,15 @@ use clack_host::events::{EventFlags, EventHeader, Match};
 use clack_host::prelude::*;
 use clack_host::process::StartedPluginAudioProcessor;
 use clack_host::utils::{BeatTime, ClapId, SecondsTime};
-use distill_shared::player::{TakeKey, uniform};
 
 use super::{Handlers, Instrument};
+use crate::dice::Dice;
 
 /// Sample rates that a host asks for.
 const RATES: [f64; 8] =
     [8_000.0, 22_050.0, 44_100.0, 48_000.0, 96_000.0, 192_000.0, 1234.5678, 768_000.0];
 /// The longest blocks that it promises.
 const BLOCKS: [u32; 6] = [1, 17, 441, 512, 2027, 8192];
-/// Numbers that nobody should send.
-const STRANGE: [f64; 10] =
-    [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300, 1e39, -1.0, 0.0, 1.0, 5e-324];
 /// All kinds of expressions.
 const EXPRESSIONS: [NoteExpressionType; 7] = [
     NoteExpressionType::Volume,
@@ -46,39 +43,6 @@ pub struct Endured {
     pub not_finite: u64,
 }
 
-/// Random numbers that are those of a seed.
-struct Dice {
-    seed: u64,
-    drawn: u32,
-}
-
-impl Dice {
-    /// A number from 0 to below 1.
-    fn share(&mut self) -> f32 {
-        self.drawn = self.drawn.wrapping_add(1);
-        uniform(TakeKey { seed: self.seed, take: 0 }, self.drawn, 0)
-    }
-
-    /// A whole number below `n`, which is below 2^24.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-    fn below(&mut self, n: u32) -> u32 {
-        ((self.share() * n as f32) as u32).min(n - 1)
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(u32::try_from(all.len()).unwrap_or(1)) as usize]
-    }
-
-    fn once_in(&mut self, n: u32) -> bool {
-        self.below(n) == 0
-    }
-
-    /// A number from 0 to 1, now and then a strange one.
-    fn value(&mut self) -> f64 {
-        if self.once_in(4) { self.one_of(&STRANGE) } else { self.share().into() }
-    }
-}
-
 impl Instrument {
     /// Activates the instance `sessions` times, and processes some blocks in each. What comes is
     /// told by `seed`.
@@ -88,7 +52,7 @@ impl Instrument {
     /// Fails if the plugin refuses to be activated or to process, or its thread panics.
     pub fn endure(&mut self, seed: u64, sessions: u32) -> Result<Endured> {
         let parameters: Vec<ClapId> = self.parameters().iter().map(|p| p.id).collect();
-        let mut dice = Dice { seed, drawn: 0 };
+        let mut dice = Dice::new(seed);
         let mut endured = Endured::default();
         for session in 0..=sessions {
             // A host takes back its modulation, which is no part of a state.
