@@ -46,7 +46,7 @@ fn main() {
 fn stage(rate: f32, voices: usize, keys: bool) -> (Stage, f32) {
     let mut stage = Stage::new(7);
     stage.engine.activate(rate, false);
-    stage.settings.keys = keys;
+    stage.settings.keys = if keys { toy::Keys::Pitches } else { toy::Keys::Ignored };
     let settings = stage.settings;
     stage.engine.reset(&settings);
     stage.work();

@@ -114,7 +114,7 @@ impl Instance {
         let offered = !attacks[0].is_nan();
         let attacks = Some(Distribution(attacks)).filter(|_| offered);
         // Written before the phase, and for another choice only after the edition has changed.
-        (ready && self.edition() == edition).then_some(Zones { pitches, attacks })
+        (ready && self.edition() == edition).then_some(Zones { pads: false, pitches, attacks })
     }
 
     /// Whether sound is being made, or soon will be. Real-time safe.

@@ -304,7 +304,7 @@ impl ClapPlugin for Instrument {
                 page.add_param(&envelope.sustain);
                 page.add_param(&envelope.release);
                 page.add_param(&output.gain);
-                page.add_spacer();
+                page.add_param(&output.width);
                 page.add_param(&notes.voices);
             });
             section.add_page("Stream", |page| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take, TakeKey};
+use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take};
 
 use crate::looper::Looper;
 use crate::stream::{self, ControlFrame, Feed, Hold, LOOKAHEAD, Stream, Ticket};
@@ -216,8 +216,7 @@ fn begin(sources: &mut [Source]) -> Result<(), ModelError> {
 impl Making {
     /// The take of `ticket`, from its beginning.
     fn begin(model: &Arc<Model>, ticket: &Ticket) -> Result<Self, ModelError> {
-        let key = TakeKey { seed: ticket.patch.seed, take: ticket.take };
-        let take = Take::new(Arc::clone(model), key)?;
+        let take = Take::new(Arc::clone(model), ticket.key())?;
         let codec = &model.config().codec;
         let hop = codec.hop();
         let frame = vec![0.0; codec.channels * hop];

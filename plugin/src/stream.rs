@@ -11,10 +11,10 @@
 //! thread sampled when it began to play frame n - [`LOOKAHEAD`], and with nothing later. So the
 //! worker is at most that far ahead, and how far it really is cannot be heard.
 
-use distill_shared::player::Sampling;
+use distill_shared::player::{Sampling, TakeKey};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::zones::{Zone, Zones};
+use crate::zones::{Zone, Zones, number_of};
 
 /// Frames by which the worker may be ahead of the audio thread, and the length of a head. At 8
 /// frames of 1024 samples, turning a knob is heard after 0.17 s, and a host in real time may ask
@@ -36,6 +36,8 @@ pub struct Patch {
     pub zones: Option<Zones>,
     /// The user's seed.
     pub seed: u64,
+    /// After how many takes the first of a zone comes again; 0 for never.
+    pub variations: u32,
     /// How the prior draws the frames of a head.
     pub sampling: Sampling,
 }
@@ -55,6 +57,16 @@ pub struct Ticket {
     pub spare: bool,
     /// What the head depends on.
     pub patch: Patch,
+}
+
+impl Ticket {
+    /// Whose random numbers the take is made of: its own, or those of the variation that it repeats.
+    #[must_use]
+    pub fn key(&self) -> TakeKey {
+        let number = number_of(self.take);
+        let repeated = number.checked_rem(self.patch.variations.into()).unwrap_or(number);
+        TakeKey { seed: self.patch.seed, take: self.take - number + repeated }
+    }
 }
 
 /// What the audio thread says when playing reaches a frame.

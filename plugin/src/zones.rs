@@ -11,14 +11,32 @@ use distill_shared::player::Model;
 pub const MAX_ZONES: usize = 48;
 /// Layers of velocity, at most: soft, middle and hard.
 const MAX_LAYERS: usize = 3;
+/// Pads, if keys are: two octaves of them, after which they come again.
+pub const PADS: usize = 24;
 /// The key at which sound is played as it is, if the bundle tells no pitches: middle C.
 const ROOT: f32 = 60.0;
+/// The number of the first pad among takes: 0 is what has no pitch, and then come all pitches.
+const AFTER_PITCHES: u64 = 129;
 /// The most by which a take is raised to be as loud as its note was struck, 6 dB.
 const MOST_GAIN: f32 = 2.0;
+
+/// What keys decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keys {
+    /// Nothing: all of them play alike.
+    Ignored,
+    /// The pitch, as far as the bundle can be asked for it, and for the rest the speed.
+    #[default]
+    Pitches,
+    /// Which of [`PADS`] sounds is played: each has takes of its own, at their own pitch.
+    Pads,
+}
 
 /// The zones of a bundle: what of it the notes can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Zones {
+    /// Whether keys are pads.
+    pub pads: bool,
     /// Pitches that can be asked for, if keys are followed.
     pub pitches: Pitches,
     /// With which level sounds begin, in dB re full scale, if velocity can be asked for and is
@@ -33,6 +51,8 @@ pub struct Zone {
     pub index: usize,
     /// The pitch that its takes are asked for, as a MIDI key.
     pub pitch: Option<u8>,
+    /// The pad that plays it.
+    pad: Option<u8>,
     /// Its layer of velocity, the softest being 0.
     layer: u8,
     /// The velocity that its takes are asked for, as a rank among the sounds that begin, 0 to 1.
@@ -56,16 +76,17 @@ impl Zones {
     pub fn of(model: &Model) -> Self {
         let offered = model.config().prior.as_ref().map(|prior| &prior.conditioning);
         offered.map_or_else(Self::default, |offered| Self {
+            pads: false,
             pitches: offered.pitch,
             attacks: offered.velocity,
         })
     }
 
-    /// What is left of them if only keys or velocities are followed, or neither.
+    /// What is left of them if that is what keys decide, and if velocities are followed or not.
     #[must_use]
-    pub fn following(self, keys: bool, velocity: bool) -> Self {
-        let pitches = if keys { self.pitches } else { Pitches::default() };
-        Self { pitches, attacks: self.attacks.filter(|_| velocity) }
+    pub fn following(self, keys: Keys, velocity: bool) -> Self {
+        let pitches = if keys == Keys::Pitches { self.pitches } else { Pitches::default() };
+        Self { pads: keys == Keys::Pads, pitches, attacks: self.attacks.filter(|_| velocity) }
     }
 
     /// How many there are, 1 to [`MAX_ZONES`].
@@ -76,7 +97,7 @@ impl Zones {
 
     /// Zones of each layer.
     fn keys(&self) -> usize {
-        self.pitches.len().clamp(1, MAX_ZONES)
+        if self.pads { PADS } else { self.pitches.len().clamp(1, MAX_ZONES) }
     }
 
     /// Layers of velocity: as many as leave room for all pitches.
@@ -85,31 +106,40 @@ impl Zones {
         if self.attacks.is_some() { room } else { 1 }
     }
 
-    /// The nth zone: the pitches of the softest layer come first, the lowest of them first.
+    /// The nth zone: the pitches or pads of the softest layer come first, the lowest of them first.
     #[must_use]
     pub fn nth(&self, index: usize) -> Zone {
-        self.zone(self.pitches.keys().nth(index % self.keys()), index / self.keys())
+        self.zone(index % self.keys(), index / self.keys())
     }
 
-    /// How a note of `key`, if keys are followed, is played that is struck at `velocity`, 0 to 1.
+    /// How a note of `key`, if keys decide anything, is played that is struck at `velocity`, 0 to 1.
     /// Real-time safe.
     #[must_use]
     pub fn play(&self, key: Option<u8>, velocity: f32) -> Played {
-        let key = key.map_or(ROOT, f32::from);
-        let tuned = self.pitches.tune(key);
-        let shift = tuned.map_or(within_octave(key - ROOT), |Tuned { shift, .. }| shift);
+        let (place, shift) = self.place(key);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few")]
         let layer = (velocity * self.layers() as f32) as usize;
-        let zone = self.zone(tuned.map(|tuned| tuned.key), layer.min(self.layers() - 1));
+        let zone = self.zone(place, layer.min(self.layers() - 1));
         let level = (loudness(velocity) * self.gain(&zone)).min(MOST_GAIN);
         Played { zone, shift, level }
     }
 
-    fn zone(&self, pitch: Option<u8>, layer: usize) -> Zone {
-        let place = pitch.map_or(0, |key| self.pitches.place(key));
+    /// Which zone of its layer a key plays, and by how many semitones that is raised.
+    fn place(&self, key: Option<u8>) -> (usize, f32) {
+        if self.pads {
+            return (key.map_or(0, usize::from) % PADS, 0.0);
+        }
+        let key = key.map_or(ROOT, f32::from);
+        self.pitches.tune(key).map_or((0, within_octave(key - ROOT)), |Tuned { key, shift }| {
+            (self.pitches.place(key), shift)
+        })
+    }
+
+    fn zone(&self, place: usize, layer: usize) -> Zone {
         Zone {
             index: (layer * self.keys() + place).min(MAX_ZONES - 1),
-            pitch,
+            pitch: self.pitches.keys().nth(place),
+            pad: u8::try_from(place).ok().filter(|_| self.pads),
             layer: u8::try_from(layer).unwrap_or(0),
             velocity: self.attacks.map(|_| self.middle(layer)).filter(|_| self.layers() > 1),
         }
@@ -134,8 +164,9 @@ impl Zone {
     /// the same in whichever order they come.
     #[must_use]
     pub fn take(&self, number: u64) -> u64 {
-        let pitch = self.pitch.map_or(0, |key| u64::from(key) + 1);
-        u64::from(self.layer) << 40 | pitch << 32 | number
+        let pad = self.pad.map_or(0, |pad| AFTER_PITCHES + u64::from(pad));
+        let key = self.pitch.map_or(pad, |key| u64::from(key) + 1);
+        u64::from(self.layer) << 40 | key << 32 | number
     }
 }
 
@@ -158,7 +189,7 @@ mod tests {
     fn zones(pitches: usize) -> Zones {
         let attacks = Some(Distribution(std::array::from_fn(|knot| knot as f32 * 3.0 - 60.0)));
         let keys = (0..u8::MAX).take(pitches).map(|n| 30 + n);
-        Zones { pitches: Pitches::new(keys), attacks }
+        Zones { pads: false, pitches: Pitches::new(keys), attacks }
     }
 
     #[test]
@@ -166,6 +197,19 @@ mod tests {
         for (pitches, count) in [(0, 3), (1, 3), (16, 48), (17, 34), (24, 48), (25, 25), (32, 32)] {
             let zones = zones(pitches);
             assert_eq!(zones.count(), count, "{pitches} pitches");
+            assert_zones(&zones);
+        }
+        let pads = zones(5).following(Keys::Pads, true);
+        assert_eq!(pads.count(), 2 * PADS);
+        assert_zones(&pads);
+        let all = (0..PADS).map(|n| pads.nth(n)).chain((0..32).map(|n| zones(32).nth(n)));
+        let takes: std::collections::HashSet<u64> = all.map(|zone| zone.take(5)).collect();
+        assert_eq!(takes.len(), PADS + 32, "pads and pitches share none");
+    }
+
+    fn assert_zones(zones: &Zones) {
+        let count = zones.count();
+        {
             let all: Vec<Zone> = (0..count).map(|n| zones.nth(n)).collect();
             assert!(all.iter().enumerate().all(|(n, zone)| zone.index == n));
             let takes: std::collections::HashSet<u64> =
@@ -201,10 +245,12 @@ mod tests {
     #[test]
     fn what_is_not_followed_is_not_asked_for() {
         let all = zones(3);
-        assert_eq!(all.following(true, true), all);
-        assert_eq!(all.following(false, false).count(), 1);
-        assert_eq!(all.following(true, false).nth(2).pitch, Some(32));
-        assert_eq!(all.following(true, false).nth(2).velocity, None);
-        assert_eq!(all.following(false, true).nth(2).velocity, Some(2.5 / 3.0));
+        assert_eq!(all.following(Keys::Pitches, true), all);
+        assert_eq!(all.following(Keys::Ignored, false).count(), 1);
+        assert_eq!(all.following(Keys::Pitches, false).nth(2).pitch, Some(32));
+        assert_eq!(all.following(Keys::Pitches, false).nth(2).velocity, None);
+        assert_eq!(all.following(Keys::Ignored, true).nth(2).velocity, Some(2.5 / 3.0));
+        assert_eq!(all.following(Keys::Pads, false).nth(2).pitch, None);
+        assert_eq!(all.following(Keys::Pads, false).play(Some(41), 1.0).shift, 0.0);
     }
 }

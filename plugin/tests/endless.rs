@@ -166,6 +166,21 @@ fn it_begins_anew_at_its_bars_to_the_sample_however_they_are_cut() {
 }
 
 #[test]
+fn with_one_variation_every_restart_plays_the_same_phrase() {
+    let heard = |variations| {
+        let mut stage = stage(Playing::WithTransport);
+        stage.settings.restart_bars = 1;
+        stage.settings.variations = variations;
+        play(&mut stage, 0, 3 * BAR, &[480])
+    };
+    let (same, other) = (heard(1), heard(2));
+    assert_eq!(same[BAR + FADE..2 * BAR], same[FADE..BAR]);
+    assert_eq!(same[2 * BAR..], same[BAR..2 * BAR]);
+    assert_ne!(other[BAR + FADE..2 * BAR], other[FADE..BAR]);
+    assert_eq!(other[2 * BAR + FADE..], other[FADE..BAR]);
+}
+
+#[test]
 fn locked_to_bars_a_part_of_the_song_is_that_part_of_the_whole() {
     let heard = |start: usize, end: usize, blocks: &[usize]| {
         let mut stage = stage(Playing::WithTransport);

@@ -5,6 +5,7 @@
 mod toy;
 
 use distill_plugin::voice::Expression;
+use distill_plugin::zones::Keys;
 use toy::{HOP, Stage, key, note};
 
 /// Both sides of a note, expressed from its first sample on.
@@ -22,7 +23,7 @@ fn times(sound: &[f32], gain: f32) -> Vec<f32> {
 #[test]
 fn a_note_that_is_tuned_plays_as_one_of_another_key() {
     let mut stage = Stage::new(7);
-    stage.settings.keys = true;
+    stage.settings.keys = Keys::Pitches;
     stage.begin(0);
     stage.engine.note_on(note(67));
     assert_eq!(expressed(&[Expression::Tuning(7.0)]), stage.listen(6 * HOP));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use distill_plugin::filters::Filters;
 use distill_plugin::interpolator::{Interpolator, Motion};
+use distill_plugin::zones::Keys;
 use distill_shared::model::conditioning::{Controls, Pitches, speed_of};
 use distill_shared::player::{Model, Sampling};
 use rtrb::RingBuffer;
@@ -30,7 +31,7 @@ fn pitched(pitches: &[u8]) -> (Stage, Arc<Model>) {
     let pitches = Pitches::new(pitches.iter().copied());
     let model = toy::pitched_model(7, pitches);
     let mut stage = Stage::with_model(Arc::clone(&model));
-    stage.settings.keys = true;
+    stage.settings.keys = Keys::Pitches;
     stage.engine.reset(&stage.settings.clone());
     stage.work();
     (stage, model)
@@ -47,7 +48,7 @@ fn asked(model: &Arc<Model>, pitch: u8, n: u64, frames: usize) -> Vec<[f32; 2]> 
 fn without_pitches_a_key_is_the_take_played_faster_or_slower() {
     for (pressed, shift) in [(60, 0.0), (67, 7.0), (48, -12.0), (53, -7.0), (84, 12.0)] {
         let mut stage = Stage::new(7);
-        stage.settings.keys = true;
+        stage.settings.keys = Keys::Pitches;
         stage.begin(0);
         stage.engine.note_on(note(pressed));
         let heard = &stage.listen(6 * HOP)[0];
@@ -135,7 +136,7 @@ fn heads_that_lie_in_wait_hold_no_takes_and_go_on_as_if_they_had() {
 #[test]
 fn a_note_of_a_bundle_that_is_still_loading_comes_in_where_it_should_be() {
     let mut stage = Stage::loading();
-    stage.settings.keys = true;
+    stage.settings.keys = Keys::Pitches;
     stage.begin(0);
     stage.engine.note_on(note(61));
     let (mut left, mut right) = (vec![0.0; HOP], vec![0.0; HOP]);

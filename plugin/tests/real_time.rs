@@ -18,7 +18,7 @@ use distill_plugin::state::BundleRef;
 use distill_plugin::stream::Hold;
 use distill_plugin::voice::{Expression, Note};
 use distill_plugin::voices::Which;
-use distill_plugin::zones::Zones;
+use distill_plugin::zones::{Keys, Zones};
 use distill_shared::player::{Sampling, TakeKey, uniform};
 use nice_assert_no_alloc::assert_no_alloc;
 use toy::{HOP, Stage, key, note};
@@ -111,7 +111,7 @@ fn endure(callbacks: u32) {
         let settings = &mut stage.settings;
         match below(400) {
             0 => settings.sampling.temperature = below(20) as f32 / 10.0,
-            1 => settings.keys = !settings.keys,
+            1 => settings.keys = [Keys::Ignored, Keys::Pitches, Keys::Pads][below(3) as usize],
             2 => settings.locked = !settings.locked,
             3 => settings.voices = 1 + below(8) as usize,
             4 => {
@@ -144,8 +144,10 @@ fn endure(callbacks: u32) {
             }
             22 => settings.hold = [Hold::Off, Hold::Freeze, Hold::Loop][below(3) as usize],
             23 => (settings.restart_bars, settings.loop_bars) = (below(3), 1 + below(8)),
+            24 => settings.variations = below(3),
+            25 => settings.width = below(3) as f32,
             // The worker stalls now and then.
-            24..260 => stage.work(),
+            26..260 => stage.work(),
             _ => {}
         }
         peak = output.iter().flatten().fold(peak, |peak, sample| peak.max(sample.abs()));

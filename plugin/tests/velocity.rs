@@ -7,6 +7,7 @@ mod toy;
 use std::sync::Arc;
 
 use distill_plugin::voice::Note;
+use distill_plugin::zones::Keys;
 use distill_shared::model::conditioning::{Conditioning, Controls, Distribution, Pitches};
 use distill_shared::player::{Model, Sampling};
 use toy::{HOP, Stage, note};
@@ -21,7 +22,7 @@ fn stage(pitches: &[u8]) -> (Stage, Arc<Model>) {
     };
     let model = toy::asked_model(7, offered);
     let mut stage = Stage::with_model(Arc::clone(&model));
-    stage.settings.keys = true;
+    stage.settings.keys = Keys::Pitches;
     stage.engine.reset(&stage.settings.clone());
     stage.work();
     (stage, model)

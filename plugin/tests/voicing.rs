@@ -3,6 +3,7 @@
 mod toy;
 
 use distill_plugin::engine::Voicing;
+use distill_plugin::zones::Keys;
 use distill_shared::player::Sampling;
 use toy::{HOP, Stage, key, note};
 
@@ -80,7 +81,7 @@ fn legato_keys_share_a_take() {
 fn a_legato_take_is_heard_at_the_pitch_of_the_newest_key() {
     let heard = |led: bool| {
         let mut stage = stage(Voicing::Legato);
-        stage.settings.keys = true;
+        stage.settings.keys = Keys::Pitches;
         stage.engine.reset(&stage.settings.clone());
         stage.work();
         stage.engine.note_on(note(60));

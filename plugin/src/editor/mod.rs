@@ -24,7 +24,7 @@ use bundle_row::BundleRow;
 use meters::Meters;
 
 /// Size of the window in logical pixels.
-const SIZE: LogicalSize<f64> = LogicalSize::new(720.0, 680.0);
+const SIZE: LogicalSize<f64> = LogicalSize::new(980.0, 580.0);
 /// Pause between two looks at what is being played.
 const REFRESH: Duration = Duration::from_millis(33);
 /// Space around and between the parts of the window.

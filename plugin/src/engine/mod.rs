@@ -30,7 +30,7 @@ use crate::sets::{HeadSets, Plan};
 use crate::stream::{AudioEnd, ControlFrame, Patch};
 use crate::voice::{Note, Scene, Voice};
 use crate::voices::Voices;
-use crate::zones::Zones;
+use crate::zones::{Keys, Zones};
 
 pub use settings::{Block, Playing, Settings, Trigger, Voicing};
 
@@ -39,8 +39,8 @@ pub use settings::{Block, Playing, Settings, Trigger, Voicing};
 pub const SETTLE_SECONDS: f64 = 0.25;
 /// The same for each head that there is.
 const SETTLE_SECONDS_PER_HEAD: f64 = 0.02;
-/// Time in which the volume follows its parameter over its whole range, in seconds.
-const VOLUME_SECONDS: f32 = 0.05;
+/// Time in which volume and width follow their parameters by one, in seconds.
+const FOLLOW_SECONDS: f32 = 0.05;
 /// Sample rate until the host says another, in Hz.
 const DEFAULT_RATE: f32 = 48_000.0;
 /// Least sample rate in Hz; a host that asks for less is played at this one.
@@ -74,6 +74,8 @@ pub struct Engine {
     hushed: bool,
     /// The volume of the last sample.
     gain: f32,
+    /// The width of the last sample.
+    width: f32,
     patience: Patience,
     missed: u64,
     peaks: [f32; 2],
@@ -84,8 +86,8 @@ impl Engine {
     #[must_use]
     pub fn new(end: AudioEnd, instance: Arc<Instance>, settings: Settings) -> Self {
         let rate = DEFAULT_RATE;
-        let Settings { seed, sampling, .. } = settings;
-        let patch = Patch { edition: 0, zones: None, seed, sampling };
+        let Settings { seed, variations, sampling, .. } = settings;
+        let patch = Patch { edition: 0, zones: None, seed, variations, sampling };
         Self {
             end,
             instance,
@@ -103,6 +105,7 @@ impl Engine {
             keyboard: Keyboard::default(),
             hushed: false,
             gain: settings.gain,
+            width: settings.width,
             patience: Patience::default(),
             missed: 0,
             peaks: [0.0; 2],
@@ -126,6 +129,7 @@ impl Engine {
         self.channels = Channels::default();
         self.keyboard = Keyboard::default();
         self.gain = settings.gain;
+        self.width = settings.width;
         self.first_block = true;
         self.begin_playback();
         self.exchange();
@@ -210,11 +214,11 @@ impl Engine {
 
     /// What heads are to be made from now.
     fn patch(&self) -> Patch {
-        let Settings { seed, sampling, keys, velocity, .. } = self.settings;
+        let Settings { seed, variations, sampling, keys, velocity, .. } = self.settings;
         let edition = self.instance.edition();
         let zones = self.instance.zones(edition);
         let zones = zones.map(|zones: Zones| zones.following(keys, velocity));
-        Patch { edition, zones, seed, sampling }
+        Patch { edition, zones, seed, variations, sampling }
     }
 
     /// What the notes to come are to play.
@@ -328,11 +332,14 @@ impl Engine {
             self.missed += if hopeful { missed } else { 0 };
         }
         self.end_voices(|voice| voice.envelope().is_done());
-        let slope = 1.0 / (VOLUME_SECONDS * self.rate);
+        let slope = 1.0 / (FOLLOW_SECONDS * self.rate);
         for (left, right) in left.iter_mut().zip(right) {
             self.gain += (self.settings.gain - self.gain).clamp(-slope, slope);
-            *left = soft_clip(*left * self.gain);
-            *right = soft_clip(*right * self.gain);
+            self.width += (self.settings.width - self.width).clamp(-slope, slope);
+            // What is added to one side and taken from the other: nothing at a width of 1.
+            let side = 0.5 * (self.width - 1.0) * (*left - *right);
+            *left = soft_clip((*left + side) * self.gain);
+            *right = soft_clip((*right - side) * self.gain);
             self.peaks = [self.peaks[0].max(left.abs()), self.peaks[1].max(right.abs())];
         }
     }
@@ -349,5 +356,5 @@ impl Engine {
 
 /// The take that a note plays.
 fn begin_take(sets: &mut HeadSets, settings: &Settings, note: &Note) -> Start {
-    sets.begin_take(settings.keys.then_some(note.key), note.velocity)
+    sets.begin_take((settings.keys != Keys::Ignored).then_some(note.key), note.velocity)
 }

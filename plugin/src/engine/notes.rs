@@ -3,6 +3,7 @@
 use super::{Engine, Playing, Trigger, Voicing, begin_take};
 use crate::voice::{Expression, Note, Voice};
 use crate::voices::Which;
+use crate::zones::Keys;
 
 impl Engine {
     /// A key goes down, at the next sample to be rendered. Real-time safe.
@@ -105,7 +106,7 @@ impl Engine {
     fn lead_to(&mut self, note: &Note) -> bool {
         let held = self.voices.iter_mut().find(|voice| voice.envelope().is_held());
         let Some(voice) = held else { return false };
-        if self.settings.keys {
+        if self.settings.keys == Keys::Pitches {
             voice.lead_to(note.key);
         }
         true

@@ -7,6 +7,7 @@ use distill_shared::player::Sampling;
 use crate::envelope::Shape;
 use crate::meter::Meter;
 use crate::stream::Hold;
+use crate::zones::Keys;
 
 /// What sounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,14 +72,18 @@ pub struct Settings {
     pub voicing: Voicing,
     /// Voices that may sound at once, 1 to [`MAX_VOICES`](crate::params::MAX_VOICES).
     pub voices: usize,
-    /// Whether keys are heard as pitches.
-    pub keys: bool,
+    /// What keys decide.
+    pub keys: Keys,
+    /// After how many notes of a zone its first take comes again; 0 for never.
+    pub variations: u32,
     /// Whether velocities are asked for.
     pub velocity: bool,
     /// Whether takes belong to the bars of the song.
     pub locked: bool,
     /// By how many semitones all notes are raised, -12 to 12.
     pub tune: f32,
+    /// How wide the stereo image is: 0 mono, 1 as it is, 2 twice as wide.
+    pub width: f32,
     /// Whether the host renders to a file, whatever it says.
     pub always_wait: bool,
 }

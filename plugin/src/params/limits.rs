@@ -23,13 +23,13 @@ pub(super) const ASKED: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
 pub(super) const FREE: f32 = 0.005;
 pub(super) const NOVELTY: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
 pub(super) const VOLUME_DB: Span<f32> = Span { low: -60.0, high: 12.0, default: 0.0 };
+pub(super) const WIDTH: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
 pub(super) const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
 pub(super) const DECAY_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 500.0 };
 pub(super) const SUSTAIN: Span<f32> = Span { low: 0.0, high: 1.0, default: 1.0 };
 pub(super) const RELEASE_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 300.0 };
 pub(super) const TUNE: Span<f32> = Span { low: -12.0, high: 12.0, default: 0.0 };
 pub(super) const ANEW: bool = false;
-pub(super) const KEYS: bool = true;
 pub(super) const VELOCITY: bool = true;
 pub(super) const LOCKED: bool = false;
 pub(super) const VOICES: Span<i32> = Span { low: 1, high: 8, default: 8 };
@@ -38,6 +38,9 @@ pub(super) const PLAYING: Span<i32> = Span { low: 0, high: 3, default: 0 };
 pub(super) const TRIGGER: Span<i32> = Span { low: 0, high: 2, default: 0 };
 pub(super) const VOICING: Span<i32> = Span { low: 0, high: 2, default: 0 };
 pub(super) const HOLD: Span<i32> = Span { low: 0, high: 2, default: 0 };
+pub(super) const KEYS: Span<i32> = Span { low: 0, high: 2, default: 1 };
+/// Powers of two; at the low end, endless.
+pub(super) const VARIATIONS: Span<i32> = Span { low: 0, high: 5, default: 0 };
 /// Powers of two, in bars; at the low end of the first, never.
 pub(super) const RESTART: Span<i32> = Span { low: 0, high: 5, default: 0 };
 pub(super) const LOOP: Span<i32> = Span { low: 0, high: 3, default: 1 };
@@ -91,7 +94,7 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 31] = [
+pub const LIMITS: [(&str, Limit); 33] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("struc", Limit::Float(FACTOR)),
@@ -111,7 +114,8 @@ pub const LIMITS: [(&str, Limit); 31] = [
     ("trig", Limit::Int(TRIGGER)),
     ("voicg", Limit::Int(VOICING)),
     ("anew", Limit::Bool(ANEW)),
-    ("keys", Limit::Bool(KEYS)),
+    ("keys", Limit::Int(KEYS)),
+    ("vari", Limit::Int(VARIATIONS)),
     ("veloc", Limit::Bool(VELOCITY)),
     ("locked", Limit::Bool(LOCKED)),
     ("tune", Limit::Float(TUNE)),
@@ -121,6 +125,7 @@ pub const LIMITS: [(&str, Limit); 31] = [
     ("sustn", Limit::Float(SUSTAIN)),
     ("reles", Limit::Float(RELEASE_MS)),
     ("gain", Limit::Float(VOLUME_DB)),
+    ("width", Limit::Float(WIDTH)),
     ("wait", Limit::Bool(false)),
     ("choice", Limit::Int(CHOICE)),
 ];

@@ -13,6 +13,7 @@ use crate::engine::{Playing, Settings, Trigger, Voicing};
 use crate::envelope::Shape;
 use crate::instance::Selection;
 use crate::stream::Hold;
+use crate::zones::Keys;
 use limits::*;
 use texts::{named, read_asked, read_count, show_asked, show_count};
 
@@ -118,10 +119,12 @@ pub struct NoteParams {
     /// Whether a note that is held begins anew where a recording would end; otherwise it fades.
     #[id = "anew"]
     pub anew: BoolParam,
-    /// Whether keys are heard as pitches: asked for as far as the bundle can be, and for the rest
-    /// played faster and slower. Not automatable.
+    /// What keys decide: see [`Keys`]. Not automatable.
     #[id = "keys"]
-    pub keys: BoolParam,
+    pub keys: IntParam,
+    /// How many takes notes have before the first comes again, of each pitch or pad. Not automatable.
+    #[id = "vari"]
+    pub variations: IntParam,
     /// Whether takes are asked to begin as hard as their key was struck, as far as the bundle can be;
     /// otherwise velocity is level alone. Not automatable.
     #[id = "veloc"]
@@ -161,6 +164,9 @@ pub struct OutputParams {
     /// Volume in dB, -60 to 12.
     #[id = "gain"]
     pub gain: FloatParam,
+    /// How wide the stereo image is, 0 (mono) to 2.
+    #[id = "width"]
+    pub width: FloatParam,
     /// Whether the host waits for sound that is late, for hosts that render faster than real time
     /// without saying so. Not automatable.
     #[id = "wait"]
@@ -208,7 +214,11 @@ impl DistillParams {
                 trigger: named(TRIGGER.whole("Trigger").non_automatable(), &texts::TRIGGERS),
                 voicing: named(VOICING.whole("Voicing").non_automatable(), &texts::VOICINGS),
                 anew: BoolParam::new("Begin anew", ANEW),
-                keys: BoolParam::new("Follow keys", KEYS).non_automatable(),
+                keys: named(KEYS.whole("Keys").non_automatable(), &texts::KEYS),
+                variations: named(
+                    VARIATIONS.whole("Variations").non_automatable(),
+                    &texts::VARIATIONS,
+                ),
                 velocity: BoolParam::new("Follow velocity", VELOCITY).non_automatable(),
                 locked: BoolParam::new("Lock to bars", LOCKED).non_automatable(),
                 tune: TUNE.linear("Tune").with_unit(" st"),
@@ -225,6 +235,7 @@ impl DistillParams {
                     .linear("Volume")
                     .with_unit(" dB")
                     .with_value_to_string(formatters::v2s_f32_rounded(1)),
+                width: WIDTH.linear("Width"),
                 always_wait: BoolParam::new("Always wait", false).non_automatable(),
                 choice: CHOICE.whole("Bundle choice").hide(),
             },
@@ -293,10 +304,16 @@ impl DistillParams {
             trigger,
             voicing,
             voices: whole(&VOICES, &notes.voices) as usize,
-            keys: notes.keys.value(),
+            keys: match KEYS.clamp(notes.keys.value()) {
+                0 => Keys::Ignored,
+                1 => Keys::Pitches,
+                _ => Keys::Pads,
+            },
+            variations: (1 << whole(&VARIATIONS, &notes.variations)) >> 1,
             velocity: notes.velocity.value(),
             locked: notes.locked.value(),
             tune: TUNE.clamp(notes.tune.value()),
+            width: WIDTH.clamp(output.width.value()),
             always_wait: output.always_wait.value(),
         }
     }
@@ -354,6 +371,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|n| bars(n, n)), [(0, 1), (1, 2), (2, 4)]);
         let names = |last: i32, names: &[&str]| usize::try_from(last + 1) == Ok(names.len());
         assert!(names(RESTART.high, &texts::RESTARTS) && names(LOOP.high, &texts::LOOPS));
+        assert!(names(KEYS.high, &texts::KEYS) && names(VARIATIONS.high, &texts::VARIATIONS));
         assert!(names(PLAYING.high, &texts::PLAYINGS) && names(HOLD.high, &texts::HOLDS));
         assert!(names(TRIGGER.high, &texts::TRIGGERS) && names(VOICING.high, &texts::VOICINGS));
     }

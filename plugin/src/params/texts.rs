@@ -12,6 +12,10 @@ pub(super) const PLAYINGS: [&str; 4] = ["Notes", "With transport", "With keys", 
 pub(super) const TRIGGERS: [&str; 3] = ["Gate", "One shot", "Latch"];
 /// How notes that are down together sound.
 pub(super) const VOICINGS: [&str; 3] = ["Poly", "Mono", "Legato"];
+/// What keys decide.
+pub(super) const KEYS: [&str; 3] = ["Ignored", "Pitches", "Pads"];
+/// After how many takes the first comes again.
+pub(super) const VARIATIONS: [&str; 6] = ["Endless", "1", "2", "4", "8", "16"];
 /// What takes do instead of going on.
 pub(super) const HOLDS: [&str; 3] = ["Off", "Freeze", "Loop"];
 /// After how many bars an endless take is replaced.

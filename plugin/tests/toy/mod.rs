@@ -15,6 +15,7 @@ use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{Hold, connect};
 use distill_plugin::voice::Note;
 use distill_plugin::voices::Which;
+pub use distill_plugin::zones::Keys;
 use distill_plugin::zones::Zones;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
 use distill_shared::companding::stretch;
@@ -124,10 +125,12 @@ pub fn settings() -> Settings {
         trigger: Trigger::Gate,
         voicing: Voicing::Poly,
         voices: 8,
-        keys: false,
+        keys: Keys::Ignored,
+        variations: 0,
         velocity: true,
         locked: false,
         tune: 0.0,
+        width: 1.0,
         always_wait: false,
     }
 }
