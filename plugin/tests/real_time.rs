@@ -10,16 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distill_plugin::engine::{Block, Engine, Playing, Settings, Trigger, Voicing};
+use distill_plugin::engine::{Block, Engine, Settings};
 use distill_plugin::instance::{Phase, Selection};
-use distill_plugin::meter::{Meter, Song};
 use distill_plugin::patience::wait_at_most;
 use distill_plugin::state::BundleRef;
-use distill_plugin::stream::Hold;
-use distill_plugin::voice::{Expression, Note};
-use distill_plugin::voices::Which;
-use distill_plugin::zones::{Keys, Zones};
-use distill_shared::player::{Sampling, TakeKey, uniform};
+use distill_plugin::zones::Zones;
+use distill_shared::player::Sampling;
 use nice_assert_no_alloc::assert_no_alloc;
 use toy::{HOP, Stage, key, note};
 
@@ -75,95 +71,6 @@ fn the_audio_thread_allocates_and_frees_nothing() {
         }
     }
     assert!(stage.instance.missed() > 0 && output[0].iter().any(|&sample| sample != 0.0));
-}
-
-/// Plays `callbacks` blocks while notes, settings, songs, bundles and stalls come as the dice fall.
-fn endure(callbacks: u32) {
-    let mut drawn = 0;
-    let mut below = |n: u32| {
-        drawn += 1;
-        let share = uniform(TakeKey { seed: 9, take: 0 }, drawn, 0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-        let index = (share * n as f32) as u32;
-        index.min(n - 1)
-    };
-    let models = [7, 8, 9].map(toy::model);
-    let mut stage = Stage::new(7);
-    let (mut output, mut peak) = ([vec![0.0; 64], vec![0.0; 64]], 0.0_f32);
-    for _ in 0..callbacks {
-        let len = 1 + below(64) as usize;
-        output.iter_mut().for_each(|side| side.resize(len, 0.0));
-        let pressed = u8::try_from(below(128)).unwrap();
-        let velocity = below(128) as f32 / 127.0;
-        let value = [0.0, 0.5, 1.0, 2.0, f32::NAN, -1e30][below(6) as usize];
-        let what = below(40);
-        block(&mut stage, &mut output, |engine| match what {
-            0..6 => engine.note_on(Note { velocity, ..note(pressed) }),
-            6..10 => engine.note_off(&key(pressed)),
-            10 => engine.choke(&Which { id: None, channel: None, key: None }),
-            11 => engine.express(&key(pressed), Expression::Tuning(value)),
-            12 => engine.express(&key(pressed), Expression::Volume(value)),
-            13 => engine.express(&key(pressed), Expression::Pan(value)),
-            14 => engine.bend(pressed % 20, value),
-            15 => engine.pedal(pressed % 20, velocity > 0.3),
-            _ => {}
-        });
-        let settings = &mut stage.settings;
-        match below(400) {
-            0 => settings.sampling.temperature = below(20) as f32 / 10.0,
-            1 => settings.keys = [Keys::Ignored, Keys::Pitches, Keys::Pads][below(3) as usize],
-            2 => settings.locked = !settings.locked,
-            3 => settings.voices = 1 + below(8) as usize,
-            4 => {
-                settings.trigger =
-                    [Trigger::Gate, Trigger::OneShot, Trigger::Latch][below(3) as usize]
-            }
-            5 => settings.tune = below(25) as f32 - 12.0,
-            6 => stage.playing = !stage.playing,
-            7 => {
-                let (engine, settings) = (&mut stage.engine, stage.settings);
-                assert_no_alloc(|| engine.reset(&settings));
-            }
-            8 => {
-                stage.instance.choose(BundleRef::default());
-                stage.deliver(&models[below(3) as usize]);
-            }
-            9..20 => {
-                let beat = f64::from(below(4000)) / 10.0;
-                let song = Song { beat, tempo: 120.0, bar_beats: 4.0, bar: None, loop_beat: None };
-                stage.meter = Meter::new(&song, 48_000.0);
-            }
-            20 => {
-                settings.playing =
-                    [Playing::Notes, Playing::WithTransport, Playing::WithKeys, Playing::Always]
-                        [below(4) as usize];
-            }
-            21 => {
-                settings.voicing =
-                    [Voicing::Poly, Voicing::Mono, Voicing::Legato][below(3) as usize];
-            }
-            22 => settings.hold = [Hold::Off, Hold::Freeze, Hold::Loop][below(3) as usize],
-            23 => (settings.restart_bars, settings.loop_bars) = (below(3), 1 + below(8)),
-            24 => settings.variations = below(3),
-            25 => settings.width = below(3) as f32,
-            // The worker stalls now and then.
-            26..260 => stage.work(),
-            _ => {}
-        }
-        peak = output.iter().flatten().fold(peak, |peak, sample| peak.max(sample.abs()));
-    }
-    assert!(stage.instance.missed() > 0 && peak > 1e-3 && peak <= 1.0, "{peak}");
-}
-
-#[test]
-fn whatever_comes_the_audio_thread_allocates_and_frees_nothing() {
-    endure(50_000);
-}
-
-#[test]
-#[ignore = "takes an hour: cargo xtask soak"]
-fn for_ten_million_callbacks_the_audio_thread_allocates_and_frees_nothing() {
-    endure(10_000_000);
 }
 
 /// An engine with the worker threads of the process, and what keeps them.

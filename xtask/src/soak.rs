@@ -25,7 +25,7 @@ const CHECKS: [(&str, &str); 6] = [
     ("distill-tests", "rough_host"),
     ("distill-tests", "vst3_host"),
     ("distill-tests", "states"),
-    ("distill-plugin", "real_time"),
+    ("distill-plugin", "system_calls"),
 ];
 
 pub(crate) fn run(options: &Options) -> Result<()> {

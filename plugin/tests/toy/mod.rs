@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "every test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub mod rough;
+
 use std::sync::Arc;
 use std::time::Instant;
 
