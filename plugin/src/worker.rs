@@ -4,8 +4,8 @@
 //! Each instance has a *desk*, where its tickets and its half-made takes lie. A worker picks the
 //! take that needs it most, whosever it is, and its share of others that are as urgent and play the
 //! same model, makes one frame of each, and puts them back. Nobody ever wakes a worker: while there
-//! is nothing to do it looks around every few milliseconds, and the takes are rendered far enough
-//! ahead for that.
+//! is nothing to do it looks around every few milliseconds, less often the longer that lasts, and the
+//! takes are rendered far enough ahead for that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +27,11 @@ use crate::stream::WorkerEnd;
 const SHORT_PAUSE: Duration = Duration::from_millis(2);
 /// Pause between two looks while nothing plays.
 const LONG_PAUSE: Duration = Duration::from_millis(10);
+/// Pause between two looks after there was nothing to do for [`AWAKE`]: the host does not play, or what
+/// it plays is complete. A fraction of what lies ready, so that a note finds the worker in time.
+const REST: Duration = Duration::from_millis(40);
+/// For how long a worker without work looks around often.
+const AWAKE: Duration = Duration::from_secs(1);
 /// Most worker threads: the rest of the machine is the host's.
 const MAX_THREADS: usize = 4;
 
@@ -161,15 +166,21 @@ impl Office {
     /// A worker's day.
     fn work(&self) {
         denormals::flush_to_zero();
+        let mut idle = Duration::ZERO;
         while !self.is_closing() {
             let (picked, playing) = self.pick();
             if !picked.is_empty() {
+                idle = Duration::ZERO;
                 self.advance(picked);
-            } else if playing {
-                thread::park_timeout(SHORT_PAUSE);
-            } else {
-                thread::park_timeout(LONG_PAUSE);
+                continue;
             }
+            let pause = match (idle < AWAKE, playing) {
+                (true, true) => SHORT_PAUSE,
+                (true, false) => LONG_PAUSE,
+                (false, _) => REST,
+            };
+            thread::park_timeout(pause);
+            idle += pause;
         }
     }
 

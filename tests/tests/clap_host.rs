@@ -210,3 +210,17 @@ fn the_pedal_of_a_keyboard_holds_notes() {
     let (down, up) = (level(Some([0xB0, 64, 127])), level(Some([0xB0, 64, 63])));
     assert!(down > -60.0 && up < -90.0, "{down} dBFS with the pedal, {up} dBFS without");
 }
+
+#[test]
+fn a_host_may_modulate_a_parameter_and_the_project_keeps_its_value() {
+    let mut instrument = instrument();
+    let volume = instrument.parameter("Volume").unwrap();
+    let plain = Playback::default();
+    let loud = instrument.play(&PHRASE, &plain).unwrap();
+    let state = instrument.save().unwrap();
+    let modulated = Playback { modulation: Some((volume.id, -0.25)), ..plain };
+    let quiet = instrument.play(&PHRASE, &modulated).unwrap();
+    // A quarter of the range from -60 to 12 dB.
+    assert!((loud.rms_db() - quiet.rms_db() - 18.0).abs() < 0.5);
+    assert_eq!(instrument.save().unwrap(), state, "a project keeps no modulation");
+}

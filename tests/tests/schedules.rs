@@ -27,7 +27,11 @@ fn schedule(rate: u32, number: u64) -> Playback {
     let mode = if number.is_multiple_of(2) { RenderMode::Offline } else { RenderMode::Realtime };
     let wavers = number % 3 == 2;
     let block = if number.is_multiple_of(4) { LONGEST } else { 1024 };
-    let pace = if number % 8 == 5 { Some(5.0) } else { None };
+    let pace = match number % 8 {
+        5 => Some(5.0),
+        6 => Some(50.0),
+        _ => None,
+    };
     Playback { uneven: Some(number), block, mode, wavers, pace, ..reference(rate) }
 }
 

@@ -13,6 +13,7 @@ use clack_extensions::render::RenderMode;
 use distill_tests::host::Playback;
 use distill_tests::phrase::Note;
 use distill_tests::vst3::{Block, Change, Instrument, Module};
+use serde_json::Value;
 
 /// Names of controllers in MIDI and, beyond it, VST3.
 const PEDAL: i16 = 64;
@@ -217,9 +218,9 @@ fn what_is_no_number_never_reaches_the_state() {
     }
     instrument.set_processing(false);
     instrument.set_active(false);
-    let saved = instrument.save().unwrap();
+    let saved = instrument.project().save().unwrap();
     assert_eq!(
-        module().instrument().unwrap().load(&saved),
+        module().instrument().unwrap().project().load(&saved),
         0,
         "{}",
         String::from_utf8_lossy(&saved)
@@ -248,21 +249,21 @@ fn states_come_and_go_in_any_order() {
 
 #[test]
 fn a_project_of_one_format_opens_in_the_other() {
-    let (_module, mut vst3) = active();
+    let (_module, vst3) = active();
     let seed = vst3.parameters().into_iter().find(|parameter| parameter.name == "Seed").unwrap();
     let mut clap = instrument();
     built::enter(&mut clap, "Seed", "7");
     // In CLAP the framework writes the length first.
     let saved = clap.save().unwrap();
-    assert_eq!(vst3.load(&saved[8..]), 0);
+    assert_eq!(vst3.project().load(&saved[8..]), 0);
     assert_eq!(vst3.show(seed.id, vst3.value(seed.id)), Some("7".to_owned()));
-    let again = vst3.save().unwrap();
-    assert_eq!(vst3.load(&again), 0);
-    assert_eq!(vst3.save().unwrap(), again);
+    let again = vst3.project().save().unwrap();
+    assert_eq!(vst3.project().load(&again), 0);
+    assert_eq!(vst3.project().save().unwrap(), again);
     for end in (0..again.len()).step_by(7) {
-        assert_ne!(vst3.load(&again[..end]), 0, "a state that is cut off at {end}");
+        assert_ne!(vst3.project().load(&again[..end]), 0, "a state that is cut off at {end}");
     }
-    assert_eq!(vst3.save().unwrap(), again, "it changes nothing");
+    assert_eq!(vst3.project().save().unwrap(), again, "it changes nothing");
 }
 
 #[test]
@@ -278,17 +279,103 @@ fn what_comes_and_goes_ends_clean() {
     }
 }
 
+/// The parameters in a state; the reference to a bundle is completed while that loads.
+fn params(state: &[u8]) -> Value {
+    let params = serde_json::from_slice::<Value>(state).unwrap()["params"].clone();
+    assert!(params.is_object());
+    params
+}
+
+#[test]
+fn a_state_may_be_loaded_and_saved_while_another_thread_plays() {
+    let module = module();
+    let state = |seed: f64| {
+        let mut instrument = module.instrument().unwrap();
+        let of_seed = instrument.parameters().into_iter().find(|p| p.name == "Seed").unwrap();
+        instrument.set(of_seed.id, seed);
+        instrument.project().save().unwrap()
+    };
+    let states = [state(0.25), state(0.75)];
+    let mut instrument = module.instrument().unwrap();
+    assert_eq!(instrument.set_up(48_000.0, 512, 0, 0), 0);
+    assert_eq!(instrument.set_active(true), 0);
+    instrument.set_processing(true);
+    let project = instrument.project();
+    let saved = std::thread::scope(|scope| {
+        let main = scope.spawn(|| {
+            let mut turns = states.iter().cycle().take(400);
+            let torn = turns.find(|state| {
+                project.load(state) != 0 || params(&project.save().unwrap()) != params(state)
+            });
+            torn.is_none()
+        });
+        let mut number = 0;
+        while !main.is_finished() {
+            let mut block = Block::new(64);
+            (number % 40 == 0).then(|| block.press(0, number, 60, 0.8));
+            (number % 40 == 30).then(|| block.release(0, number - 30, 60));
+            assert_eq!(instrument.process(&mut block), 0);
+            assert!(block.is_written());
+            number += 1;
+        }
+        main.join().unwrap()
+    });
+    assert!(saved, "what is saved is what was loaded");
+    instrument.set_active(false);
+    let playback = Playback::default();
+    let after = instrument.play(&PHRASE, &playback, &[]).unwrap();
+    let fresh = module.instrument().unwrap();
+    assert_eq!(fresh.project().load(&states[1]), 0);
+    let mut fresh = fresh;
+    assert_eq!(difference(&fresh.play(&PHRASE, &playback, &[]).unwrap(), &after), None);
+}
+
+#[test]
+fn instances_come_and_go_on_threads_of_their_own() {
+    let module = module();
+    let playback = Playback { seconds: 1.5, ..Playback::default() };
+    let reference = module.instrument().unwrap().play(&PHRASE[..1], &playback, &[]).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..8 {
+                    let mut instrument = module.instrument().unwrap();
+                    let heard = instrument.play(&PHRASE[..1], &playback, &[]).unwrap();
+                    assert_eq!(difference(&reference, &heard), None);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_rate_may_change_as_often_as_a_host_likes() {
+    let module = module();
+    let mut instrument = module.instrument().unwrap();
+    for rate in [44_100, 96_000, 192_000, 44_100, 22_050, 768_000].into_iter().cycle().take(100) {
+        // The note still sounds when the rate changes.
+        let notes = [Note { start: 0.0, end: 9.0, ..PHRASE[0] }];
+        let playback = Playback { rate, seconds: 0.1, ..Playback::default() };
+        let heard = instrument.play(&notes, &playback, &[]).unwrap();
+        assert!(heard.rms_db() > -60.0 && heard.is_finite(), "{rate} Hz");
+    }
+    let playback = Playback::default();
+    let after = instrument.play(&PHRASE, &playback, &[]).unwrap();
+    let fresh = module.instrument().unwrap().play(&PHRASE, &playback, &[]).unwrap();
+    assert_eq!(difference(&fresh, &after), None);
+}
+
 fn assert_endured(seeds: std::ops::Range<u64>, calls: u32) {
     let module = module();
     let playback = Playback::default();
     let reference = module.instrument().unwrap().play(&PHRASE, &playback, &[]).unwrap();
     for seed in seeds {
         let mut instrument = module.instrument().unwrap();
-        let saved = instrument.save().unwrap();
+        let saved = instrument.project().save().unwrap();
         let endured = instrument.endure(seed, calls);
         assert!(endured.samples > 0 && endured.peak <= 1.0, "seed {seed}: {endured:?}");
         assert_eq!(endured.not_finite, 0, "seed {seed}: {endured:?}");
-        assert_eq!(instrument.load(&saved), 0);
+        assert_eq!(instrument.project().load(&saved), 0);
         let after = instrument.play(&PHRASE, &playback, &[]).unwrap();
         assert_eq!(difference(&reference, &after), None, "seed {seed}");
     }

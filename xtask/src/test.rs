@@ -2,6 +2,7 @@
 //!
 //! One profile and one set of features for all of it, so that nothing is built twice.
 
+use std::env::consts::EXE_SUFFIX;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -82,6 +83,10 @@ fn hosts() -> Result<()> {
         let script = format!("tests/hosts/{script}");
         run_program(python.command("python").arg(script).arg(&vst3))?;
     }
+    let player = target_dir().join(format!("debug/distill-play{EXE_SUFFIX}"));
+    let script = "tests/hosts/one_song.py";
+    let clap = vst3.with_extension("clap");
+    run_program(python.command("python").arg(script).args([&player, &clap, &vst3]))?;
     let script = "tests/hosts/bundle_safetensors.py";
     run_program(python.command("python").args([script, "assets/factory.distill"]))
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use clack_extensions::render::RenderMode;
 use clack_host::events::event_types::{
-    MidiEvent, NoteOffEvent, NoteOnEvent, TransportEvent, TransportFlags,
+    MidiEvent, NoteOffEvent, NoteOnEvent, ParamModEvent, TransportEvent, TransportFlags,
 };
 use clack_host::events::{EventFlags, EventHeader};
 use clack_host::prelude::*;
 use clack_host::process::StartedPluginAudioProcessor;
-use clack_host::utils::{BeatTime, SecondsTime};
+use clack_host::utils::{BeatTime, ClapId, SecondsTime};
 use distill_shared::player::{TakeKey, uniform};
 
 use super::{Handlers, Instrument};
@@ -37,6 +37,8 @@ pub struct Playback {
     pub wavers: bool,
     /// A MIDI message that comes before the first note.
     pub message: Option<[u8; 3]>,
+    /// A parameter that is modulated from the beginning on, and by how much.
+    pub modulation: Option<(ClapId, f64)>,
     /// How many times as fast as real time the host plays; as fast as it can without.
     pub pace: Option<f64>,
 }
@@ -52,6 +54,7 @@ impl Default for Playback {
             mode: RenderMode::Offline,
             wavers: false,
             message: None,
+            modulation: None,
             pace: None,
         }
     }
@@ -199,6 +202,9 @@ impl Piece {
         let mut buffer = EventBuffer::new();
         if let Some(message) = self.playback.message.filter(|_| start == 0) {
             buffer.push(&MidiEvent::new(0, 0, message));
+        }
+        if let Some((id, amount)) = self.playback.modulation.filter(|_| start == 0) {
+            buffer.push(&ParamModEvent::new(0, id, Pckn::match_all(), amount));
         }
         let here = |event: &&KeyEvent| (start..end).contains(&event.at);
         for event in self.events.iter().filter(here) {

@@ -306,30 +306,11 @@ impl Instrument {
         unsafe { self.processor.canProcessSampleSize(size) == kResultOk }
     }
 
-    /// What a project file would hold for this instance.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the plugin cannot save its state.
-    pub fn save(&mut self) -> Result<Vec<u8>> {
-        let stream = ComWrapper::new(Stream::default());
-        let pointer = stream.to_com_ptr::<IBStream>().context("a stream is a stream")?;
-        // SAFETY: see above.
-        let answer = unsafe { self.component.getState(pointer.as_ptr()) };
-        ensure!(answer == kResultOk, "the state cannot be saved: {answer}");
-        Ok(stream.bytes())
-    }
-
-    /// Restores what [`Self::save`] gave; says whether the plugin took it.
-    pub fn load(&mut self, state: &[u8]) -> i32 {
-        let stream = ComWrapper::new(Stream::new(state));
-        let pointer = stream.to_com_ptr::<IBStream>().map_or(null_mut(), ComPtr::into_raw);
-        // SAFETY: see above; the reference that was taken is given back.
-        unsafe {
-            let answer = self.component.setState(pointer);
-            drop(ComPtr::from_raw(pointer));
-            answer
-        }
+    /// What saves and loads its state, for any thread: hosts do that on their main thread while
+    /// another one plays.
+    #[must_use]
+    pub fn project(&self) -> Project {
+        Project(self.component.clone())
     }
 
     /// Whether it refuses null in place of each thing that it could be given.
@@ -350,6 +331,38 @@ impl Instrument {
             ]
         };
         answers.iter().all(|answer| *answer != kResultOk)
+    }
+}
+
+/// The state of an instance.
+pub struct Project(ComPtr<IComponent>);
+
+// SAFETY, of both: as of the instance.
+impl Project {
+    /// What a project file would hold for this instance.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin cannot save its state.
+    pub fn save(&self) -> Result<Vec<u8>> {
+        let stream = ComWrapper::new(Stream::default());
+        let pointer = stream.to_com_ptr::<IBStream>().context("a stream is a stream")?;
+        // SAFETY: see above.
+        let answer = unsafe { self.0.getState(pointer.as_ptr()) };
+        ensure!(answer == kResultOk, "the state cannot be saved: {answer}");
+        Ok(stream.bytes())
+    }
+
+    /// Restores what [`Self::save`] gave; says whether the plugin took it.
+    pub fn load(&self, state: &[u8]) -> i32 {
+        let stream = ComWrapper::new(Stream::new(state));
+        let pointer = stream.to_com_ptr::<IBStream>().map_or(null_mut(), ComPtr::into_raw);
+        // SAFETY: see above; the reference that was taken is given back.
+        unsafe {
+            let answer = self.0.setState(pointer);
+            drop(ComPtr::from_raw(pointer));
+            answer
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Instrument {
                 5 => self.set(dice.one_of(&ids), dice.value()),
                 6 => self.parameter(dice.one_of(&INDICES)).map_or(1, |_| 0),
                 7 => self.show(dice.one_of(&ids), dice.value()).map_or(1, |_| 0),
-                8 => self.load(&[b'{'; 9][..dice.below(9) as usize]),
+                8 => self.project().load(&[b'{'; 9][..dice.below(9) as usize]),
                 9 => self.arrange(&mut [dice.one_of(&[0, 1, 3, u64::MAX])]),
                 10 => self.activate_bus(mode(&mut dice), 1, mode(&mut dice), dice.once_in(2)),
                 _ => self.rough_block(&mut dice, &ids, &mut endured),

@@ -1,0 +1,53 @@
+//! An instance that is not played costs nothing, and goes on where it was. Alone in its program, since
+//! it counts what the whole process does.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod built;
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use distill_tests::vst3::{Block, Module};
+
+/// Processor time that the threads of this process have had.
+fn spent() -> Duration {
+    let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    let times = threads.filter_map(|thread| fs::read_to_string(thread.join("schedstat")).ok());
+    let nanoseconds = times.map(|time| time.split(' ').next().unwrap().parse::<u64>().unwrap());
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+#[test]
+fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
+    let heard = |pause: bool| {
+        let module = Module::open(&built::package().with_extension("vst3")).unwrap();
+        let mut instrument = module.instrument().unwrap();
+        // To a file, so that nothing is missed.
+        assert_eq!(instrument.set_up(48_000.0, 512, 2, 0), 0);
+        assert_eq!(instrument.set_active(true), 0);
+        instrument.set_processing(true);
+        let mut sound = Vec::new();
+        for number in 0..100 {
+            let mut block = Block { mode: 2, ..Block::new(512) };
+            if number == 0 {
+                (0..4)
+                    .for_each(|note| block.press(0, note, 60 + i16::try_from(note).unwrap(), 0.9));
+            }
+            if pause && number == 50 {
+                // The worker makes what it may make ahead.
+                sleep(Duration::from_secs(2));
+                let before = spent();
+                sleep(Duration::from_secs(3));
+                let share = (spent() - before).as_secs_f64() / 3.0;
+                assert!(share <= 0.001, "{share} of a core");
+            }
+            assert_eq!(instrument.process(&mut block), 0);
+            sound.extend(block.channels.into_iter().flatten().flatten());
+        }
+        assert!(sound.iter().any(|sample| sample.abs() > 0.01));
+        sound
+    };
+    assert_eq!(heard(true), heard(false));
+}
