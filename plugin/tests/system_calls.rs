@@ -20,6 +20,8 @@ use toy::rough::{Callback, endure};
 
 /// Asks the program that it runs in for a system call on a thread that may make none.
 const OFFEND: &str = "DISTILL_OFFEND";
+/// The stack of an audio thread, in bytes: as little as hosts give.
+const STACK: usize = 512 << 10;
 /// How Linux ends a program for such a call.
 const SIGSYS: i32 = 31;
 
@@ -46,7 +48,8 @@ fn forsake_the_kernel() {
 fn audio_thread() -> Arc<Mutex<Place>> {
     let place = Arc::new(Mutex::new(Place::Empty));
     let theirs = Arc::clone(&place);
-    thread::spawn(move || {
+    let audio = thread::Builder::new().stack_size(STACK);
+    let run = move || {
         forsake_the_kernel();
         loop {
             if let Ok(mut place) = theirs.try_lock() {
@@ -60,7 +63,8 @@ fn audio_thread() -> Arc<Mutex<Place>> {
             }
             std::hint::spin_loop();
         }
-    });
+    };
+    audio.spawn(run).unwrap();
     place
 }
 

@@ -267,6 +267,24 @@ fn a_project_of_one_format_opens_in_the_other() {
 }
 
 #[test]
+fn a_state_comes_and_goes_in_pieces_as_small_as_a_host_likes() {
+    let module = module();
+    let mut instrument = module.instrument().unwrap();
+    let id = instrument.parameter(1).unwrap().id;
+    instrument.set(id, 0.3);
+    let project = instrument.project();
+    let saved = project.save().unwrap();
+    for piece in [1, 17, 23] {
+        assert_eq!(project.save_to(Some(piece), None).unwrap(), saved);
+        let other = module.instrument().unwrap();
+        assert_eq!(other.project().load_from(&saved, Some(piece)), 0);
+        assert_eq!(params(&other.project().save().unwrap()), params(&saved));
+    }
+    assert!(project.save_to(Some(100), Some(150)).is_err(), "a full disk is told");
+    assert!(project.save_to(None, Some(0)).is_err());
+}
+
+#[test]
 fn what_comes_and_goes_ends_clean() {
     for life in 0..30 {
         let module = module();

@@ -10,6 +10,7 @@
 //!   one call too late.
 //! * Blocks that cannot be played, because they are shorter than nothing, of another kind of numbers or
 //!   without memory to write to, are refused.
+//! * States are read and written in one piece; see [`memory`](super::memory).
 #![expect(unsafe_code, reason = "a host calls by pointers")]
 #![allow(non_snake_case, reason = "the names are those of the interface")]
 
@@ -17,7 +18,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nice_plug::wrapper::vst3::Wrapper;
-use nice_plug::wrapper::vst3::vst3::Class;
 use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::ChannelContext::{
     IInfoListener, IInfoListenerTrait,
 };
@@ -26,7 +26,9 @@ use nice_plug::wrapper::vst3::vst3::Steinberg::{
     FIDString, FUnknown, IBStream, IPlugView, IPluginBaseTrait, TBool, TUID, int16, int32,
     kInternalError, kInvalidArgument, kResultFalse, kResultOk, tresult, uint32,
 };
+use nice_plug::wrapper::vst3::vst3::{Class, ComRef, ComWrapper};
 
+use super::memory::Memory;
 use crate::Instrument;
 
 /// The MIDI controllers that hosts may map (Steinberg, `ivstmidicontrollers.h`): the pedal, number
@@ -77,6 +79,16 @@ impl Guarded {
             std::mem::forget(panic);
             otherwise
         })
+    }
+
+    /// What `call` answers to a stream in memory.
+    fn with_stream(
+        &self,
+        memory: &ComWrapper<Memory>,
+        call: impl FnOnce(&Wrapper<Instrument>, *mut IBStream) -> tresult,
+    ) -> tresult {
+        let Some(stream) = memory.as_com_ref::<IBStream>() else { return kInternalError };
+        self.contained(kInternalError, |framework| call(framework, stream.as_ptr()))
     }
 
     /// The parameters of the instrument itself.
@@ -130,8 +142,27 @@ impl IComponentTrait for Guarded {
         getRoutingInfo(from: *mut RoutingInfo, to: *mut RoutingInfo) -> tresult, or kInternalError;
         activateBus(kind: MediaType, direction: BusDirection, index: int32, state: TBool)
             -> tresult, or kInternalError;
-        setState(state: *mut IBStream) -> tresult, or kInternalError;
-        getState(state: *mut IBStream) -> tresult, or kInternalError;
+    }
+
+    unsafe fn setState(&self, state: *mut IBStream) -> tresult {
+        // SAFETY: the host's promise.
+        let Some(state) = (unsafe { ComRef::from_raw(state) }) else { return kInvalidArgument };
+        let Some(all) = Memory::read(state) else { return kResultFalse };
+        self.with_stream(&ComWrapper::new(all), |framework, stream| {
+            // SAFETY: it is a live stream.
+            unsafe { IComponentTrait::setState(framework, stream) }
+        })
+    }
+
+    unsafe fn getState(&self, state: *mut IBStream) -> tresult {
+        // SAFETY: the host's promise.
+        let Some(state) = (unsafe { ComRef::from_raw(state) }) else { return kInvalidArgument };
+        let all = ComWrapper::new(Memory::default());
+        let answer = self.with_stream(&all, |framework, stream| {
+            // SAFETY: it is a live stream.
+            unsafe { IComponentTrait::getState(framework, stream) }
+        });
+        if answer == kResultOk && !all.write(state) { kResultFalse } else { answer }
     }
 
     unsafe fn setActive(&self, state: TBool) -> tresult {

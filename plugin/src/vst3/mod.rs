@@ -7,6 +7,7 @@
 #![allow(non_snake_case, reason = "the names are those of the interface")]
 
 pub mod guarded;
+pub mod memory;
 
 use std::ffi::c_void;
 

@@ -345,8 +345,17 @@ impl Project {
     ///
     /// Fails if the plugin cannot save its state.
     pub fn save(&self) -> Result<Vec<u8>> {
-        let stream = ComWrapper::new(Stream::default());
-        let pointer = stream.to_com_ptr::<IBStream>().context("a stream is a stream")?;
+        self.save_to(None, None)
+    }
+
+    /// The same, to a stream that takes at most `piece` bytes at once, and `room` in all.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin cannot save its state, or says so.
+    pub fn save_to(&self, piece: Option<usize>, room: Option<usize>) -> Result<Vec<u8>> {
+        let stream = ComWrapper::new(Stream::new(&[], piece, room));
+        let pointer = stream.as_com_ref::<IBStream>().context("a stream is a stream")?;
         // SAFETY: see above.
         let answer = unsafe { self.0.getState(pointer.as_ptr()) };
         ensure!(answer == kResultOk, "the state cannot be saved: {answer}");
@@ -354,15 +363,18 @@ impl Project {
     }
 
     /// Restores what [`Self::save`] gave; says whether the plugin took it.
+    #[must_use]
     pub fn load(&self, state: &[u8]) -> i32 {
-        let stream = ComWrapper::new(Stream::new(state));
-        let pointer = stream.to_com_ptr::<IBStream>().map_or(null_mut(), ComPtr::into_raw);
-        // SAFETY: see above; the reference that was taken is given back.
-        unsafe {
-            let answer = self.0.setState(pointer);
-            drop(ComPtr::from_raw(pointer));
-            answer
-        }
+        self.load_from(state, None)
+    }
+
+    /// The same, from a stream that gives at most `piece` bytes at once.
+    #[must_use]
+    pub fn load_from(&self, state: &[u8], piece: Option<usize>) -> i32 {
+        let stream = ComWrapper::new(Stream::new(state, piece, None));
+        let pointer = stream.as_com_ref::<IBStream>().map_or(null_mut(), |stream| stream.as_ptr());
+        // SAFETY: see above.
+        unsafe { self.0.setState(pointer) }
     }
 }
 

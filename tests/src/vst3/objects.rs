@@ -23,11 +23,15 @@ pub(super) struct Stream(Mutex<Contents>);
 struct Contents {
     bytes: Vec<u8>,
     at: usize,
+    /// The most that is read or written at once, if anything.
+    piece: Option<usize>,
+    /// The most that it holds, if anything.
+    room: Option<usize>,
 }
 
 impl Stream {
-    pub(super) fn new(bytes: &[u8]) -> Self {
-        Self(Mutex::new(Contents { bytes: bytes.to_vec(), at: 0 }))
+    pub(super) fn new(bytes: &[u8], piece: Option<usize>, room: Option<usize>) -> Self {
+        Self(Mutex::new(Contents { bytes: bytes.to_vec(), at: 0, piece, room }))
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -59,9 +63,9 @@ impl IBStreamTrait for Stream {
     unsafe fn read(&self, to: *mut c_void, count: i32, done: *mut i32) -> tresult {
         let Ok(wanted) = usize::try_from(count) else { return kInvalidArgument };
         let mut contents = self.contents();
-        let Contents { bytes, at } = &mut *contents;
+        let Contents { bytes, at, piece, .. } = &mut *contents;
         let from = &bytes[(*at).min(bytes.len())..];
-        let len = wanted.min(from.len());
+        let len = wanted.min(from.len()).min(piece.unwrap_or(usize::MAX));
         // SAFETY: the plugin has room for what it wants.
         unsafe {
             std::ptr::copy_nonoverlapping(from.as_ptr(), to.cast::<u8>(), len);
@@ -73,6 +77,11 @@ impl IBStreamTrait for Stream {
 
     unsafe fn write(&self, from: *mut c_void, count: i32, done: *mut i32) -> tresult {
         let Ok(len) = usize::try_from(count) else { return kInvalidArgument };
+        let len = {
+            let Contents { at, piece, room, .. } = *self.contents();
+            let room = room.map_or(usize::MAX, |room| room.saturating_sub(at));
+            len.min(room).min(piece.unwrap_or(usize::MAX))
+        };
         // SAFETY: the plugin has what it writes.
         let from = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), len) };
         let mut contents = self.contents();
@@ -81,7 +90,7 @@ impl IBStreamTrait for Stream {
         contents.bytes.extend(from);
         contents.at += len;
         // SAFETY: the plugin's promise.
-        unsafe { tell(done, count) };
+        unsafe { tell(done, i32::try_from(len).unwrap_or(0)) };
         kResultOk
     }
 
