@@ -3,6 +3,7 @@
 //! * [`host`]: loads the instrument as a DAW would, plays a [`phrase`] on it, saves its state.
 //! * `vst3`: the same for the VST3, in a host of our own, on Linux.
 //! * [`sound`]: what was heard, its level, as a WAV file.
+//! * `screen`: an X display, on which the instrument's window opens, on Linux.
 //! * [`copying`]: whether it repeats a recording of the corpus.
 //! * [`takes`]: the codes that were played.
 //! * [`picture`]: a spectrogram above, the codes below.
@@ -15,6 +16,8 @@ mod dice;
 pub mod host;
 pub mod phrase;
 pub mod picture;
+#[cfg(target_os = "linux")]
+pub mod screen;
 pub mod sound;
 pub mod takes;
 #[cfg(target_os = "linux")]

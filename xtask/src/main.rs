@@ -2,7 +2,9 @@
 
 mod bench;
 mod bundle;
+mod debian;
 mod demo;
+mod display;
 mod program;
 mod python;
 mod soak;

@@ -1,11 +1,12 @@
 //! The Python environment of the tests: VST3 hosts, the reference reader, the licence checker.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::debian::or_with_package;
 use crate::program::{run, target_dir};
 
 const REQUIREMENTS: &str = "tests/hosts/requirements.txt";
@@ -29,14 +30,14 @@ impl Python {
         if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
             return Ok(python);
         }
-        or_with_debian_package("python3-venv", || python.create())?;
+        or_with_package("python3-venv", || python.create())?;
         run(python.command("python").args(["-m", "pip", "install", "--quiet"]).args([
             "--disable-pip-version-check",
             "--requirement",
             REQUIREMENTS,
         ]))?;
         // Hosts draw: DawDreamer cannot be loaded without OpenGL, even where nothing is shown.
-        or_with_debian_package("libgl1", || python.import("dawdreamer, pedalboard, safetensors"))?;
+        or_with_package("libgl1", || python.import("dawdreamer, pedalboard, safetensors"))?;
         fs::write(&installed, wanted)
             .with_context(|| format!("cannot write {}", installed.display()))?;
         Ok(python)
@@ -54,21 +55,4 @@ impl Python {
     fn import(&self, modules: &str) -> Result<()> {
         run(self.command("python").arg("-c").arg(format!("import {modules}")))
     }
-}
-
-/// Tries `attempt`; where it fails on a bare Debian, installs `package` and tries again.
-fn or_with_debian_package(package: &str, attempt: impl Fn() -> Result<()>) -> Result<()> {
-    let Err(error) = attempt() else { return Ok(()) };
-    if !Path::new("/usr/bin/apt-get").exists() || !is_root() {
-        let cure = format!("on Debian: apt-get install {package}");
-        return Err(error.context(cure));
-    }
-    run(Command::new("apt-get").args(["update", "--quiet"]))?;
-    run(Command::new("apt-get").args(["install", "--quiet", "--yes", package]))?;
-    attempt()
-}
-
-/// Whether this is root, who may install a package: the case of a bare machine.
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::bundle::package_debug;
+use crate::display;
 use crate::program::{cargo, run as run_program};
 
 #[derive(Debug, Args)]
@@ -37,6 +38,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         command.args(["-p", package, "--test", check, "--", "--ignored", "--nocapture"]);
         command.arg(&options.filter);
         run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))?;
+    }
+    if "window".contains(&options.filter) {
+        display::test_window(500)?;
     }
     println!("\nAll checks passed in {} s.", start.elapsed().as_secs());
     Ok(())

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::bundle::package_debug;
+use crate::display;
 use crate::program::{cargo, read, run as run_program, target_dir};
 use crate::python::Python;
 
@@ -18,13 +19,14 @@ const NOT_IN_THE_PLUGIN: [&str; 6] =
 type Section = fn() -> Result<()>;
 
 pub(crate) fn run() -> Result<()> {
-    let sections: [(&str, Section); 7] = [
+    let sections: [(&str, Section); 8] = [
         ("format", format),
         ("lints", lints),
         ("documentation", documentation),
         ("dependencies", dependencies),
         ("build", build),
         ("tests", tests),
+        ("window", window),
         ("VST3 hosts and file format", hosts),
     ];
     let start = Instant::now();
@@ -74,6 +76,10 @@ fn build() -> Result<()> {
 /// Unit and integration tests, the command line and the CLAP in a host among them.
 fn tests() -> Result<()> {
     run_program(&mut cargo("test --workspace"))
+}
+
+fn window() -> Result<()> {
+    display::test_window(20)
 }
 
 fn hosts() -> Result<()> {

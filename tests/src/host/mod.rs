@@ -7,6 +7,8 @@ mod entry;
 mod play;
 mod rough;
 pub mod state;
+#[cfg(target_os = "linux")]
+mod window;
 
 use std::ffi::CString;
 use std::io::Cursor;
@@ -241,6 +243,8 @@ impl HostHandlers for Handlers {
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Shared) {
         builder.register::<HostParams>().register::<HostState>();
+        #[cfg(target_os = "linux")]
+        builder.register::<clack_extensions::gui::HostGui>();
     }
 }
 

@@ -1,0 +1,56 @@
+//! The window of an instance, inside one of the host's on an X display.
+#![expect(unsafe_code, reason = "a window is given away by its number")]
+
+use anyhow::{Context, Result, ensure};
+use clack_extensions::gui::{
+    GuiApiType, GuiConfiguration, GuiSize, HostGuiImpl, PluginGui, Window,
+};
+use clack_host::prelude::HostError;
+
+use super::{Instrument, Shared};
+
+impl Instrument {
+    /// Opens the plugin's window inside window `parent`, which has to outlive it, and tells how wide and
+    /// high it wants to be in pixels.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin has no window, or not inside another on X.
+    pub fn open_window(&mut self, parent: u32) -> Result<(u32, u32)> {
+        let handle = self.plugin.plugin_handle();
+        let gui: PluginGui = handle.get_extension().context("the plugin has no window")?;
+        let inside = GuiConfiguration { api_type: GuiApiType::X11, is_floating: false };
+        ensure!(gui.is_api_supported(&handle, inside), "the plugin opens no window inside ours");
+        gui.create(&handle, inside)?;
+        let GuiSize { width, height } = gui.get_size(&handle).context("it has no size")?;
+        // SAFETY: the caller's promise.
+        unsafe { gui.set_parent(&handle, Window::from_x11_handle(parent.into()))? };
+        // The framework shows it at once, and says that it cannot.
+        let _ = gui.show(&handle);
+        self.answer_calls();
+        Ok((width, height))
+    }
+
+    /// Closes it.
+    pub fn close_window(&mut self) {
+        let handle = self.plugin.plugin_handle();
+        if let Some(gui) = handle.get_extension::<PluginGui>() {
+            gui.destroy(&handle);
+        }
+        self.answer_calls();
+    }
+}
+
+impl HostGuiImpl for Shared {
+    fn resize_hints_changed(&self) {}
+    fn request_resize(&self, _: GuiSize) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn request_show(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn request_hide(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn closed(&self, _: bool) {}
+}

@@ -1,0 +1,125 @@
+//! The window of the built CLAP on a real display. Alone in its program, since it counts threads and
+//! files.
+//!
+//! Needs an X display of at least 1000 times 700 pixels; `cargo xtask test` has one made.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod built;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use built::{PHRASE, difference, host, instrument};
+use distill_tests::host::{Instrument, Playback};
+use distill_tests::screen::{Screen, write_png};
+
+/// Longest time for a window to be drawn.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Pixels of a window that has been drawn, and its width: they are as many as it said, and of more than
+/// a few colours.
+fn drawn(screen: &Screen, size: (u32, u32)) -> (u16, Vec<[u8; 3]>) {
+    let [width, height] = [size.0, size.1].map(|length| u16::try_from(length).unwrap());
+    let mut waited = Duration::ZERO;
+    loop {
+        let pixels = screen.picture(width, height).unwrap();
+        let colours: HashSet<_> = pixels.iter().collect();
+        if colours.len() > 20 {
+            return (width, pixels);
+        }
+        assert!(waited < PATIENCE, "nothing but {} colours is drawn", colours.len());
+        sleep(Duration::from_millis(20));
+        waited += Duration::from_millis(20);
+    }
+}
+
+fn open(screen: &Screen, instrument: &mut Instrument) -> (u32, (u32, u32)) {
+    let parent = screen.window(1000, 700).unwrap();
+    let size = instrument.open_window(parent).unwrap();
+    (parent, size)
+}
+
+/// Threads and open files of this process.
+fn kept() -> [usize; 2] {
+    ["task", "fd"].map(|of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count())
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn the_window_opens_closes_and_leaves_nothing_behind() {
+    // One after the other: they look at the same display.
+    let screen = Screen::connect().unwrap();
+    it_shows_what_it_is(&screen);
+    it_opens_as_often_as_one_likes(&screen);
+    a_host_may_take_its_window_away_first(&screen);
+}
+
+fn it_shows_what_it_is(screen: &Screen) {
+    let mut instrument = instrument();
+    // A bundle is loaded once it is needed.
+    let heard = instrument.play(&PHRASE, &Playback::default()).unwrap();
+    let (parent, size) = open(screen, &mut instrument);
+    drawn(screen, size);
+    // It draws thirty times in a second.
+    sleep(Duration::from_millis(300));
+    let (width, pixels) = drawn(screen, size);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    write_png(&folder.join("window.png"), width, &pixels).unwrap();
+    let again = instrument.play(&PHRASE, &Playback::default()).unwrap();
+    assert_eq!(difference(&heard, &again), None, "a window cannot be heard");
+    instrument.close_window();
+    screen.destroy(parent).unwrap();
+}
+
+/// Windows of two instances come and go, one at a time: where a processor draws for want of a graphics
+/// card, Mesa 22.3 damages memory when two threads draw at once, whoever's they are.
+fn it_opens_as_often_as_one_likes(screen: &Screen) {
+    let cycles = std::env::var("DISTILL_SOAK_WINDOWS").ok();
+    let cycles: u32 = cycles.and_then(|cycles| cycles.parse().ok()).unwrap_or(20);
+    let host = host();
+    let mut settled = [0; 2];
+    for cycle in 0..cycles {
+        let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
+        for instrument in &mut instruments {
+            let (parent, size) = open(screen, instrument);
+            if cycle % 2 == 0 {
+                drawn(screen, size);
+            }
+            if cycle % 3 == 0 {
+                // It loads what it was told to play while it closes.
+                let state = instrument.save().unwrap();
+                instrument.load(&state).unwrap();
+            }
+            instrument.close_window();
+            screen.destroy(parent).unwrap();
+        }
+        drop(instruments);
+        if cycle == 3 {
+            settled = kept();
+        }
+    }
+    // The thread of a window may need a moment to end.
+    let mut waited = Duration::ZERO;
+    while kept().iter().zip(settled).any(|(now, then)| *now > then) {
+        assert!(waited < PATIENCE, "{:?} threads and files, {settled:?} before", kept());
+        sleep(Duration::from_millis(20));
+        waited += Duration::from_millis(20);
+    }
+}
+
+fn a_host_may_take_its_window_away_first(screen: &Screen) {
+    for _ in 0..4 {
+        let mut instrument = instrument();
+        let (parent, size) = open(screen, &mut instrument);
+        drawn(screen, size);
+        screen.destroy(parent).unwrap();
+        sleep(Duration::from_millis(100));
+        instrument.close_window();
+        let playback = Playback { seconds: 1.5, ..Playback::default() };
+        assert!(instrument.play(&PHRASE[..1], &playback).unwrap().rms_db() > -60.0);
+    }
+}
