@@ -29,7 +29,7 @@ const SHORT_PAUSE: Duration = Duration::from_millis(2);
 const LONG_PAUSE: Duration = Duration::from_millis(10);
 /// Pause between two looks after there was nothing to do for [`AWAKE`]: the host does not play, or what
 /// it plays is complete. A fraction of what lies ready, so that a note finds the worker in time.
-const REST: Duration = Duration::from_millis(40);
+const REST: Duration = Duration::from_millis(60);
 /// For how long a worker without work looks around often.
 const AWAKE: Duration = Duration::from_secs(1);
 /// Most worker threads: the rest of the machine is the host's.

@@ -14,6 +14,8 @@ use distill_tests::phrase::Note;
 
 /// Instances that play one bundle.
 const INSTANCES: usize = 32;
+/// Instances that come and go.
+const LIVES: usize = 200;
 /// A note, after which an instance has all its heads and has played.
 const NOTE: [Note; 1] = [Note { start: 0.1, end: 0.3, key: 60, velocity: 0.8 }];
 
@@ -31,8 +33,31 @@ fn main() -> Result<()> {
     let all = settled()?;
     println!("process_of_1_mb {one:.1}");
     println!("each_of_{INSTANCES}_mb {:.2}", (all - one) / (INSTANCES - 1) as f64);
+    for (name, slow) in ["create", "activate", "deactivate", "destroy"].iter().zip(lives(&host)?) {
+        println!("{name}_ms {:.2}", slow.as_secs_f64() * 1000.0);
+    }
     println!("process_of_{INSTANCES}_threads {}", fs::read_dir("/proc/self/task")?.count());
     Ok(())
+}
+
+/// How long creating, activating, deactivating and destroying an instance take, all but the slowest
+/// hundredth, while others play: each begins to load a bundle, and is gone before it has.
+fn lives(host: &Host) -> Result<[Duration; 4]> {
+    let mut times = [(); 4].map(|()| Vec::new());
+    for _ in 0..LIVES {
+        let begun = Instant::now();
+        let mut instrument = host.instrument()?;
+        let created = begun.elapsed();
+        let [activated, deactivated] = instrument.activate_for_a_moment()?;
+        let begun = Instant::now();
+        drop(instrument);
+        let life = [created, activated, deactivated, begun.elapsed()];
+        times.iter_mut().zip(life).for_each(|(times, time)| times.push(time));
+    }
+    Ok(times.map(|mut times| {
+        times.sort_unstable();
+        times[LIVES * 99 / 100 - 1]
+    }))
 }
 
 /// Milliseconds in which the library is opened, its plugins are listed, and it is closed: once,

@@ -173,3 +173,13 @@ fn what_automation_sends_that_is_no_number_is_not_saved() {
         instrument.load(&saved).unwrap();
     }
 }
+
+#[test]
+fn a_state_comes_in_pieces_as_small_as_a_host_likes() {
+    let (_, state) = settled();
+    for piece in [1, 17, 23] {
+        let mut instrument = instrument();
+        instrument.load_in_pieces(&state, piece).unwrap();
+        assert_eq!(instrument.save().unwrap(), state);
+    }
+}

@@ -11,7 +11,7 @@ pub mod state;
 mod window;
 
 use std::ffi::CString;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -209,6 +209,19 @@ impl Instrument {
         Ok(())
     }
 
+    /// Restores what [`Self::save`] gave, from a stream that gives at most `piece` bytes at once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin refuses the state.
+    pub fn load_in_pieces(&mut self, bytes: &[u8], piece: usize) -> Result<()> {
+        let handle = self.plugin.plugin_handle();
+        let state: PluginState = handle.get_extension().context("the plugin has no state")?;
+        state.load(&handle, &mut Pieces { left: bytes, piece })?;
+        self.answer_calls();
+        Ok(())
+    }
+
     /// Samples by which the plugin says its sound is late.
     pub fn latency(&mut self) -> u32 {
         let handle = self.plugin.plugin_handle();
@@ -230,6 +243,19 @@ impl Instrument {
         if asked {
             self.plugin.call_on_main_thread_callback();
         }
+    }
+}
+
+/// A stream that gives little at once.
+struct Pieces<'a> {
+    left: &'a [u8],
+    piece: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let len = to.len().min(self.piece);
+        self.left.read(&mut to[..len])
     }
 }
 

@@ -101,6 +101,24 @@ impl Playback {
 }
 
 impl Instrument {
+    /// Activates the instance, ends that, and says how long each took.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin refuses to be activated.
+    pub fn activate_for_a_moment(&mut self) -> Result<[Duration; 2]> {
+        let configuration = PluginAudioConfiguration {
+            sample_rate: 48_000.0,
+            min_frames_count: 1,
+            max_frames_count: 512,
+        };
+        let begun = Instant::now();
+        let stopped = self.plugin.activate(|_, _| (), configuration)?;
+        let active = Instant::now();
+        self.plugin.deactivate(stopped);
+        Ok([active - begun, active.elapsed()])
+    }
+
     /// Plays the `notes` of a song that begin in a piece of it, as fast as the plugin allows or the
     /// host wants.
     ///
