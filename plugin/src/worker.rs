@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use distill_shared::player::{Model, VOICES};
+use distill_shared::player::{Model, ModelError, VOICES};
 
 use crate::denormals;
 use crate::desk::Desk;
@@ -132,6 +132,9 @@ impl Drop for Pool {
     }
 }
 
+/// How frames are made.
+type Step = fn(&mut [Source]) -> Result<(), ModelError>;
+
 /// A source off its desk.
 struct Picked {
     desk: u64,
@@ -171,7 +174,7 @@ impl Office {
             let (picked, playing) = self.pick();
             if !picked.is_empty() {
                 idle = Duration::ZERO;
-                self.advance(picked);
+                self.advance(picked, Source::step_together);
                 continue;
             }
             let pause = match (idle < AWAKE, playing) {
@@ -210,12 +213,12 @@ impl Office {
         (picked, playing)
     }
 
-    /// Makes one frame of each source and puts them back. A panic stops all instances whose takes were
+    /// Makes one frame of each source by `step`, and puts them back. A panic stops all instances whose takes were
     /// being made: which of them it came from is not known.
-    fn advance(&self, picked: Vec<Picked>) {
+    fn advance(&self, picked: Vec<Picked>, step: Step) {
         let places: Vec<_> = picked.iter().map(|p| (p.desk, Arc::clone(&p.instance))).collect();
         let mut sources: Vec<_> = picked.into_iter().map(|picked| picked.source).collect();
-        let stepped = catch_unwind(AssertUnwindSafe(|| Source::step_together(&mut sources)));
+        let stepped = catch_unwind(AssertUnwindSafe(|| step(&mut sources)));
         if !matches!(stepped, Ok(Ok(()))) {
             places.iter().for_each(|(_, instance)| instance.stop(Stop::Worker));
             return;
@@ -229,5 +232,45 @@ impl Office {
             }
         }
         drop(desks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distill_shared::bundle::Bundle;
+    use distill_shared::player::Sampling;
+
+    use super::*;
+    use crate::factory;
+    use crate::stream::{Patch, Ticket, connect};
+    use crate::zones::{Zone, Zones};
+
+    #[test]
+    fn an_internal_error_stops_those_whose_sound_was_made_and_no_others() {
+        let bundle = Bundle::read(factory::BYTES).expect("the factory bundle is whole");
+        let model = Arc::new(Model::from_bundle(&bundle).expect("it plays"));
+        let office = Office::new(1);
+        let mut instances = Vec::new();
+        for desk in 0..2 {
+            let (mut audio, worker) = connect();
+            let instance = Arc::new(Instance::default());
+            let edition = instance.choose(BundleRef::default());
+            office.desks().push(Desk::new(desk, worker, Arc::clone(&instance)));
+            office.deliver(desk, edition, Arc::clone(&model));
+            let zones = Some(Zones::default());
+            let sampling = Sampling::default();
+            let patch = Patch { edition, zones, seed: 0, variations: 0, sampling };
+            let zone = Zone::default();
+            let ticket = Ticket { generation: 0, oldest: 0, take: 0, zone, spare: false, patch };
+            if desk == 0 {
+                audio.tickets.push(ticket).expect("there is room");
+            }
+            instances.push((instance, audio));
+        }
+        let (picked, _) = office.pick();
+        assert_eq!(picked.len(), 1);
+        office.advance(picked, |_| panic!("as a test"));
+        let stopped = instances.iter().map(|(instance, _)| instance.stopped());
+        assert_eq!(stopped.collect::<Vec<_>>(), [Some(Stop::Worker), None]);
     }
 }

@@ -368,3 +368,15 @@ impl IInfoListenerTrait for Guarded {
         setChannelContextInfos(list: *mut IAttributeList) -> tresult, or kInternalError;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_error_is_an_answer() {
+        let instance = Guarded::new().expect("it can be made");
+        assert_eq!(instance.contained(7, |_| panic!("as a test")), 7);
+        assert_eq!(instance.contained(7, |_| 8), 8);
+    }
+}
