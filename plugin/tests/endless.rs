@@ -6,6 +6,7 @@ mod toy;
 
 use distill_plugin::engine::Playing;
 use distill_plugin::meter::{Meter, Song};
+use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{Hold, LOOKAHEAD};
 use distill_plugin::voices::Which;
 use distill_shared::player::Sampling;
@@ -246,6 +247,32 @@ fn notes_have_no_loop() {
     stage.settings.hold = Hold::Loop;
     stage.engine.note_on(note(60));
     assert_eq!(listen(&mut stage, 40 * HOP), take(0, 40 * HOP, never));
+}
+
+#[test]
+fn another_bundle_takes_over_once_it_has_sound() {
+    for playing in [Playing::WithTransport, Playing::WithKeys, Playing::Always] {
+        let mut stage = stage(playing);
+        stage.playing = true;
+        if playing == Playing::WithKeys {
+            stage.engine.note_on(note(60));
+        }
+        let mut heard = listen(&mut stage, 8 * HOP);
+        stage.instance.choose(BundleRef::default());
+        heard.extend(listen(&mut stage, 8 * HOP));
+        assert_eq!(heard, take(0, 16 * HOP, never), "{playing:?}: the old one goes on");
+        stage.deliver(&toy::model(8));
+        let after = listen(&mut stage, 16 * HOP);
+        // The takes are counted on.
+        let other = toy::take(&toy::model(8), 1, 16, |_| Sampling::default());
+        let other: Vec<f32> = other.iter().map(|sample| sample[0]).collect();
+        // It begins where a block begins, within the first blocks after the bundle has come.
+        let start = (0..1000)
+            .step_by(128)
+            .find(|start| after[start + FADE..start + 8 * HOP] == other[FADE..8 * HOP]);
+        assert!(start.is_some(), "{playing:?}");
+        assert!(!is_silent(&after[..HOP]));
+    }
 }
 
 #[test]

@@ -14,7 +14,10 @@ impl Engine {
     pub(super) fn tend_endless(&mut self) {
         let is_held = |voice: &&mut Voice| voice.envelope().is_held();
         let sounding = self.voices.iter_mut().find(is_held).map(|voice| *voice.note());
-        let begins_anew = self.place.until_line(self.settings.restart_bars, 0) == Some(0);
+        // Another bundle takes over once it has sound; until then the old one goes on.
+        let is_other = self.edition != self.instance.edition() && self.sets.are_ready();
+        let at_line = self.place.until_line(self.settings.restart_bars, 0) == Some(0);
+        let begins_anew = at_line || is_other;
         match self.settings.playing {
             Playing::Notes => {}
             // Its keys begin it and end it.

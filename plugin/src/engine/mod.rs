@@ -72,6 +72,8 @@ pub struct Engine {
     keyboard: Keyboard,
     /// Whether the endless take was silenced, until playback begins anew.
     hushed: bool,
+    /// The choice of a bundle that was in force when the newest voice began.
+    edition: u64,
     /// The volume of the last sample.
     gain: f32,
     /// The width of the last sample.
@@ -104,6 +106,7 @@ impl Engine {
             channels: Channels::default(),
             keyboard: Keyboard::default(),
             hushed: false,
+            edition: 0,
             gain: settings.gain,
             width: settings.width,
             patience: Patience::default(),

@@ -79,6 +79,7 @@ impl Engine {
     pub(super) fn begin_note(&mut self, note: Note, most: usize) {
         self.await_bundle();
         self.turn_heads();
+        self.edition = self.instance.edition();
         self.voices.leave(most.saturating_sub(1));
         let mut voice = Voice::new(note, begin_take(&mut self.sets, &self.settings, &note));
         voice.bend(self.channels.bend(note.channel));
