@@ -9,7 +9,6 @@
 mod toy;
 
 use std::process::Command;
-use std::sync::Mutex;
 
 use toy::rough::{Callback, endure};
 
@@ -22,11 +21,11 @@ fn on_the_audio_thread(callback: &mut Callback) {
 }
 
 #[sanitize(realtime = "nonblocking")]
-fn offend(kind: &str, lock: &Mutex<u32>) {
+fn offend(kind: &str) {
     match kind {
         "allocate" => drop(std::hint::black_box(vec![0_u8; 999])),
-        "sleep" => std::thread::sleep(std::time::Duration::from_millis(1)),
-        _ => drop(std::hint::black_box(lock)),
+        "open" => drop(std::hint::black_box(std::fs::File::open("/dev/null"))),
+        _ => {}
     }
 }
 
@@ -41,10 +40,10 @@ fn whatever_comes_the_audio_thread_calls_nothing_that_may_wait() {
 #[test]
 fn a_call_that_may_wait_would_be_noticed() {
     if let Ok(kind) = std::env::var(OFFEND) {
-        offend(&kind, &Mutex::new(0));
+        offend(&kind);
         return;
     }
-    for (kind, ends) in [("allocate", true), ("sleep", true), ("nothing", false)] {
+    for (kind, ends) in [("allocate", true), ("open", true), ("nothing", false)] {
         let mut program = Command::new(std::env::current_exe().unwrap());
         program.args(["--exact", "a_call_that_may_wait_would_be_noticed"]).env(OFFEND, kind);
         assert_eq!(!program.output().unwrap().status.success(), ends, "{kind}");

@@ -13,6 +13,7 @@
 
 pub mod copying;
 mod dice;
+mod endured;
 pub mod host;
 pub mod phrase;
 pub mod picture;
@@ -22,3 +23,5 @@ pub mod sound;
 pub mod takes;
 #[cfg(target_os = "linux")]
 pub mod vst3;
+
+pub use endured::Endured;

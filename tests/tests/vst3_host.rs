@@ -259,11 +259,12 @@ fn a_project_of_one_format_opens_in_the_other() {
     assert_eq!(vst3.show(seed.id, vst3.value(seed.id)), Some("7".to_owned()));
     let again = vst3.project().save().unwrap();
     assert_eq!(vst3.project().load(&again), 0);
-    assert_eq!(vst3.project().save().unwrap(), again);
+    assert_eq!(params(&vst3.project().save().unwrap()), params(&again));
     for end in (0..again.len()).step_by(7) {
         assert_ne!(vst3.project().load(&again[..end]), 0, "a state that is cut off at {end}");
     }
-    assert_eq!(vst3.project().save().unwrap(), again, "it changes nothing");
+    let unchanged = vst3.project().save().unwrap();
+    assert_eq!(params(&unchanged), params(&again), "it changes nothing");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `cargo xtask soak`: the long forms of the checks of which `cargo xtask test` runs short ones.
 
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use clap::Args;
 
 use crate::bundle::package_debug;
 use crate::display;
-use crate::program::{cargo, run as run_program};
+use crate::program::{cargo, run as run_program, target_dir};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -39,9 +40,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         command.arg(&options.filter);
         run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))?;
     }
+    if cfg!(target_os = "linux") && "realtime_sanitizer".contains(&options.filter) {
+        println!("\n== realtime_sanitizer ({} s)", start.elapsed().as_secs());
+        run_program(&mut realtime_sanitizer())?;
+    }
     if "window".contains(&options.filter) {
         display::test_window(500)?;
     }
     println!("\nAll checks passed in {} s.", start.elapsed().as_secs());
     Ok(())
+}
+
+/// The audio thread under RealtimeSanitizer: everything is built again for it, in a folder of its own.
+fn realtime_sanitizer() -> Command {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut command = cargo("test -p distill-plugin --test realtime_sanitizer --target");
+    command.arg(target).env("CARGO_TARGET_DIR", target_dir().join("realtime-sanitizer"));
+    // The flag is one of compilers to come, which this one obeys when it is told to.
+    command.env("RUSTC_BOOTSTRAP", "1");
+    command.env("RUSTFLAGS", "-Zsanitizer=realtime --cfg realtime_sanitizer");
+    command
 }

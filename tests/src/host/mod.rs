@@ -29,7 +29,6 @@ use clack_host::utils::ClapId;
 
 pub(crate) use play::KeyEvent;
 pub use play::Playback;
-pub use rough::Endured;
 
 /// A loaded CLAP file.
 pub struct Host {

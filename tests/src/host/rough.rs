@@ -15,6 +15,7 @@ use clack_host::utils::{BeatTime, ClapId, SecondsTime};
 
 use super::{Handlers, Instrument};
 use crate::dice::Dice;
+use crate::endured::Endured;
 
 /// Sample rates that a host asks for.
 const RATES: [f64; 8] =
@@ -31,17 +32,6 @@ const EXPRESSIONS: [NoteExpressionType; 7] = [
     NoteExpressionType::Brightness,
     NoteExpressionType::Pressure,
 ];
-
-/// What an instance was put through.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Endured {
-    /// Samples of each channel.
-    pub samples: u64,
-    /// The largest magnitude.
-    pub peak: f32,
-    /// Samples that were no numbers.
-    pub not_finite: u64,
-}
 
 impl Instrument {
     /// Activates the instance `sessions` times, and processes some blocks in each. What comes is
@@ -153,11 +143,7 @@ impl Session<'_> {
             steady,
             transport.as_ref(),
         )?;
-        self.endured.samples += u64::from(len);
-        for &sample in channels.iter().flatten() {
-            self.endured.not_finite += u64::from(!sample.is_finite());
-            self.endured.peak = self.endured.peak.max(sample.abs());
-        }
+        self.endured.hear(&channels);
         Ok(())
     }
 

@@ -28,7 +28,6 @@ use vst3::{ComPtr, ComWrapper, Interface};
 
 pub use block::{Block, Change};
 use objects::Stream;
-pub use rough::Endured;
 
 /// A loaded VST3.
 pub struct Module {

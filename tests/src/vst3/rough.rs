@@ -2,6 +2,7 @@
 
 use super::{Block, Change, Instrument};
 use crate::dice::Dice;
+use crate::endured::Endured;
 
 /// Sample rates that a host asks for.
 const RATES: [f64; 10] = [
@@ -22,17 +23,6 @@ const BLOCKS: [i32; 6] = [1, 17, 441, 2027, 8192, -5];
 const INDICES: [i32; 6] = [i32::MIN, -1, 0, 9, 9999, i32::MAX];
 /// Numbers of samples of which most are none.
 const LENGTHS: [i32; 6] = [-50_000, -1, 0, i32::MIN, 1, 64];
-
-/// What an instance was put through.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Endured {
-    /// Samples of each channel that were played.
-    pub samples: u64,
-    /// The largest magnitude.
-    pub peak: f32,
-    /// Samples of blocks that were taken, but left unwritten or were no numbers.
-    pub not_finite: u64,
-}
 
 impl Instrument {
     /// Makes `calls` calls, those of `seed`, then stops.
@@ -95,11 +85,8 @@ impl Instrument {
         if answer != 0 || !plays || block.is_untouched() {
             return answer;
         }
-        endured.samples += u64::from(block.samples.unsigned_abs());
-        for sample in block.channels.iter().flatten().flatten() {
-            endured.not_finite += u64::from(!sample.is_finite());
-            endured.peak = endured.peak.max(sample.abs());
-        }
+        let channels: Vec<_> = block.channels.into_iter().flatten().collect();
+        endured.hear(&channels);
         answer
     }
 }
