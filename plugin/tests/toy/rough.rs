@@ -88,7 +88,7 @@ pub fn endure(callbacks: u32, mut call: impl FnMut(Callback) -> Callback) {
                 stage.instance.choose(BundleRef::default());
                 stage.deliver(&models[dice.below(3) as usize]);
             }
-            30..1000 => stage.work(),
+            30..230 => stage.work(),
             other => turn(other, &mut dice, stage),
         }
         let heard = callback.output.iter().flatten();
