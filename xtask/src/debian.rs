@@ -7,19 +7,21 @@ use anyhow::Result;
 
 use crate::program::run;
 
-/// Tries `attempt`; where it fails on a bare Debian, installs `package` and tries again.
+/// Tries `attempt`; where it fails on a bare Debian, installs `packages`, separated by spaces, and tries
+/// again.
 ///
 /// # Errors
 ///
-/// Fails as the last attempt does, or if the package cannot be installed.
-pub(crate) fn or_with_package(package: &str, attempt: impl Fn() -> Result<()>) -> Result<()> {
+/// Fails as the last attempt does, or if a package cannot be installed.
+pub(crate) fn or_with_packages(packages: &str, attempt: impl Fn() -> Result<()>) -> Result<()> {
     let Err(error) = attempt() else { return Ok(()) };
     if !Path::new("/usr/bin/apt-get").exists() || !is_root() {
-        let cure = format!("on Debian: apt-get install {package}");
+        let cure = format!("on Debian: apt-get install {packages}");
         return Err(error.context(cure));
     }
     run(Command::new("apt-get").args(["update", "--quiet"]))?;
-    run(Command::new("apt-get").args(["install", "--quiet", "--yes", package]))?;
+    let mut install = Command::new("apt-get");
+    run(install.args(["install", "--quiet", "--yes"]).args(packages.split(' ')))?;
     attempt()
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::debian::or_with_package;
+use crate::debian::or_with_packages;
 use crate::program::{run, target_dir};
 
 const REQUIREMENTS: &str = "tests/hosts/requirements.txt";
@@ -30,14 +30,14 @@ impl Python {
         if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
             return Ok(python);
         }
-        or_with_package("python3-venv", || python.create())?;
+        or_with_packages("python3-venv", || python.create())?;
         run(python.command("python").args(["-m", "pip", "install", "--quiet"]).args([
             "--disable-pip-version-check",
             "--requirement",
             REQUIREMENTS,
         ]))?;
         // Hosts draw: DawDreamer cannot be loaded without OpenGL, even where nothing is shown.
-        or_with_package("libgl1", || python.import("dawdreamer, pedalboard, safetensors"))?;
+        or_with_packages("libgl1", || python.import("dawdreamer, pedalboard, safetensors"))?;
         fs::write(&installed, wanted)
             .with_context(|| format!("cannot write {}", installed.display()))?;
         Ok(python)
