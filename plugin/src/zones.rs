@@ -209,17 +209,14 @@ mod tests {
 
     fn assert_zones(zones: &Zones) {
         let count = zones.count();
-        {
-            let all: Vec<Zone> = (0..count).map(|n| zones.nth(n)).collect();
-            assert!(all.iter().enumerate().all(|(n, zone)| zone.index == n));
-            let takes: std::collections::HashSet<u64> =
-                all.iter().map(|zone| zone.take(5)).collect();
-            assert_eq!(takes.len(), count);
-            for key in 0..=127 {
-                for velocity in [0.01, 0.4, 0.7, 1.0] {
-                    let zone = zones.play(Some(key), velocity).zone;
-                    assert_eq!(zone, all[zone.index]);
-                }
+        let all: Vec<Zone> = (0..count).map(|n| zones.nth(n)).collect();
+        assert!(all.iter().enumerate().all(|(n, zone)| zone.index == n));
+        let takes: std::collections::HashSet<u64> = all.iter().map(|zone| zone.take(5)).collect();
+        assert_eq!(takes.len(), count);
+        for key in 0..=127 {
+            for velocity in [0.01, 0.4, 0.7, 1.0] {
+                let zone = zones.play(Some(key), velocity).zone;
+                assert_eq!(zone, all[zone.index]);
             }
         }
     }

@@ -17,6 +17,7 @@ use distill_plugin::state::BundleRef;
 use distill_plugin::zones::Zones;
 use distill_shared::player::Sampling;
 use nice_assert_no_alloc::assert_no_alloc;
+use toy::rough::endure;
 use toy::{HOP, Stage, key, note};
 
 /// A block of `len` samples into buffers that exist already.
@@ -71,6 +72,14 @@ fn the_audio_thread_allocates_and_frees_nothing() {
         }
     }
     assert!(stage.instance.missed() > 0 && output[0].iter().any(|&sample| sample != 0.0));
+}
+
+#[test]
+fn whatever_comes_the_audio_thread_allocates_and_frees_nothing() {
+    endure(50_000, |mut callback| {
+        assert_no_alloc(|| callback.run());
+        callback
+    });
 }
 
 /// An engine with the worker threads of the process, and what keeps them.

@@ -19,6 +19,19 @@ fn spent() -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
+/// The share of a core that this process takes: the least of three stretches, since a look costs more
+/// where other programs have emptied the caches.
+fn least_share() -> f64 {
+    let stretch = |_| {
+        let before = spent();
+        sleep(Duration::from_secs(3));
+        (spent() - before).as_secs_f64() / 3.0
+    };
+    let least = (0..3).map(stretch).fold(f64::MAX, f64::min);
+    println!("{:.3} % of a core", 100.0 * least);
+    least
+}
+
 #[test]
 fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
     let heard = |pause: bool| {
@@ -38,13 +51,8 @@ fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
             if pause && number == 50 {
                 // The worker makes what it may make ahead.
                 sleep(Duration::from_secs(2));
-                let before = spent();
-                sleep(Duration::from_secs(3));
-                let share = (spent() - before).as_secs_f64() / 3.0;
-                println!("{:.3} % of a core", 100.0 * share);
-                // It looks around a few times a second. On a busy machine a look costs more than the
-                // thousandth that is measured where nothing else runs.
-                assert!(share <= 0.005, "{share} of a core");
+                let share = least_share();
+                assert!(share <= 0.001, "{share} of a core");
             }
             assert_eq!(instrument.process(&mut block), 0);
             sound.extend(block.channels.into_iter().flatten().flatten());

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::debian::or_with_packages;
-use crate::program::run;
+use crate::program::{cargo, run};
 
 /// How the display is made: large enough for the window, and with room for many connections, since the
 /// server may close those of windows that are gone later than new ones are opened.
@@ -24,8 +24,8 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
     or_with_packages("xvfb xauth libgl1-mesa-dri", || {
         run(Command::new("xvfb-run").args(["--auto-servernum", "true"]))
     })?;
+    let test = cargo("test --workspace --test window -- --ignored");
     let mut command = Command::new("xvfb-run");
-    command.args(["--auto-servernum", SERVER, "cargo", "test"]);
-    command.args(["--workspace", "--test", "window", "--", "--ignored"]);
+    command.args(["--auto-servernum", SERVER]).arg(test.get_program()).args(test.get_args());
     run(command.env("DISTILL_SOAK_WINDOWS", cycles.to_string()))
 }

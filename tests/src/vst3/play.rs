@@ -15,7 +15,8 @@ use crate::sound::Sound;
 
 impl Instrument {
     /// Plays the `notes` of a song that begin in a piece of it, as fast as the plugin allows, in 4/4 at
-    /// 120 beats per minute. What `changes` says of parameters, they become at that sample of the piece.
+    /// 120 beats per minute. What `changes` says of parameters, they become at that sample of the piece; `playback` tells
+    /// neither a pace nor messages here.
     ///
     /// # Errors
     ///
