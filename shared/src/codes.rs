@@ -3,6 +3,8 @@
 //! Level 0 is the coarsest quantizer. Frame after frame, and inside a frame coarse to fine: the
 //! order in which the prior speaks, so that a prefix of the sequence is a prefix in time.
 
+use std::ops::Range;
+
 /// In the place of a code: this level tells nothing about the frame. A player that was asked for
 /// fewer levels writes it; no recording and no bundle holds it.
 pub const ABSENT: u32 = u32::MAX;
@@ -72,6 +74,34 @@ impl Codes {
         Self { quantizers: self.quantizers, data: self.data[from..].to_vec() }
     }
 
+    /// The frames of `frames`, as far as there are any.
+    #[must_use]
+    pub fn slice(&self, frames: Range<usize>) -> Self {
+        let all = self.frames();
+        let [start, end] = [frames.start, frames.end].map(|at| at.min(all) * self.quantizers);
+        Self { quantizers: self.quantizers, data: self.data[start..end.max(start)].to_vec() }
+    }
+
+    /// The code of `level` in frame `t`, if there is one.
+    #[must_use]
+    pub fn get(&self, t: usize, level: usize) -> Option<u32> {
+        (t < self.frames() && level < self.quantizers).then(|| self.frame(t)[level])
+    }
+
+    /// Puts `code` in the place of the one of `level` in frame `t`; outside, it changes nothing.
+    pub fn set(&mut self, t: usize, level: usize, code: u32) {
+        if t < self.frames() && level < self.quantizers {
+            self.data[t * self.quantizers + level] = code;
+        }
+    }
+
+    /// Whether a codec of `quantizers` levels of `size` entries knows all of these codes.
+    #[must_use]
+    pub fn fit(&self, quantizers: usize, size: usize) -> bool {
+        let known = |code: &u32| *code == ABSENT || (*code as usize) < size;
+        self.quantizers == quantizers && self.data.iter().all(known)
+    }
+
     /// All codes, time-major: frame 0 coarse to fine, then frame 1.
     #[must_use]
     pub fn as_slice(&self) -> &[u32] {
@@ -105,6 +135,25 @@ mod tests {
         codes.push(&[3, 4]);
         assert_eq!(flatten_codes(&codes), [1, 2, 3, 4]);
         assert_eq!(unflatten_codes(&[1, 2, 3, 4], 2), Some(codes));
+    }
+
+    #[test]
+    fn what_lies_outside_is_neither_read_nor_written() {
+        let mut codes = unflatten_codes(&[1, 2, 3, 4, 5, 6], 2).expect("three frames");
+        codes.set(3, 0, 9);
+        codes.set(0, 2, 9);
+        codes.set(1, 1, 9);
+        assert_eq!(codes.as_slice(), [1, 2, 3, 9, 5, 6]);
+        assert_eq!([codes.get(1, 1), codes.get(3, 0), codes.get(0, 2)], [Some(9), None, None]);
+        assert_eq!(codes.slice(1..9).as_slice(), [3, 9, 5, 6]);
+        assert_eq!(codes.slice(5..9).frames(), 0);
+    }
+
+    #[test]
+    fn a_codec_knows_codes_below_its_size_and_absent_ones() {
+        let codes = unflatten_codes(&[1, ABSENT, 3, 0], 2).expect("two frames");
+        assert!(codes.fit(2, 4));
+        assert!(!codes.fit(2, 3) && !codes.fit(4, 4));
     }
 
     #[test]

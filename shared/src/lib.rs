@@ -11,6 +11,7 @@
 
 pub mod bundle;
 pub mod codes;
+pub mod codes_file;
 pub mod companding;
 pub mod fingerprint;
 pub mod math;

@@ -151,3 +151,14 @@ fn takes_made_together_play_what_each_would_alone() {
         }
     }
 }
+
+#[test]
+fn a_clip_goes_on_after_its_end() {
+    let clip = random_codes(FRAMES);
+    let mut given = GivenCodes::new(&clip);
+    given.go_on(6);
+    let codes = filled(1, &Sampling::default(), given);
+    assert_eq!(codes.frames(), clip.frames() + 6);
+    assert_eq!(codes.first(clip.frames()), clip);
+    assert!(codes.as_slice().iter().all(|code| *code < 9));
+}

@@ -7,13 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use distill_shared::bundle::{Bundle, write_atomically};
 use distill_shared::codes::Codes;
-use serde::{Deserialize, Serialize};
+use distill_shared::codes_file::{FORMAT, Head, VERSION};
+use serde::Deserialize;
 use serde_json::Value;
 
-/// What the `format` of every such file says.
-const FORMAT: &str = "distill-codes";
-/// The version that is written, and the newest that is read.
-const VERSION: u64 = 1;
 /// The largest file that is read, in bytes: about ten hours of sound.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -27,37 +24,11 @@ pub struct CodesFile {
     pub codes: Vec<Vec<u32>>,
 }
 
-/// What codes are codes of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    format: String,
-    version: u64,
-    /// Digest of the codec that the codes belong to.
-    pub codec: String,
-    /// What was encoded: a label.
-    pub name: String,
-    /// Samples per second that the codec works at.
-    pub sample_rate: u32,
-    /// Samples per channel of the recording at that rate.
-    pub samples: usize,
-    /// Entries of each codebook; every code is below it.
-    pub codebook_size: usize,
-}
-
 impl CodesFile {
     /// The codes of a recording of `samples` samples per channel, of the codec of `bundle`.
     #[must_use]
     pub fn new(bundle: &Bundle, name: &str, samples: usize, codes: &Codes) -> Self {
-        let codec = &bundle.config().codec;
-        let head = Head {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            codec: bundle.codec_digest(),
-            name: name.to_owned(),
-            sample_rate: codec.sample_rate,
-            samples,
-            codebook_size: codec.codebook_size,
-        };
+        let head = Head::new(&bundle.config().codec, bundle.codec_digest(), name, samples);
         Self { head, codes: (0..codes.frames()).map(|t| codes.frame(t).to_vec()).collect() }
     }
 
@@ -85,16 +56,13 @@ impl CodesFile {
         serde_json::from_value(parsed).with_context(foreign)
     }
 
-    /// Writes the file to `path`, a line for each frame, replacing what is there at a stroke.
+    /// Writes the file to `path`, replacing what is there at a stroke.
     ///
     /// # Errors
     ///
     /// Fails if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let head = serde_json::to_string(&self.head).context("cannot write codes as JSON")?;
-        let head = head.trim_end_matches('}');
-        let frames: Vec<String> = self.codes.iter().map(|frame| format!("{frame:?}")).collect();
-        let text = format!("{head},\n\"codes\":[\n{}\n]}}\n", frames.join(",\n"));
+        let text = self.head.with_frames(self.codes.iter().map(Vec::as_slice));
         write_atomically(path, text.as_bytes())?;
         Ok(())
     }

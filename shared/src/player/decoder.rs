@@ -140,6 +140,15 @@ impl Decoder {
         self.decode_frames(codes, out);
     }
 
+    /// As [`Self::decode_frame`], but with no codes at all the newest latent goes on. Real-time safe.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::decode_together`].
+    pub fn decode_or_go_on(&mut self, codes: &[u32], out: &mut [f32]) {
+        Self::decode_together(&mut [NextSound { decoder: self, codes, out, check: None }]);
+    }
+
     /// Decodes the next frames: `codes`, `[T, N]`, into `out`, planar `[C, T * hop]`. However a
     /// stream is cut into calls, it gives the same bits. Real-time safe.
     ///

@@ -32,6 +32,11 @@ impl GivenCodes {
         }
     }
 
+    /// Adds `frames` frames after the last, all of them open.
+    pub fn go_on(&mut self, frames: usize) {
+        self.codes.resize(self.codes.len() + frames * self.quantizers, None);
+    }
+
     /// Number of levels, `N`.
     #[must_use]
     pub fn quantizers(&self) -> usize {

@@ -9,6 +9,7 @@
 //! `docs/architecture.md` has the mathematics; the trainable networks are the reference.
 
 mod avoided;
+mod blend;
 mod blocks;
 mod bounds;
 mod copying;
@@ -20,6 +21,7 @@ mod guide;
 mod infill;
 mod kernel;
 mod model;
+mod playback;
 mod prior;
 mod random;
 mod random_weights;
@@ -30,11 +32,13 @@ mod transformer;
 mod voicing;
 mod weights;
 
+pub use blend::Blended;
 pub use copying::{CopyCheck, Copying, KeptCorpus};
 pub use decoder::{Decoder, NextSound, decode};
 pub use encoder::{Encoder, encode, latents};
 pub use infill::{GivenCodes, infill};
 pub use model::{Model, ModelError, instruction_sets};
+pub use playback::Playback;
 pub use prior::{NextCodes, PriorPlayer};
 pub use random::{TakeKey, philox, uniform};
 pub use random_weights::random_weights;

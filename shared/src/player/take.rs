@@ -10,7 +10,7 @@ use super::{
     CopyCheck, Copying, Decoder, GivenCodes, Model, ModelError, NextCodes, NextSound, PriorPlayer,
     VOICES,
 };
-use crate::codes::Codes;
+use crate::codes::{ABSENT, Codes};
 
 /// The next step of one of several takes, for [`Take::step_together`].
 pub struct NextStep<'a> {
@@ -34,6 +34,8 @@ pub struct Take {
     given: Arc<GivenCodes>,
     /// The newest model frame: `[N]`.
     codes: Vec<u32>,
+    /// The newest frames, as many as sound comes late by and one, the oldest first: `[lead + 1, N]`.
+    recent: Vec<u32>,
     channels: usize,
     hop: usize,
     delay: usize,
@@ -59,6 +61,7 @@ impl Take {
         let (channels, hop, delay) = (codec.channels, codec.hop(), codec.delay());
         Ok(Self {
             codes: vec![0; codec.quantizers],
+            recent: vec![ABSENT; (delay.div_ceil(hop) + 1) * codec.quantizers],
             sound: vec![0.0; channels * hop],
             prior: PriorPlayer::new(Arc::clone(&model))?,
             check: CopyCheck::of_model(&model),
@@ -183,6 +186,13 @@ impl Take {
         &self.codes
     }
 
+    /// Codes of the frame that the last step played: `[N]`, as [`Self::codes`] has them. All are
+    /// absent if it was frozen.
+    #[must_use]
+    pub fn heard_codes(&self) -> &[u32] {
+        &self.recent[..self.codes.len()]
+    }
+
     /// How near its newest frame is to the corpus; none if the model keeps nothing of it. Like
     /// [`Self::codes`], it is ahead of the newest sound.
     #[must_use]
@@ -217,6 +227,15 @@ impl Take {
             codes: &mut take.codes,
         });
         PriorPlayer::step_together(&mut next.collect::<ArrayVec<_, VOICES>>());
+        for (take, Sampling { frozen, .. }) in &mut *takes {
+            let Take { recent, codes, .. } = &mut **take;
+            recent.rotate_left(codes.len());
+            let newest = recent.len() - codes.len();
+            recent[newest..].copy_from_slice(codes);
+            if *frozen {
+                recent[newest..].fill(ABSENT);
+            }
+        }
         let next = takes.iter_mut().map(|(take, Sampling { frozen, .. })| NextSound {
             decoder: &mut take.decoder,
             codes: if *frozen { &[] } else { &take.codes },
