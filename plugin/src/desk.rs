@@ -1,9 +1,11 @@
 //! WORKER: the tickets and half-made takes of one instance.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use distill_shared::player::Model;
 
+use crate::auditions::Audition;
 use crate::instance::Instance;
 use crate::source::{Need, Source};
 use crate::stream::{MAX_STREAMS, Ticket, WorkerEnd};
@@ -54,7 +56,7 @@ impl Desk {
             drop(stream);
             self.out -= 1;
         }
-        self.sources.retain(|source| !source.is_abandoned());
+        self.sources.retain(|source| !source.is_abandoned() && !source.is_finished());
         while let Ok(ticket) = self.end.tickets.pop() {
             self.tickets.push(ticket);
         }
@@ -64,6 +66,7 @@ impl Desk {
         self.tickets
             .retain(|ticket| ticket.patch.edition == edition && ticket.generation >= oldest);
         self.begin_takes(edition);
+        self.begin_audition(edition);
     }
 
     /// Opens a source for every ticket that the present model can serve.
@@ -71,13 +74,29 @@ impl Desk {
         let Some((_, model)) = self.model.as_ref().filter(|(of, _)| *of == edition) else { return };
         let room = MAX_STREAMS - self.out;
         for ticket in self.tickets.drain(..room.min(self.tickets.len())) {
-            let (stream, source) = Source::open(model, &ticket);
+            let pad = ticket.zone.clip().map(usize::from);
+            let clip = pad.and_then(|pad| self.instance.pads().codes(pad)).map(Audition::whole);
+            let (stream, source) = Source::open(model, &ticket, clip);
             // There is room for every stream that may be out; without an audio thread the source
             // is abandoned at once.
             let _ = self.end.streams.push(stream);
             self.out += 1;
             self.sources.push(source);
         }
+    }
+
+    /// Opens a source for what the editor wants to hear, if that is anything new.
+    fn begin_audition(&mut self, edition: u64) {
+        let Some((number, audition)) = self.instance.auditions().take() else { return };
+        let model = self.model.as_ref().filter(|(of, _)| *of == edition && self.out < MAX_STREAMS);
+        let Some((_, model)) = model.filter(|(_, model)| audition.suits(model)) else {
+            self.instance.auditions().finish(number);
+            return;
+        };
+        let (stream, source) = Source::audition(model, number, audition);
+        let _ = self.end.streams.push(stream);
+        self.out += 1;
+        self.sources.push(source);
     }
 
     /// How much each source needs a worker that does; of those that go with `like`, if it is given.
@@ -93,9 +112,10 @@ impl Desk {
         Some(self.sources.swap_remove(i))
     }
 
-    /// Puts a source back, and says what of it is copied if it plays.
-    pub fn put_back(&mut self, source: Source) {
+    /// Puts a source back, and says what of it is heard and what is copied if it plays.
+    pub fn put_back(&mut self, mut source: Source) {
         if source.is_playing() {
+            source.tell(self.instance.history(), Instant::now());
             self.instance.report_copied(source.copied_s());
             self.instance.report_frame(source.has_spared());
         }

@@ -4,15 +4,16 @@
 //! that the worker, the loader, the host's main thread and the editor share.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use atomic_float::AtomicF32;
 use distill_shared::model::conditioning::{Distribution, KNOTS, Pitches};
-use nice_plug::params::persist::PersistentField;
+use distill_shared::player::Model;
 
+use crate::auditions::Auditions;
+use crate::history::History;
+use crate::pads::Pads;
 use crate::state::BundleRef;
-use crate::stream::{AudioEnd, WorkerEnd, connect};
-use crate::worker::Membership;
 use crate::zones::Zones;
 
 /// What became of the bundle that was chosen.
@@ -66,6 +67,17 @@ pub struct Texts {
     pub details: String,
     /// Why the chosen bundle does not play, or a project could not be read; empty if all is well.
     pub error: String,
+    /// What plays: its model, and which codec it has; none and empty until it does.
+    pub playing: ModelRef,
+}
+
+/// A model that plays, for the editor to make something with.
+#[derive(Debug, Clone, Default)]
+pub struct ModelRef {
+    /// The model; whoever plays it keeps it alive.
+    pub model: Weak<Model>,
+    /// Digest of its codec: clips belong to a codec.
+    pub codec: String,
 }
 
 /// What the threads of one instrument know of each other.
@@ -79,14 +91,39 @@ pub struct Instance {
     level: [AtomicF32; 2],
     copied_s: AtomicF32,
     spared: AtomicU64,
+    /// The host's sample rate in Hz; 0 until it says one.
+    rate: AtomicF32,
+    /// The keys whose notes sound; the low half first.
+    sounding: [AtomicU64; 2],
     /// The pitches that the bundle that plays can be asked for; the low half first.
     pitches: [AtomicU64; 2],
     /// With which level its sounds begin, if velocity can be asked for; otherwise no numbers.
     attacks: [AtomicF32; KNOTS],
     texts: Mutex<Texts>,
+    history: History,
+    pads: Pads,
+    auditions: Auditions,
 }
 
 impl Instance {
+    /// What was played lately. Not for the audio thread.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What lies on the pads.
+    #[must_use]
+    pub fn pads(&self) -> &Pads {
+        &self.pads
+    }
+
+    /// What the editor lets hear.
+    #[must_use]
+    pub fn auditions(&self) -> &Auditions {
+        &self.auditions
+    }
+
     /// Number of the choice of a bundle; each choice is a new one. Real-time safe.
     #[must_use]
     pub fn edition(&self) -> u64 {
@@ -114,7 +151,12 @@ impl Instance {
         let offered = !attacks[0].is_nan();
         let attacks = Some(Distribution(attacks)).filter(|_| offered);
         // Written before the phase, and for another choice only after the edition has changed.
-        (ready && self.edition() == edition).then_some(Zones { pads: false, pitches, attacks })
+        (ready && self.edition() == edition).then_some(Zones {
+            pads: false,
+            clips: 0,
+            pitches,
+            attacks,
+        })
     }
 
     /// Whether sound is being made, or soon will be. Real-time safe.
@@ -159,6 +201,32 @@ impl Instance {
         for (level, peak) in self.level.iter().zip(peaks) {
             level.fetch_max(peak, Ordering::Relaxed);
         }
+    }
+
+    /// Says which keys' notes sound: bit n for key n. Real-time safe.
+    pub fn report_keys(&self, sounding: u128) {
+        for (half, shift) in self.sounding.iter().zip([0, 64]) {
+            #[expect(clippy::cast_possible_truncation, reason = "a half")]
+            half.store((sounding >> shift) as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Which keys' notes sound: bit n for key n.
+    #[must_use]
+    pub fn sounding(&self) -> u128 {
+        let [low, high] = [0, 1].map(|half| self.sounding[half].load(Ordering::Relaxed));
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    /// Says at how many samples per second the host plays.
+    pub fn report_rate(&self, rate: f32) {
+        self.rate.store(rate, Ordering::Relaxed);
+    }
+
+    /// The host's sample rate in Hz, once it has said one.
+    #[must_use]
+    pub fn rate(&self) -> Option<f32> {
+        Some(self.rate.load(Ordering::Relaxed)).filter(|rate| *rate > 0.0)
     }
 
     /// Voices that sound.
@@ -222,19 +290,22 @@ impl Instance {
     }
 
     /// Says that choice `edition` plays: under `reference`, which is what the project will save,
-    /// with `details` for the editor, and that notes can ask it for `zones`. Returns whether it still
-    /// is the choice.
+    /// with `details` for the editor, that notes can ask it for `zones`, and what is `playing`. Returns
+    /// whether it still is the choice.
     pub fn succeed(
         &self,
         edition: u64,
         reference: BundleRef,
         details: String,
         zones: Zones,
+        playing: ModelRef,
     ) -> bool {
         let mut texts = self.lock();
         let current = self.edition() == edition;
         if current {
-            *texts = Texts { reference, details, error: String::new() };
+            self.pads.serve(&playing.codec);
+            self.history.serve(edition, &playing.codec);
+            *texts = Texts { reference, details, error: String::new(), playing };
             self.resume(Stop::Worker);
             for (half, shift) in self.pitches.iter().zip([0, 64]) {
                 #[expect(clippy::cast_possible_truncation, reason = "a half")]
@@ -259,87 +330,8 @@ impl Instance {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Texts> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Texts> {
         // Texts are replaced whole, so they are sound even after a panic elsewhere.
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Which bundle an instance plays: the part of its state that is no parameter.
-///
-/// Loading begins when a choice is made or the host activates the instrument, whichever is first,
-/// and never blocks.
-#[derive(Debug)]
-pub struct Selection {
-    instance: Arc<Instance>,
-    seat: Mutex<Seat>,
-}
-
-/// Whether the instance has joined the workers.
-#[derive(Debug)]
-enum Seat {
-    /// Not yet: a host that only looks what plugins there are starts no threads.
-    Outside(WorkerEnd),
-    Inside(Membership),
-    /// Between the two.
-    Moving,
-}
-
-impl Selection {
-    /// An instance that plays the factory bundle once it is attached, and the end of it that the
-    /// audio thread holds.
-    #[must_use]
-    pub fn new() -> (Self, AudioEnd) {
-        let (audio, worker) = connect();
-        let seat = Mutex::new(Seat::Outside(worker));
-        (Self { instance: Arc::default(), seat }, audio)
-    }
-
-    /// What the threads of this instance know of each other.
-    #[must_use]
-    pub fn instance(&self) -> &Arc<Instance> {
-        &self.instance
-    }
-
-    /// Plays the bundle of `reference` from now on, as soon as it is loaded. Not for the audio
-    /// thread.
-    pub fn choose(&self, reference: BundleRef) {
-        if reference.refused.is_empty() {
-            let edition = self.instance.choose(reference.clone());
-            self.with_membership(|membership| membership.load(edition, reference));
-        } else {
-            self.instance.show_error(reference.refused);
-        }
-    }
-
-    /// Begins to load the factory bundle if nothing was chosen. Not for the audio thread.
-    pub fn attach(&self) {
-        if self.instance.phase() == Phase::Empty {
-            self.choose(BundleRef::default());
-        }
-    }
-
-    fn with_membership(&self, act: impl FnOnce(&Membership)) {
-        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
-        *seat = match std::mem::replace(&mut *seat, Seat::Moving) {
-            Seat::Outside(end) => Seat::Inside(Membership::join(end, Arc::clone(&self.instance))),
-            taken => taken,
-        };
-        if let Seat::Inside(membership) = &*seat {
-            act(membership);
-        }
-    }
-}
-
-impl PersistentField<'_, BundleRef> for Selection {
-    fn set(&self, reference: BundleRef) {
-        self.choose(reference);
-    }
-
-    fn map<F, R>(&self, f: F) -> R
-    where
-        F: Fn(&BundleRef) -> R,
-    {
-        f(&self.instance.lock().reference)
     }
 }

@@ -8,31 +8,40 @@
 //! | [`engine`], [`voices`], [`voice`], [`channels`], [`keyboard`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
 //! | [`worker`], [`desk`], [`source`], [`looper`], [`thrift`] | worker | renders takes ahead of time |
-//! | [`loader`] | loader | reads bundles |
+//! | [`loader`] | loader | reads bundles, and does what else takes time |
+//! | [`export`], [`import`] | loader | clips as sound files, and sound files as clips |
 //! | [`filters`] | main | makes the filters for all speeds |
-//! | [`instance`], [`state`], [`params`] | all | what an instance is, and what a project saves |
+//! | [`history`], [`pads`], [`clips`], [`auditions`] | all but audio | what was played, what is kept of it, what the editor lets hear |
+//! | [`instance`], [`selection`], [`state`], [`params`] | all | what an instance is, and what a project saves |
 //! | [`editor`] | main | the window |
 //! | [`vst3`] | all | what stands between VST3 hosts and the framework |
 //!
 //! This file only ties them to the framework.
 
+pub mod auditions;
 pub mod channels;
+pub mod clips;
 pub mod denormals;
 pub mod desk;
 pub mod editor;
 pub mod engine;
 pub mod envelope;
+pub mod export;
 pub mod factory;
 pub mod filters;
 pub mod heads;
+pub mod history;
+pub mod import;
 pub mod instance;
 pub mod interpolator;
 pub mod keyboard;
 pub mod loader;
 pub mod looper;
 pub mod meter;
+pub mod pads;
 pub mod params;
 pub mod patience;
+pub mod selection;
 pub mod sets;
 pub mod source;
 pub mod state;
@@ -53,9 +62,10 @@ use nice_plug::prelude::*;
 
 use crate::editor::DistillEditor;
 use crate::engine::{Block, Engine};
-use crate::instance::{Selection, Stop};
+use crate::instance::Stop;
 use crate::meter::{Meter, Song};
 use crate::params::DistillParams;
+use crate::selection::Selection;
 use crate::voice::{Expression, Note};
 use crate::voices::Which;
 

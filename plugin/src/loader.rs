@@ -1,4 +1,4 @@
-//! LOADER: the thread that reads bundles.
+//! LOADER: the thread that reads bundles, and does what else takes time.
 //!
 //! It is one for the process, so that the same bundle in many instances is in memory once.
 
@@ -9,18 +9,27 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, SendError, Sender, unbounded};
 use distill_shared::bundle::Bundle;
 use distill_shared::player::Model;
 
 use crate::factory;
-use crate::instance::Instance;
+use crate::instance::{Instance, ModelRef};
 use crate::state::BundleRef;
 use crate::worker::Office;
 use crate::zones::Zones;
 
 /// Bundles of a folder that are looked into when one is searched for.
 const MAX_SEARCH: usize = 256;
+
+/// Something else that takes time. It must not panic, and answers in its own way.
+pub type Task = Box<dyn FnOnce() + Send>;
+
+/// What the thread does next.
+enum Order {
+    Load(Box<Job>),
+    Work(Task),
+}
 
 /// A bundle to be loaded.
 #[derive(Debug)]
@@ -38,7 +47,7 @@ pub struct Job {
 /// The thread, and the way to it.
 #[derive(Debug)]
 pub struct Loader {
-    jobs: Option<Sender<Job>>,
+    orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,25 +55,29 @@ impl Loader {
     /// Starts the thread.
     #[must_use]
     pub fn start(office: Arc<Office>) -> Self {
-        let (jobs, inbox) = unbounded();
+        let (orders, inbox) = unbounded();
         let spawned = thread::Builder::new()
             .name("distill loader".to_owned())
             .spawn(move || Shelf::default().serve(&inbox, &office));
-        Self { jobs: Some(jobs), thread: spawned.ok() }
+        Self { orders: Some(orders), thread: spawned.ok() }
     }
 
     /// Loads a bundle as soon as those before it are done.
     pub fn load(&self, job: Job) {
-        let rejected = self.jobs.as_ref().and_then(|jobs| jobs.send(job).err());
-        if let Some(rejected) = rejected {
-            let job = rejected.into_inner();
+        let sent = self.orders.as_ref().map(|orders| orders.send(Order::Load(Box::new(job))));
+        if let Some(Err(SendError(Order::Load(job)))) = sent {
             job.instance.fail(job.edition, "The loader has stopped: restart the host.".to_owned());
         }
     }
 
+    /// Does `task` as soon as what came before it is done; never if the thread has ended.
+    pub fn work(&self, task: Task) {
+        let _ = self.orders.as_ref().map(|orders| orders.send(Order::Work(task)));
+    }
+
     /// Ends the thread after what it is doing.
     pub fn join(&mut self) {
-        self.jobs = None;
+        self.orders = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -75,8 +88,25 @@ impl Loader {
 #[derive(Clone)]
 struct Loaded {
     model: Arc<Model>,
+    /// Digest of its codec.
+    codec: String,
     reference: BundleRef,
     details: String,
+}
+
+/// What is known of a bundle besides its model.
+#[derive(Clone)]
+struct Shown {
+    codec: String,
+    reference: BundleRef,
+    details: String,
+}
+
+impl Shown {
+    fn of(self, model: Arc<Model>) -> Loaded {
+        let Self { codec, reference, details } = self;
+        Loaded { model, codec, reference, details }
+    }
 }
 
 /// What is in memory already.
@@ -84,13 +114,21 @@ struct Loaded {
 struct Shelf {
     /// Models by their digest.
     models: HashMap<String, Weak<Model>>,
-    /// The factory bundle, so that it is not read for every instance.
-    factory: Option<(Weak<Model>, BundleRef, String)>,
+    /// The factory bundle, so that it is not read for every instance; its model may be gone.
+    factory: Option<(Weak<Model>, Shown)>,
 }
 
 impl Shelf {
-    fn serve(&mut self, inbox: &Receiver<Job>, office: &Office) {
-        for job in inbox {
+    fn serve(&mut self, inbox: &Receiver<Order>, office: &Office) {
+        for order in inbox {
+            let job = match order {
+                Order::Load(job) => job,
+                Order::Work(_) if office.is_closing() => continue,
+                Order::Work(task) => {
+                    let _ = catch_unwind(AssertUnwindSafe(task));
+                    continue;
+                }
+            };
             // Only the newest choice of an instance matters.
             if office.is_closing() || job.instance.edition() != job.edition {
                 continue;
@@ -98,11 +136,12 @@ impl Shelf {
             let loaded = catch_unwind(AssertUnwindSafe(|| self.load(&job.reference)))
                 .unwrap_or_else(|_| Err("Internal error while loading the bundle.".to_owned()));
             match loaded {
-                Ok(Loaded { model, reference, details }) => {
+                Ok(Loaded { model, codec, reference, details }) => {
                     // The model first: who sees that it is ready may ask for sound.
                     let zones = Zones::of(&model);
+                    let playing = ModelRef { model: Arc::downgrade(&model), codec };
                     office.deliver(job.desk, job.edition, model);
-                    job.instance.succeed(job.edition, reference, details, zones);
+                    job.instance.succeed(job.edition, reference, details, zones, playing);
                 }
                 Err(error) => job.instance.fail(job.edition, error),
             }
@@ -139,19 +178,18 @@ impl Shelf {
 
     /// The factory bundle.
     fn factory(&mut self) -> Result<Loaded, String> {
-        if let Some((model, reference, details)) = &self.factory
+        if let Some((model, shown)) = &self.factory
             && let Some(model) = model.upgrade()
         {
-            let (reference, details) = (reference.clone(), details.clone());
-            return Ok(Loaded { model, reference, details });
+            return Ok(shown.clone().of(model));
         }
         if factory::BYTES.is_empty() {
             return Err("this build has no factory sounds; choose a .distill file".to_owned());
         }
         let bundle = Bundle::read(factory::BYTES).map_err(|error| error.to_string())?;
         let loaded = self.pack(&bundle, "Factory sounds", String::new())?;
-        let weak = Arc::downgrade(&loaded.model);
-        self.factory = Some((weak, loaded.reference.clone(), loaded.details.clone()));
+        let Loaded { model, codec, reference, details } = loaded.clone();
+        self.factory = Some((Arc::downgrade(&model), Shown { codec, reference, details }));
         Ok(loaded)
     }
 
@@ -191,7 +229,7 @@ impl Shelf {
             codec.sample_rate,
         );
         let reference = BundleRef { digest, path, name, ..BundleRef::default() };
-        Ok(Loaded { model, reference, details })
+        Ok(Loaded { model, codec: bundle.codec_digest(), reference, details })
     }
 
     /// Looks for a bundle by its content where bundles are: beside the file it was last seen in,
@@ -217,10 +255,12 @@ fn title(reference: &BundleRef) -> &str {
     if reference.name.is_empty() { "The chosen bundle" } else { &reference.name }
 }
 
-/// Where a musician's bundles are: the folder `Distill` in the home folder.
+/// Where a musician's bundles are: the folder that the environment names in `DISTILL_FOLDER`, or
+/// `Distill` in the home folder.
 #[must_use]
 pub fn library_folder() -> Option<PathBuf> {
-    std::env::home_dir().map(|home| home.join("Distill"))
+    let named = std::env::var_os("DISTILL_FOLDER").filter(|name| !name.is_empty());
+    named.map(PathBuf::from).or_else(|| std::env::home_dir().map(|home| home.join("Distill")))
 }
 
 /// The bundles in a folder, sorted by name; none if it cannot be read.

@@ -1,15 +1,19 @@
-//! WORKER: makes the frames of one take and feeds them to the audio thread.
+//! WORKER: makes the frames of one take, or of a clip, and feeds them to the audio thread.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
-use distill_shared::player::{Model, ModelError, NextStep, Sampling, Take};
+use distill_shared::player::{Model, ModelError, NextStep, Playback, Sampling, Take};
 
+use crate::auditions::Audition;
+use crate::history::{History, Origin};
 use crate::looper::Looper;
-use crate::stream::{self, ControlFrame, Feed, Hold, LOOKAHEAD, Stream, Ticket};
+use crate::stream::{self, AUDITION, ControlFrame, Feed, Hold, LOOKAHEAD, Patch, Stream, Ticket};
 use crate::thrift::Thrift;
 use crate::zones::{Zone, number_of};
 
-/// A take being rendered.
+/// A take, or a clip, being rendered.
 ///
 /// It holds the take only while it makes frames: a take costs a megabyte, its head some eighty
 /// kilobytes, and most heads lie in wait. Once its head is made it forgets how, and remembers when
@@ -17,6 +21,8 @@ use crate::zones::{Zone, number_of};
 pub struct Source {
     ticket: Ticket,
     model: Arc<Model>,
+    /// What is played instead of a take, if anything is.
+    clip: Option<Audition>,
     /// The take, unless it has not begun, or is to be remembered.
     making: Option<Making>,
     feed: Feed,
@@ -26,15 +32,25 @@ pub struct Source {
     thrift: Thrift,
     /// Whether the last frame has fewer levels than were asked for.
     spared: bool,
+    /// Codes of the frames that were made and are not in the history yet, `[T, N]`.
+    unheard: VecDeque<u32>,
+    /// Its number in the history, once it is there.
+    number: Option<u64>,
 }
 
 /// A take, and room for its frames.
 struct Making {
-    take: Take,
+    voice: Maker,
     /// One frame as the take makes it: planar `[C, hop]`.
     frame: Vec<f32>,
     /// The same, interleaved.
     sound: Vec<[f32; 2]>,
+}
+
+/// What makes the frames.
+enum Maker {
+    Take(Box<Take>),
+    Clip(Box<Playback>),
 }
 
 /// How much a source needs the worker; the smaller, the more.
@@ -51,9 +67,9 @@ pub struct Need {
 }
 
 impl Source {
-    /// The take of `ticket` with `model`, not begun.
+    /// The take of `ticket` with `model`, or `clip` in place of it, not begun.
     #[must_use]
-    pub fn open(model: &Arc<Model>, ticket: &Ticket) -> (Stream, Self) {
+    pub fn open(model: &Arc<Model>, ticket: &Ticket, clip: Option<Audition>) -> (Stream, Self) {
         let codec = &model.config().codec;
         let (stream, feed) = stream::open(ticket, codec.hop(), codec.sample_rate);
         let model = Arc::clone(model);
@@ -62,14 +78,39 @@ impl Source {
             Self {
                 ticket: *ticket,
                 model,
+                clip,
                 making: None,
                 feed,
                 frames: 0,
                 looper: Looper::default(),
                 thrift: Thrift::default(),
                 spared: false,
+                unheard: VecDeque::new(),
+                number: None,
             },
         )
+    }
+
+    /// What the editor wants to hear as the nth audition.
+    #[must_use]
+    pub fn audition(model: &Arc<Model>, number: u64, audition: Audition) -> (Stream, Self) {
+        let sampling = Sampling::default();
+        let patch = Patch { edition: 0, zones: None, seed: 0, variations: 0, clips: 0, sampling };
+        let (zone, spare) = (Zone::default(), false);
+        let ticket = Ticket { generation: AUDITION, oldest: 0, take: number, zone, spare, patch };
+        Self::open(model, &ticket, Some(audition))
+    }
+
+    /// Whether it is an audition that is over: nothing follows what it has made.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let over = |making: &Making| matches!(&making.voice, Maker::Clip(clip) if clip.is_over());
+        let made = self.frames >= LOOKAHEAD && self.making.as_ref().is_some_and(over);
+        self.is_audition() && made
+    }
+
+    fn is_audition(&self) -> bool {
+        self.ticket.generation == AUDITION
     }
 
     /// Whether nobody listens any more.
@@ -84,6 +125,7 @@ impl Source {
         let free = self.feed.sound.slots();
         let playing = self.is_playing();
         let controlled = self.frames < LOOKAHEAD || !self.feed.controls.is_empty();
+        let playing = playing || self.is_audition();
         let urgency = if playing { 0 } else { 1 + u8::from(self.ticket.spare) };
         let ready = if playing { self.feed.sound.buffer().capacity() - free } else { 0 };
         let (take, note) = (self.ticket.take, number_of(self.ticket.take));
@@ -106,7 +148,10 @@ impl Source {
     /// For how many seconds, up to its newest frame, the take has copied its corpus.
     #[must_use]
     pub fn copied_s(&self) -> f32 {
-        let copying = self.making.as_ref().and_then(|making| making.take.copying());
+        let copying = self.making.as_ref().and_then(|making| match &making.voice {
+            Maker::Take(take) => take.copying(),
+            Maker::Clip(_) => None,
+        });
         let frames = copying.map_or(0, |copying| copying.run);
         let rate = self.model.config().codec.frame_rate();
         #[expect(clippy::cast_possible_truncation, reason = "a time to be shown")]
@@ -132,10 +177,41 @@ impl Source {
         let due = sources.iter_mut().filter_map(|source| Some((source.controls()?, source)));
         let mut due: Vec<_> = due.collect();
         let made = due.iter_mut().filter(|(control, source)| source.looper.needs_frame(control));
-        let next = made.filter_map(|(control, source)| source.next_step(control.sampling));
-        Take::step_together(&mut next.collect::<Vec<_>>());
+        step(made.map(|(control, source)| (&mut **source, control.sampling)));
+        for (control, source) in &mut due {
+            source.note_codes(control);
+        }
         due.into_iter().for_each(|(control, source)| source.feed_frame(&control));
         Ok(())
+    }
+
+    /// Notes the codes of the frame that was made for `control`, if one was.
+    fn note_codes(&mut self, control: &ControlFrame) {
+        let made = self.looper.needs_frame(control) && !self.is_audition();
+        if let Some(making) = self.making.as_ref().filter(|_| made) {
+            let codes = match &making.voice {
+                Maker::Take(take) => take.heard_codes(),
+                Maker::Clip(clip) => clip.heard_codes(),
+            };
+            self.unheard.extend(codes);
+        }
+    }
+
+    /// Tells the history what has been heard by `now`: frame n, once frame n + [`LOOKAHEAD`] is made.
+    pub fn tell(&mut self, history: &History, now: Instant) {
+        let levels = self.model.config().codec.quantizers;
+        let heard = (self.unheard.len() / levels).saturating_sub(LOOKAHEAD) * levels;
+        if heard == 0 {
+            return;
+        }
+        let Ticket { zone, patch: Patch { edition, .. }, .. } = self.ticket;
+        let origin = Origin { edition, levels, pitch: zone.pitch, pad: zone.pad() };
+        let frames: Vec<u32> = self.unheard.iter().take(heard).copied().collect();
+        // If the editor is reading, another time.
+        if let Some(number) = history.add(self.number, &origin, &frames, now) {
+            self.unheard.drain(..heard);
+            self.number = Some(number);
+        }
     }
 
     /// Feeds the frame that was made, or the loop instead, to the audio thread. A sample that is not
@@ -150,14 +226,21 @@ impl Source {
         self.looper.pass(control, sound);
         let fed = self.feed.sound.push_entire_slice(sound);
         debug_assert!(fed.is_ok(), "there is room for a frame");
-        if self.frames == LOOKAHEAD && self.feed.controls.is_empty() {
+        if self.frames == LOOKAHEAD && self.feed.controls.is_empty() && !self.is_audition() {
             self.making = None;
         }
     }
 
+    /// What is to be stepped together with other takes; a clip is stepped at once.
     fn next_step(&mut self, sampling: Sampling) -> Option<NextStep<'_>> {
-        let Making { take, frame, .. } = self.making.as_mut()?;
-        Some(NextStep { take, sampling, out: frame })
+        let Making { voice, frame, .. } = self.making.as_mut()?;
+        match voice {
+            Maker::Take(take) => Some(NextStep { take, sampling, out: frame }),
+            Maker::Clip(clip) => {
+                clip.step(frame);
+                None
+            }
+        }
     }
 
     /// How the frames of the head are drawn.
@@ -203,24 +286,39 @@ fn begin(sources: &mut [Source]) -> Result<(), ModelError> {
     let goes_on = |source: &&mut Source| source.making.is_none() && source.need().is_some();
     let mut asleep: Vec<_> = sources.iter_mut().filter(goes_on).collect();
     for source in &mut asleep {
-        source.making = Some(Making::begin(&source.model, &source.ticket)?);
+        source.making = Some(Making::begin(source)?);
     }
     for n in 0..LOOKAHEAD {
         let behind = asleep.iter_mut().filter(|source| source.frames > n);
-        let next = behind.filter_map(|source| source.next_step(source.of_head()));
-        Take::step_together(&mut next.collect::<Vec<_>>());
+        step(behind.map(|source| {
+            let sampling = source.of_head();
+            (&mut **source, sampling)
+        }));
     }
     Ok(())
 }
 
+/// Makes the next frame of each of `sources`.
+fn step<'a>(sources: impl Iterator<Item = (&'a mut Source, Sampling)>) {
+    let next = sources.filter_map(|(source, sampling)| source.next_step(sampling));
+    Take::step_together(&mut next.collect::<Vec<_>>());
+}
+
 impl Making {
-    /// The take of `ticket`, from its beginning.
-    fn begin(model: &Arc<Model>, ticket: &Ticket) -> Result<Self, ModelError> {
-        let take = Take::new(Arc::clone(model), ticket.key())?;
+    /// The take or the clip of `source`, from its beginning.
+    fn begin(source: &Source) -> Result<Self, ModelError> {
+        let Source { model, ticket, clip, .. } = source;
+        let clip = clip.as_ref().and_then(|Audition { codes, frames, looped }| {
+            Playback::new(model, codes, frames.clone(), *looped)
+        });
+        let voice = match clip {
+            Some(clip) => Maker::Clip(Box::new(clip)),
+            None => Maker::Take(Box::new(Take::new(Arc::clone(model), ticket.key())?)),
+        };
         let codec = &model.config().codec;
         let hop = codec.hop();
         let frame = vec![0.0; codec.channels * hop];
-        Ok(Self { take, frame, sound: Vec::with_capacity(hop) })
+        Ok(Self { voice, frame, sound: Vec::with_capacity(hop) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a host saves with a project, and what is let in when it is loaded.
 //!
-//! The framework writes every parameter and, as JSON, the [`BundleRef`]. Loading is all or
+//! The framework writes every parameter and, as JSON, the [`BundleRef`] and the
+//! [`SavedClips`](crate::clips::SavedClips). Loading is all or
 //! nothing: a state that cannot be understood changes nothing but the message in the editor, and
 //! one that can leaves no parameter as it was.
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use nice_plug::plugin::PluginState;
 use serde::{Deserialize, Serialize};
 
+use crate::clips::Clips;
 use crate::params::{LIMITS, Limit};
 
 /// Version of [`BundleRef`] that is written; every version up to it is read.
@@ -17,6 +19,8 @@ pub const VERSION: u32 = 1;
 const MAX_TEXT: usize = 4096;
 /// The field in the state that holds the [`BundleRef`].
 const FIELD: &str = "bundle";
+/// The one that holds the clips; there is none in what older versions saved.
+const CLIPS: &str = "clips";
 
 /// Names a bundle: by its content, and by where it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +77,11 @@ impl BundleRef {
 /// Makes `state` harmless before it is loaded: every number inside its range, nothing missing,
 /// nothing unknown, or, if the reference to the bundle is not understood, nothing at all.
 pub fn filter(state: &mut PluginState) {
-    let text = state.fields.get(FIELD).map(String::as_str);
-    let reference = match text.map_or(Ok(BundleRef::default()), BundleRef::read) {
-        Ok(reference) => reference,
+    let text = |field: &str| state.fields.get(field).map(String::as_str);
+    let clips = text(CLIPS).map_or(Ok(Clips::default()), Clips::read);
+    let reference = text(FIELD).map_or(Ok(BundleRef::default()), BundleRef::read);
+    let (reference, clips) = match reference.and_then(|reference| Ok((reference, clips?))) {
+        Ok(both) => both,
         Err(refused) => {
             state.params.clear();
             // Written by hand, since `refused` is never serialized.
@@ -86,8 +92,10 @@ pub fn filter(state: &mut PluginState) {
             return;
         }
     };
-    let text = serde_json::to_string(&reference).expect("texts and numbers are valid JSON");
-    state.fields = BTreeMap::from([(FIELD.to_owned(), text)]);
+    let valid = "texts and numbers are valid JSON";
+    let reference = serde_json::to_string(&reference).expect(valid);
+    let clips = serde_json::to_string(&clips.saved()).expect(valid);
+    state.fields = [(FIELD, reference), (CLIPS, clips)].map(|(k, v)| (k.to_owned(), v)).into();
 
     let given = std::mem::take(&mut state.params);
     let valid = |(id, limit): (&str, Limit)| (id.to_owned(), limit.apply(given.get(id)));
@@ -128,7 +136,7 @@ mod tests {
         assert!(matches!(state.params["seed"], ParamValue::I32(0)));
         assert!(matches!(state.params["topk"], ParamValue::I32(0)), "another type");
         assert_eq!(state.params.len(), LIMITS.len());
-        assert_eq!(state.fields.len(), 1);
+        assert_eq!(state.fields.len(), 2);
     }
 
     #[test]
@@ -152,6 +160,18 @@ mod tests {
             let kept: BundleRef = serde_json::from_str(&state.fields[FIELD]).unwrap();
             assert!(!kept.refused.is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_state_whose_clips_make_no_sense_changes_nothing() {
+        let bundle = serde_json::to_string(&BundleRef::default()).unwrap();
+        let state = state(&serde_json::json!({
+            "params": { "gain": { "f32": 3.0 } },
+            "fields": { "bundle": bundle, "clips": r#"{"version":1,"clips":[{"pad":99}]}"# },
+        }));
+        assert!(state.params.is_empty() && !state.fields.contains_key(CLIPS));
+        let kept: BundleRef = serde_json::from_str(&state.fields[FIELD]).unwrap();
+        assert!(kept.refused.contains("clips"));
     }
 
     #[test]

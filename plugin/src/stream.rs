@@ -27,6 +27,9 @@ const MAX_TICKETS: usize = 320;
 /// Frames whose controls may be on the way to the worker; over a second.
 const MAX_CONTROLS: usize = 64;
 
+/// The number that stands in place of a set of heads where a stream is an audition: no set has it.
+pub const AUDITION: u64 = u64::MAX;
+
 /// What a head depends on besides its take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Patch {
@@ -38,6 +41,8 @@ pub struct Patch {
     pub seed: u64,
     /// After how many takes the first of a zone comes again; 0 for never.
     pub variations: u32,
+    /// Which clips lie on the pads, if keys are pads: see [`Mark`](crate::pads::Mark).
+    pub clips: u32,
     /// How the prior draws the frames of a head.
     pub sampling: Sampling,
 }

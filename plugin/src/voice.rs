@@ -130,6 +130,31 @@ impl Voice {
         self.position
     }
 
+    /// Which take it plays.
+    #[must_use]
+    pub fn take(&self) -> u64 {
+        self.take
+    }
+
+    /// The frame of its take that playing has come to.
+    #[must_use]
+    pub fn frame(&self) -> u64 {
+        let hop = self.stream.as_ref().map_or(1, |stream| stream.hop.max(1));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let sample = self.player.position() as u64;
+        sample / hop as u64
+    }
+
+    /// Whether all of its take has been played, and nothing follows.
+    #[must_use]
+    pub fn is_spent(&self, scene: &Scene) -> bool {
+        let spent = |stream: &Stream| {
+            stream.sound.is_abandoned()
+                && self.player.playable(stream.sound.slots(), &self.motion(scene)) == 0
+        };
+        self.stream.as_ref().is_some_and(spent)
+    }
+
     /// Whether its take has a stream.
     #[must_use]
     pub fn has_stream(&self) -> bool {

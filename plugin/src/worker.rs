@@ -18,7 +18,7 @@ use distill_shared::player::{Model, ModelError, VOICES};
 use crate::denormals;
 use crate::desk::Desk;
 use crate::instance::{Instance, Stop};
-use crate::loader::{Job, Loader};
+use crate::loader::{Job, Loader, Task};
 use crate::source::Source;
 use crate::state::BundleRef;
 use crate::stream::WorkerEnd;
@@ -76,10 +76,20 @@ impl Membership {
         Self { pool, desk, instance }
     }
 
+    /// Makes the workers look around now.
+    pub fn wake(&self) {
+        self.pool.workers.iter().for_each(|worker| worker.thread().unpark());
+    }
+
     /// Loads the bundle of `reference` for choice `edition`, on a thread of its own.
     pub fn load(&self, edition: u64, reference: BundleRef) {
         let instance = Arc::clone(&self.instance);
         self.pool.loader.load(Job { desk: self.desk, instance, edition, reference });
+    }
+
+    /// Does what takes time, on the thread that loads bundles.
+    pub fn work(&self, task: Task) {
+        self.pool.loader.work(task);
     }
 }
 
@@ -260,7 +270,7 @@ mod tests {
             office.deliver(desk, edition, Arc::clone(&model));
             let zones = Some(Zones::default());
             let sampling = Sampling::default();
-            let patch = Patch { edition, zones, seed: 0, variations: 0, sampling };
+            let patch = Patch { edition, zones, seed: 0, variations: 0, clips: 0, sampling };
             let zone = Zone::default();
             let ticket = Ticket { generation: 0, oldest: 0, take: 0, zone, spare: false, patch };
             if desk == 0 {

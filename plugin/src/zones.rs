@@ -37,6 +37,8 @@ pub enum Keys {
 pub struct Zones {
     /// Whether keys are pads.
     pub pads: bool,
+    /// If they are, the pads that play a clip instead of takes: bit n for pad n.
+    pub clips: u32,
     /// Pitches that can be asked for, if keys are followed.
     pub pitches: Pitches,
     /// With which level sounds begin, in dB re full scale, if velocity can be asked for and is
@@ -53,6 +55,8 @@ pub struct Zone {
     pub pitch: Option<u8>,
     /// The pad that plays it.
     pad: Option<u8>,
+    /// Whether that plays its clip.
+    clip: bool,
     /// Its layer of velocity, the softest being 0.
     layer: u8,
     /// The velocity that its takes are asked for, as a rank among the sounds that begin, 0 to 1.
@@ -77,6 +81,7 @@ impl Zones {
         let offered = model.config().prior.as_ref().map(|prior| &prior.conditioning);
         offered.map_or_else(Self::default, |offered| Self {
             pads: false,
+            clips: 0,
             pitches: offered.pitch,
             attacks: offered.velocity,
         })
@@ -86,7 +91,14 @@ impl Zones {
     #[must_use]
     pub fn following(self, keys: Keys, velocity: bool) -> Self {
         let pitches = if keys == Keys::Pitches { self.pitches } else { Pitches::default() };
-        Self { pads: keys == Keys::Pads, pitches, attacks: self.attacks.filter(|_| velocity) }
+        let attacks = self.attacks.filter(|_| velocity);
+        Self { pads: keys == Keys::Pads, clips: 0, pitches, attacks }
+    }
+
+    /// The same, with a clip on each of the pads of `clips`, if keys are pads: bit n for pad n.
+    #[must_use]
+    pub fn with_clips(self, clips: u32) -> Self {
+        Self { clips: if self.pads { clips } else { 0 }, ..self }
     }
 
     /// How many there are, 1 to [`MAX_ZONES`].
@@ -119,6 +131,10 @@ impl Zones {
         let (place, shift) = self.place(key);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few")]
         let layer = (velocity * self.layers() as f32) as usize;
+        if self.has_clip(place) {
+            // Nobody asked for its velocity: it is as loud as it was kept.
+            return Played { zone: self.zone(place, 0), shift, level: loudness(velocity) };
+        }
         let zone = self.zone(place, layer.min(self.layers() - 1));
         let level = (loudness(velocity) * self.gain(&zone)).min(MOST_GAIN);
         Played { zone, shift, level }
@@ -135,11 +151,17 @@ impl Zones {
         })
     }
 
+    /// Whether the pad in that place plays a clip.
+    fn has_clip(&self, place: usize) -> bool {
+        self.pads && place < PADS && self.clips >> place & 1 == 1
+    }
+
     fn zone(&self, place: usize, layer: usize) -> Zone {
         Zone {
             index: (layer * self.keys() + place).min(MAX_ZONES - 1),
             pitch: self.pitches.keys().nth(place),
             pad: u8::try_from(place).ok().filter(|_| self.pads),
+            clip: self.has_clip(place),
             layer: u8::try_from(layer).unwrap_or(0),
             velocity: self.attacks.map(|_| self.middle(layer)).filter(|_| self.layers() > 1),
         }
@@ -160,6 +182,18 @@ impl Zones {
 }
 
 impl Zone {
+    /// The pad whose clip it plays, if it plays one.
+    #[must_use]
+    pub fn clip(&self) -> Option<u8> {
+        self.pad.filter(|_| self.clip)
+    }
+
+    /// The pad that plays it, if keys are pads.
+    #[must_use]
+    pub fn pad(&self) -> Option<u8> {
+        self.pad
+    }
+
     /// The take of its nth note. Every zone has takes of its own, so that the notes of a chord sound
     /// the same in whichever order they come.
     #[must_use]
@@ -189,7 +223,7 @@ mod tests {
     fn zones(pitches: usize) -> Zones {
         let attacks = Some(Distribution(std::array::from_fn(|knot| knot as f32 * 3.0 - 60.0)));
         let keys = (0..u8::MAX).take(pitches).map(|n| 30 + n);
-        Zones { pads: false, pitches: Pitches::new(keys), attacks }
+        Zones { pads: false, clips: 0, pitches: Pitches::new(keys), attacks }
     }
 
     #[test]
@@ -237,6 +271,20 @@ mod tests {
         }
         assert!(zones.play(None, 0.33).level <= MOST_GAIN);
         assert_eq!(zones.play(None, 1.0).level, 1.0);
+    }
+
+    #[test]
+    fn a_pad_with_a_clip_plays_it_as_loud_as_it_was_kept() {
+        let zones = zones(5).following(Keys::Pads, true).with_clips(1 << 4);
+        assert_zones(&zones);
+        for velocity in [0.1, 0.5, 1.0] {
+            let played = zones.play(Some(60 + 4 - 12), velocity);
+            assert_eq!(played.zone.clip(), Some(4));
+            assert_eq!((played.level, played.shift), (velocity * velocity, 0.0));
+            assert_eq!(zones.play(Some(60 + 5), velocity).zone.clip(), None);
+        }
+        let pitches = self::zones(5).following(Keys::Pitches, true).with_clips(1 << 4);
+        assert_eq!(pitches.play(Some(60 + 4 - 12), 1.0).zone.clip(), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod toy;
 
+use distill_plugin::instance::ModelRef;
 use distill_plugin::zones::Zones;
 use distill_shared::player::Sampling;
 use toy::{HOP, Stage, key, note};
@@ -202,7 +203,13 @@ fn another_bundle_plays_from_the_next_note_on() {
     let reference = distill_plugin::state::BundleRef::default();
     let edition = stage.instance.choose(reference.clone());
     stage.desk.set_model(edition, toy::model(8));
-    stage.instance.succeed(edition, reference, String::new(), Zones::default());
+    stage.instance.succeed(
+        edition,
+        reference,
+        String::new(),
+        Zones::default(),
+        ModelRef::default(),
+    );
     let heard = &stage.listen(9 * HOP)[0];
     let old = left(&toy::take(&toy::model(7), 0, 10, |_| Sampling::default()));
     assert_eq!(heard, &old[HOP..], "what sounds goes on");

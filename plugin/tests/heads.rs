@@ -19,8 +19,8 @@ use toy::HOP;
 
 /// A patch with as many zones as there are `pitches`.
 fn patch(pitches: Pitches, edition: u64) -> Patch {
-    let zones = Some(Zones { pads: false, pitches, attacks: None });
-    Patch { edition, zones, seed: 1, variations: 0, sampling: Sampling::default() }
+    let zones = Some(Zones { pads: false, clips: 0, pitches, attacks: None });
+    Patch { edition, zones, seed: 1, variations: 0, clips: 0, sampling: Sampling::default() }
 }
 
 /// What a set asks for while nothing comes.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distill_plugin::engine::{Block, Engine, Settings};
-use distill_plugin::instance::{Phase, Selection};
+use distill_plugin::instance::{ModelRef, Phase};
 use distill_plugin::patience::wait_at_most;
+use distill_plugin::selection::Selection;
 use distill_plugin::state::BundleRef;
 use distill_plugin::zones::Zones;
 use distill_shared::player::Sampling;
@@ -60,6 +61,7 @@ fn the_audio_thread_allocates_and_frees_nothing() {
                     BundleRef::default(),
                     String::new(),
                     Zones::default(),
+                    ModelRef::default(),
                 );
             }
             3 => stage.playing = !stage.playing,

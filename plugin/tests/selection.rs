@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use distill_plugin::instance::{Phase, Selection};
+use distill_plugin::instance::Phase;
 use distill_plugin::patience::wait_at_most;
+use distill_plugin::selection::Selection;
 use distill_plugin::state::BundleRef;
 use nice_plug::params::persist::PersistentField;
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distill_plugin::engine::{Block, Engine};
-use distill_plugin::instance::{Instance, Phase, Selection};
+use distill_plugin::instance::{Instance, Phase};
 use distill_plugin::patience::wait_at_most;
+use distill_plugin::selection::Selection;
 use distill_plugin::state::BundleRef;
 use toy::{HOP, RATE, note};
 

@@ -105,7 +105,7 @@ fn library(reference: &BundleRef) -> Vec<PathBuf> {
 }
 
 /// Tells the host that the project has changed.
-fn note_change(params: &DistillParams, setter: &ParamSetter<'_>) {
+pub(super) fn note_change(params: &DistillParams, setter: &ParamSetter<'_>) {
     let next = (params.output.choice.value() + 1) % 128;
     setter.begin_set_parameter(&params.output.choice);
     setter.set_parameter(&params.output.choice, next);

@@ -1,9 +1,11 @@
-//! The parameters as sliders.
+//! The parameters: numbers as sliders, choices as menus, and switches.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nice_plug::prelude::*;
 use nice_plug_egui::widgets::ParamSlider;
 
-use crate::params::DistillParams;
+use crate::params::{DistillParams, help};
 
 /// Width of a slider.
 const SLIDER_WIDTH: f32 = 140.0;
@@ -23,8 +25,8 @@ pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSett
 
 fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
     column(ui, "Prior", |ui| {
-        row(ui, &params.prior.seed, setter);
-        row(ui, &params.notes.variations, setter);
+        seed(ui, &params.prior.seed, setter);
+        choice(ui, &params.notes.variations, setter);
         row(ui, &params.prior.temperature, setter);
         row(ui, &params.prior.structure, setter);
         row(ui, &params.prior.timbre, setter);
@@ -40,17 +42,17 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
 
 fn notes(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
     column(ui, "Notes", |ui| {
-        row(ui, &params.stream.playing, setter);
-        row(ui, &params.stream.restart, setter);
-        row(ui, &params.stream.hold, setter);
-        row(ui, &params.stream.loop_bars, setter);
-        row(ui, &params.notes.keys, setter);
-        row(ui, &params.notes.velocity, setter);
-        row(ui, &params.notes.trigger, setter);
-        row(ui, &params.notes.voicing, setter);
+        choice(ui, &params.stream.playing, setter);
+        choice(ui, &params.stream.restart, setter);
+        choice(ui, &params.stream.hold, setter);
+        choice(ui, &params.stream.loop_bars, setter);
+        choice(ui, &params.notes.keys, setter);
+        switch(ui, &params.notes.velocity, setter);
+        choice(ui, &params.notes.trigger, setter);
+        choice(ui, &params.notes.voicing, setter);
         row(ui, &params.notes.voices, setter);
-        row(ui, &params.notes.anew, setter);
-        row(ui, &params.notes.locked, setter);
+        switch(ui, &params.notes.anew, setter);
+        switch(ui, &params.notes.locked, setter);
     });
 }
 
@@ -64,7 +66,7 @@ fn sound(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
         row(ui, &params.envelope.sustain, setter);
         row(ui, &params.envelope.release, setter);
         row(ui, &params.prior.levels, setter);
-        row(ui, &params.output.always_wait, setter);
+        switch(ui, &params.output.always_wait, setter);
     });
 }
 
@@ -77,7 +79,69 @@ fn column(ui: &mut egui::Ui, title: &str, rows: impl FnOnce(&mut egui::Ui)) {
 }
 
 fn row<P: Param>(ui: &mut egui::Ui, param: &P, setter: &ParamSetter<'_>) {
-    ui.label(param.name());
+    label(ui, param);
     ui.add(ParamSlider::for_param(param, setter).with_width(SLIDER_WIDTH));
     ui.end_row();
+}
+
+/// The name of a parameter, which tells what it does.
+fn label(ui: &mut egui::Ui, param: &impl Param) {
+    ui.label(param.name()).on_hover_text(help(param.name()));
+}
+
+/// A parameter whose few values have names, as a menu.
+fn choice(ui: &mut egui::Ui, param: &IntParam, setter: &ParamSetter<'_>) {
+    label(ui, param);
+    let text = |value: i32| param.normalized_value_to_string(param.preview_normalized(value), true);
+    let now = param.value();
+    egui::ComboBox::from_id_salt(param.name())
+        .width(SLIDER_WIDTH)
+        .selected_text(text(now))
+        .show_ui(ui, |ui| {
+            let last = param.preview_plain(1.0);
+            for value in param.preview_plain(0.0)..=last {
+                if ui.selectable_label(value == now, text(value)).clicked() {
+                    set(param, value, setter);
+                }
+            }
+        });
+    ui.end_row();
+}
+
+/// A parameter that is on or off.
+fn switch(ui: &mut egui::Ui, param: &BoolParam, setter: &ParamSetter<'_>) {
+    label(ui, param);
+    let mut on = param.value();
+    if ui.checkbox(&mut on, "").changed() {
+        set(param, on, setter);
+    }
+    ui.end_row();
+}
+
+/// The seed, and a die for another.
+fn seed(ui: &mut egui::Ui, param: &IntParam, setter: &ParamSetter<'_>) {
+    label(ui, param);
+    ui.horizontal(|ui| {
+        let last = param.preview_plain(1.0);
+        let mut value = param.value();
+        let field = ui.add(egui::DragValue::new(&mut value).range(0..=last).speed(0.2));
+        if field.changed() {
+            set(param, value, setter);
+        }
+        let hint = "Another performance; the number brings this one back";
+        if ui.button("Roll").on_hover_text(hint).clicked() {
+            // Only for a number that nobody expects.
+            let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let drawn = i64::from(clock.subsec_micros()) % (i64::from(last) + 1);
+            set(param, i32::try_from(drawn).unwrap_or(0), setter);
+        }
+    });
+    ui.end_row();
+}
+
+/// Changes a parameter through the host, at once.
+fn set<P: Param>(param: &P, value: P::Plain, setter: &ParamSetter<'_>) {
+    setter.begin_set_parameter(param);
+    setter.set_parameter(param, value);
+    setter.end_set_parameter(param);
 }

@@ -5,7 +5,9 @@
 //! is done here can be automated and undone.
 
 mod bundle_row;
+mod codes;
 mod controls;
+mod keys;
 mod meters;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,10 +23,11 @@ use nice_plug_egui::{
 
 use crate::params::DistillParams;
 use bundle_row::BundleRow;
+use codes::CodesPage;
 use meters::Meters;
 
 /// Size of the window in logical pixels.
-const SIZE: LogicalSize<f64> = LogicalSize::new(980.0, 580.0);
+const SIZE: LogicalSize<f64> = LogicalSize::new(980.0, 640.0);
 /// Pause between two looks at what is being played.
 const REFRESH: Duration = Duration::from_millis(33);
 /// Space around and between the parts of the window.
@@ -44,9 +47,21 @@ pub fn create(params: Arc<DistillParams>) -> Option<DistillEditor> {
     )
 }
 
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Page {
+    /// What is made, and how.
+    #[default]
+    Play,
+    /// What was made, code by code.
+    Codes,
+}
+
 /// What the window shows.
 pub struct Window {
     params: Arc<DistillParams>,
+    page: Page,
+    codes: CodesPage,
     /// The way to the host, while the window is open.
     host: Option<GuiContext>,
     bundle: BundleRow,
@@ -57,8 +72,8 @@ pub struct Window {
 
 impl Window {
     fn new(params: Arc<DistillParams>) -> Self {
-        let (bundle, meters) = Default::default();
-        Self { params, host: None, bundle, meters, broken: false }
+        let (page, codes, bundle, meters) = Default::default();
+        Self { params, page, codes, host: None, bundle, meters, broken: false }
     }
 
     /// Draws everything.
@@ -66,16 +81,28 @@ impl Window {
         let Some(host) = self.host.clone() else { return };
         let setter = host.param_setter();
         let instance = Arc::clone(self.params.selection.instance());
-        ui.heading("Distill");
+        ui.horizontal(|ui| {
+            ui.heading("Distill");
+            ui.add_space(MARGIN);
+            for (page, name) in [(Page::Play, "Play"), (Page::Codes, "Codes")] {
+                ui.selectable_value(&mut self.page, page, name);
+            }
+        });
         ui.separator();
-        self.bundle.show(ui, &self.params, &setter);
         if let Some(stop) = instance.stopped() {
             card(ui, stop.message());
         }
-        ui.separator();
-        self.meters.show(ui, &instance);
-        ui.separator();
-        controls::show(ui, &self.params, &setter);
+        match self.page {
+            Page::Play => {
+                self.bundle.show(ui, &self.params, &setter);
+                ui.separator();
+                self.meters.show(ui, &instance);
+                keys::show(ui, instance.sounding());
+                ui.separator();
+                controls::show(ui, &self.params, &setter);
+            }
+            Page::Codes => self.codes.show(ui, &self.params, &setter),
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! sample, so that how fast the worker makes new heads cannot be heard either. The cut into blocks
 //! cannot be heard at all.
 
+mod audition;
 mod endless;
 mod notes;
 mod settings;
@@ -25,12 +26,14 @@ use crate::heads::Start;
 use crate::instance::{Instance, Phase, Stop};
 use crate::keyboard::Keyboard;
 use crate::meter::Place;
+use crate::pads::Mark;
 use crate::patience::{Patience, Wait};
 use crate::sets::{HeadSets, Plan};
-use crate::stream::{AudioEnd, ControlFrame, Patch};
+use crate::stream::{AUDITION, AudioEnd, ControlFrame, Patch};
 use crate::voice::{Note, Scene, Voice};
 use crate::voices::Voices;
 use crate::zones::{Keys, Zones};
+use audition::Listening;
 
 pub use settings::{Block, Playing, Settings, Trigger, Voicing};
 
@@ -68,6 +71,8 @@ pub struct Engine {
     place: Place,
     sets: HeadSets,
     voices: Voices,
+    /// What the editor lets hear.
+    listening: Listening,
     channels: Channels,
     keyboard: Keyboard,
     /// Whether the endless take was silenced, until playback begins anew.
@@ -89,7 +94,7 @@ impl Engine {
     pub fn new(end: AudioEnd, instance: Arc<Instance>, settings: Settings) -> Self {
         let rate = DEFAULT_RATE;
         let Settings { seed, variations, sampling, .. } = settings;
-        let patch = Patch { edition: 0, zones: None, seed, variations, sampling };
+        let patch = Patch { edition: 0, zones: None, seed, variations, clips: 0, sampling };
         Self {
             end,
             instance,
@@ -103,6 +108,7 @@ impl Engine {
             place: Place::default(),
             sets: HeadSets::new(patch),
             voices: Voices::default(),
+            listening: Listening::new(rate),
             channels: Channels::default(),
             keyboard: Keyboard::default(),
             hushed: false,
@@ -120,6 +126,8 @@ impl Engine {
     pub fn activate(&mut self, rate: f32, offline: bool) {
         self.rate = if rate.is_nan() { DEFAULT_RATE } else { rate.clamp(MIN_RATE, MAX_RATE) };
         self.offline = offline;
+        self.listening.set_rate(self.rate);
+        self.instance.report_rate(self.rate);
         let _ = Filters::of_process(); // made by the first call, which may take its time here
         self.patience.forgive();
         self.instance.resume(Stop::Hopeless);
@@ -129,6 +137,7 @@ impl Engine {
     pub fn reset(&mut self, settings: &Settings) {
         self.apply(settings);
         self.end_voices(|_| true);
+        self.listening.end(&mut self.end);
         self.channels = Channels::default();
         self.keyboard = Keyboard::default();
         self.gain = settings.gain;
@@ -180,6 +189,7 @@ impl Engine {
             let ((now_left, later_left), (now_right, later_right)) =
                 (left.split_at_mut(len), right.split_at_mut(len));
             self.await_sound(len);
+            self.tend_audition();
             self.mix(now_left, now_right);
             self.position += len as u64;
             self.place.offset += len;
@@ -191,6 +201,8 @@ impl Engine {
     pub fn finish(&mut self) {
         let voices = u32::try_from(self.voices.iter().count()).unwrap_or(0);
         self.instance.report(voices, self.missed, self.peaks);
+        let keys = self.voices.iter().map(|voice| 1_u128 << (voice.note().key & 127));
+        self.instance.report_keys(keys.fold(0, |all, key| all | key));
         self.missed = 0;
         self.peaks = [0.0; 2];
     }
@@ -198,7 +210,7 @@ impl Engine {
     /// Whether any voice sounds.
     #[must_use]
     pub fn is_sounding(&self) -> bool {
-        self.voices.iter().next().is_some()
+        self.voices.iter().next().is_some() || self.listening.hears()
     }
 
     /// Takes over changed settings.
@@ -220,8 +232,10 @@ impl Engine {
         let Settings { seed, variations, sampling, keys, velocity, .. } = self.settings;
         let edition = self.instance.edition();
         let zones = self.instance.zones(edition);
-        let zones = zones.map(|zones: Zones| zones.following(keys, velocity));
-        Patch { edition, zones, seed, variations, sampling }
+        let Mark { revision, held } = self.instance.pads().mark();
+        let zones = zones.map(|zones: Zones| zones.following(keys, velocity).with_clips(held));
+        let clips = if keys == Keys::Pads { revision } else { 0 };
+        Patch { edition, zones, seed, variations, clips, sampling }
     }
 
     /// What the notes to come are to play.
@@ -268,6 +282,10 @@ impl Engine {
     /// Hands streams to whom they belong, and back if that is nobody any more.
     fn accept_streams(&mut self) {
         while let Ok(stream) = self.end.streams.pop() {
+            if stream.generation == AUDITION {
+                self.listening.accept(stream, &mut self.end);
+                continue;
+            }
             let mut left_over = self.sets.accept(stream);
             for voice in self.voices.iter_mut() {
                 left_over = left_over.and_then(|stream| voice.accept(stream));
@@ -288,7 +306,7 @@ impl Engine {
     /// Waits for the worker, if the host has the time.
     fn await_sound(&mut self, len: usize) {
         self.accept_streams();
-        if !self.is_sounding() || !self.instance.is_hopeful() {
+        if self.voices.iter().next().is_none() || !self.instance.is_hopeful() {
             return;
         }
         self.await_worker(|engine| engine.is_ready(len));
@@ -335,6 +353,7 @@ impl Engine {
             self.missed += if hopeful { missed } else { 0 };
         }
         self.end_voices(|voice| voice.envelope().is_done());
+        self.listening.mix(left, right, &scene, &mut self.end);
         let slope = 1.0 / (FOLLOW_SECONDS * self.rate);
         for (left, right) in left.iter_mut().zip(right) {
             self.gain += (self.settings.gain - self.gain).clamp(-slope, slope);

@@ -1,5 +1,6 @@
 //! Parameters: what the host may see, automate and save.
 
+mod help;
 mod limits;
 mod texts;
 
@@ -11,12 +12,14 @@ use nice_plug::prelude::*;
 
 use crate::engine::{Playing, Settings, Trigger, Voicing};
 use crate::envelope::Shape;
-use crate::instance::Selection;
+use crate::pads::ClipState;
+use crate::selection::Selection;
 use crate::stream::Hold;
 use crate::zones::Keys;
 use limits::*;
 use texts::{named, read_asked, read_count, show_asked, show_count};
 
+pub use help::{HELP, help};
 pub use limits::{LIMITS, Limit, Span};
 
 /// Voices that may sound at once.
@@ -30,6 +33,9 @@ pub struct DistillParams {
     /// Which bundle is played. Changed by the host when it loads state, and by the editor.
     #[persist = "bundle"]
     pub selection: Selection,
+    /// What lies on the pads. Changed by the host when it loads state, and by the editor.
+    #[persist = "clips"]
+    pub clips: ClipState,
     /// How new sound is made.
     #[nested(group = "Prior")]
     pub prior: PriorParams,
@@ -181,8 +187,10 @@ impl DistillParams {
     /// Parameters at their defaults, and `selection`.
     #[must_use]
     pub fn new(selection: Selection) -> Self {
+        let clips = ClipState(Arc::clone(selection.instance()));
         Self {
             selection,
+            clips,
             prior: PriorParams {
                 seed: SEED.whole("Seed").non_automatable(),
                 temperature: TEMPERATURE.linear("Creativity"),

@@ -7,10 +7,11 @@ pub mod rough;
 use std::sync::Arc;
 use std::time::Instant;
 
+use distill_plugin::clips::Clip;
 use distill_plugin::desk::Desk;
 use distill_plugin::engine::{Block, Engine, Playing, Settings, Trigger, Voicing};
 use distill_plugin::envelope::Shape;
-use distill_plugin::instance::Instance;
+use distill_plugin::instance::{Instance, ModelRef};
 use distill_plugin::meter::Meter;
 use distill_plugin::source::Source;
 use distill_plugin::state::BundleRef;
@@ -20,11 +21,14 @@ use distill_plugin::voices::Which;
 pub use distill_plugin::zones::Keys;
 use distill_plugin::zones::Zones;
 use distill_shared::bundle::{Bundle, Card, Tensor, Tensors};
+use distill_shared::codes::Codes;
 use distill_shared::companding::stretch;
 use distill_shared::model::conditioning::{Conditioning, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey, VOICES, uniform};
 
+/// A byte of the digest of the codec of every toy.
+pub const CODEC: &str = "0c";
 /// Samples per frame of the toy.
 pub const HOP: usize = 256;
 /// The toy's sample rate.
@@ -162,6 +166,27 @@ pub fn take(
     sound
 }
 
+/// Codes of a toy that are those of `seed`.
+pub fn random_codes(frames: u32, seed: u32) -> Codes {
+    let CodecConfig { quantizers, codebook_size, .. } = config().codec;
+    let mut codes = Codes::new(quantizers);
+    for t in 0..frames {
+        let code = |level: usize| {
+            let key = TakeKey { seed: seed.into(), take: level as u64 };
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+            let code = (uniform(key, t, 0) * codebook_size as f32) as u32;
+            code
+        };
+        codes.push(&(0..quantizers).map(code).collect::<Vec<_>>());
+    }
+    codes
+}
+
+/// A clip of a toy.
+pub fn clip(codes: &Codes) -> Clip {
+    Clip { name: "Clip".to_owned(), codec: CODEC.repeat(32), codes: Arc::new(codes.clone()) }
+}
+
 /// An engine and its desk, worked on by the test itself.
 pub struct Stage {
     pub engine: Engine,
@@ -204,7 +229,9 @@ impl Stage {
     pub fn deliver(&mut self, model: &Arc<Model>) {
         let edition = self.instance.edition();
         self.desk.set_model(edition, Arc::clone(model));
-        self.instance.succeed(edition, BundleRef::default(), String::new(), Zones::of(model));
+        let playing = ModelRef { model: Arc::downgrade(model), codec: CODEC.repeat(32) };
+        let (reference, zones) = (BundleRef::default(), Zones::of(model));
+        self.instance.succeed(edition, reference, String::new(), zones, playing);
     }
 
     /// Does what a worker would, until there is nothing to do.

@@ -1,7 +1,9 @@
 //! Whatever may come to an engine, block by block: notes, settings, songs, bundles, stalls.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use distill_plugin::auditions::Audition;
 use distill_plugin::engine::{Block, Engine, Playing, Trigger, Voicing};
 use distill_plugin::meter::{Meter, Song};
 use distill_plugin::state::BundleRef;
@@ -11,7 +13,7 @@ use distill_plugin::voices::Which;
 use distill_plugin::zones::Keys;
 use distill_shared::player::{TakeKey, uniform};
 
-use super::{RATE, Stage, key, model, note};
+use super::{RATE, Stage, clip, key, model, note, random_codes};
 
 /// By how much the clock of the host is late. So whoever waits until a moment has waited already, and
 /// a block that may wait does not.
@@ -146,6 +148,17 @@ fn turn(which: u32, dice: &mut Dice, stage: &mut Stage) {
         27 => settings.shape.attack = dice.below(3) as f32,
         28 => settings.velocity = !settings.velocity,
         29 => settings.sampling.once = !settings.sampling.once,
+        230..233 => {
+            let clip = Some(clip(&random_codes(1 + dice.below(20), dice.below(99))));
+            stage.instance.pads().set(dice.below(24) as usize, clip);
+        }
+        233..236 => stage.instance.pads().set(dice.below(24) as usize, None),
+        236..242 => {
+            let codes = Arc::new(random_codes(1 + dice.below(20), dice.below(99)));
+            let (frames, looped) = (0..1 + dice.below(20) as usize, dice.below(2) == 0);
+            stage.instance.auditions().begin(Audition { codes, frames, looped });
+        }
+        242 => stage.instance.auditions().end(),
         _ => {}
     }
 }

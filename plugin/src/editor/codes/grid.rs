@@ -1,0 +1,295 @@
+//! The grid: what a clip is made of, time from left to right and the levels from coarse to fine.
+
+use std::collections::BTreeSet;
+
+use distill_shared::codes::{ABSENT, Codes};
+use distill_shared::player::{GROUPS, Group};
+
+use super::draft::{Draft, Region};
+
+/// Width of the column with the names of the levels.
+const NAMES: f32 = 84.0;
+/// Height of the row that tells the time.
+const TIMES: f32 = 16.0;
+/// Width from which cells show their entry as a number.
+const NUMBERED: f32 = 26.0;
+/// Space between two marks of time, at least.
+const MARKS: f32 = 60.0;
+
+/// How the grid is looked at.
+#[derive(Debug)]
+pub(super) struct Grid {
+    /// Width of a frame in points.
+    pub(super) zoom: f32,
+    /// Where a drag began: frame and level.
+    anchor: Option<(usize, usize)>,
+}
+
+impl Default for Grid {
+    fn default() -> Self {
+        Self { zoom: 9.0, anchor: None }
+    }
+}
+
+/// What the grid has to know besides the draft.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    /// Frames of a second.
+    pub(super) frame_rate: f64,
+    /// The frame that is heard, if any is.
+    pub(super) heard: Option<usize>,
+    /// Whether to keep the newest frames in sight.
+    pub(super) follows: bool,
+    pub(super) height: f32,
+}
+
+/// What was done to the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touch {
+    /// A region was selected.
+    Selected,
+    /// A cell was clicked twice: frame and level.
+    Entry(usize, usize),
+}
+
+impl Grid {
+    /// Draws the grid; selects where it is dragged over.
+    pub(super) fn show(
+        &mut self,
+        ui: &mut egui::Ui,
+        draft: &mut Draft,
+        view: &View,
+    ) -> Option<Touch> {
+        let levels = draft.codes().quantizers().max(1);
+        let row = ((view.height - TIMES) / levels as f32).floor().clamp(6.0, 44.0);
+        let mut touch = None;
+        ui.horizontal_top(|ui| {
+            names(ui, levels, row);
+            let area = egui::ScrollArea::horizontal().id_salt("grid").stick_to_right(view.follows);
+            area.auto_shrink([false, true]).show_viewport(ui, |ui, viewport| {
+                let width = draft.codes().frames() as f32 * self.zoom;
+                let size = egui::vec2(width.max(ui.available_width()), TIMES + levels as f32 * row);
+                let (area, response) = ui.allocate_exact_size(size, egui::Sense::click_and_drag());
+                let cells = Cells {
+                    origin: area.min + egui::vec2(0.0, TIMES),
+                    zoom: self.zoom,
+                    row,
+                    first: index(viewport.min.x / self.zoom),
+                    end: index(viewport.max.x / self.zoom) + 1,
+                };
+                touch = self.touch(&response, draft, &cells);
+                cells.draw(ui, draft, view);
+                hint(response, draft, &cells, view);
+            });
+        });
+        touch
+    }
+
+    /// What the pointer does.
+    fn touch(
+        &mut self,
+        response: &egui::Response,
+        draft: &mut Draft,
+        cells: &Cells,
+    ) -> Option<Touch> {
+        let at = response.interact_pointer_pos().map(|at| cells.at(at, draft.codes()));
+        if response.double_clicked() {
+            let (t, level) = at?;
+            return Some(Touch::Entry(t, level));
+        }
+        if response.drag_started() || response.clicked() {
+            // Where the button went down: a drag is known for one only some way on.
+            let origin = response.ctx.input(|input| input.pointer.press_origin());
+            self.anchor = origin.map(|from| cells.at(from, draft.codes())).or(at);
+        }
+        if response.dragged() || response.clicked() {
+            let region = self.anchor.zip(at).map(|(a, b)| Region::between(a, b));
+            draft.select(region);
+            return response.clicked().then_some(Touch::Selected);
+        }
+        response.drag_stopped().then_some(Touch::Selected)
+    }
+}
+
+/// Where cells are on the screen.
+struct Cells {
+    origin: egui::Pos2,
+    zoom: f32,
+    row: f32,
+    /// The frames that can be seen.
+    first: usize,
+    end: usize,
+}
+
+impl Cells {
+    /// The cell at a place: frame and level, the nearest one if it is outside.
+    fn at(&self, place: egui::Pos2, codes: &Codes) -> (usize, usize) {
+        let from = place - self.origin;
+        let t = index(from.x / self.zoom).min(codes.frames().saturating_sub(1));
+        let level = index(from.y / self.row).min(codes.quantizers().saturating_sub(1));
+        (t, level)
+    }
+
+    /// The place of a region.
+    fn rect(&self, region: &Region) -> egui::Rect {
+        let corner = |t: usize, level: usize| {
+            self.origin + egui::vec2(t as f32 * self.zoom, level as f32 * self.row)
+        };
+        egui::Rect::from_min_max(
+            corner(region.frames.start, region.levels.start),
+            corner(region.frames.end, region.levels.end),
+        )
+    }
+
+    fn draw(&self, ui: &egui::Ui, draft: &Draft, view: &View) {
+        let painter = ui.painter();
+        let codes = draft.codes();
+        for t in self.first..self.end.min(codes.frames()) {
+            for (level, &code) in codes.frame(t).iter().enumerate() {
+                let cell = Region { frames: t..t + 1, levels: level..level + 1 };
+                let rect = self.rect(&cell).shrink2(egui::vec2(0.5, 0.5));
+                let colour = colour(code, level, codes.quantizers());
+                painter.rect_filled(rect, 1.0, colour);
+                if self.zoom >= NUMBERED && code != ABSENT {
+                    let font = egui::FontId::monospace((self.row - 4.0).min(11.0));
+                    let ink = ink(colour);
+                    painter.text(rect.center(), egui::Align2::CENTER_CENTER, code, font, ink);
+                }
+                if draft.is_locked(t, level) {
+                    let line = [rect.left_bottom(), rect.right_top()];
+                    painter.line_segment(line, (1.5, egui::Color32::WHITE));
+                }
+            }
+        }
+        self.draw_times(ui, codes, view.frame_rate);
+        if let Some(selection) = draft.selection() {
+            let stroke = egui::Stroke::new(2.0, egui::Color32::WHITE);
+            painter.rect_stroke(self.rect(selection), 0.0, stroke, egui::StrokeKind::Outside);
+        }
+        if let Some(heard) = view.heard {
+            let x = self.origin.x + (heard as f32 + 0.5) * self.zoom;
+            let bottom = self.origin.y + codes.quantizers() as f32 * self.row;
+            painter.vline(x, self.origin.y - TIMES..=bottom, (2.0, egui::Color32::YELLOW));
+        }
+    }
+
+    /// Marks of time above the grid.
+    fn draw_times(&self, ui: &egui::Ui, codes: &Codes, frame_rate: f64) {
+        let second = frame_rate * f64::from(self.zoom);
+        let steps = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+        let step = steps.into_iter().find(|step| step * second >= f64::from(MARKS)).unwrap_or(60.0);
+        let colour = ui.visuals().weak_text_color();
+        let marks: BTreeSet<usize> =
+            (self.first..self.end.min(codes.frames())).map(|t| mark(t, step, frame_rate)).collect();
+        for n in marks {
+            #[expect(clippy::cast_possible_truncation, reason = "a place on the screen")]
+            let x = self.origin.x + (n as f64 * step * second) as f32;
+            let place = egui::pos2(x + 2.0, self.origin.y - TIMES);
+            let text = format!("{:.1} s", n as f64 * step);
+            ui.painter().text(
+                place,
+                egui::Align2::LEFT_TOP,
+                text,
+                egui::FontId::monospace(10.0),
+                colour,
+            );
+            ui.painter().vline(x, self.origin.y - TIMES..=self.origin.y, (1.0, colour));
+        }
+    }
+}
+
+/// Number of the mark of time before frame `t`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn mark(t: usize, step: f64, frame_rate: f64) -> usize {
+    (t as f64 / frame_rate / step) as usize
+}
+
+/// The names of the levels, each beside its row.
+fn names(ui: &mut egui::Ui, levels: usize, row: f32) {
+    let size = egui::vec2(NAMES, TIMES + levels as f32 * row);
+    let (area, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+    for level in 0..levels {
+        let y = area.top() + TIMES + (level as f32 + 0.5) * row;
+        let place = egui::pos2(area.right() - 4.0, y);
+        let font = egui::FontId::proportional((row - 3.0).clamp(6.0, 13.0));
+        let colour = ui.visuals().text_color();
+        ui.painter().text(place, egui::Align2::RIGHT_CENTER, name(level, levels), font, colour);
+    }
+}
+
+/// What a level is called: by what it decides, and its number in that group.
+pub(super) fn name(level: usize, levels: usize) -> String {
+    let group = Group::of(level, levels);
+    let first = (0..level).find(|other| Group::of(*other, levels) == group).unwrap_or(level);
+    let word = match group {
+        Group::Structure => "Structure",
+        Group::Timbre => "Timbre",
+        Group::Detail => "Detail",
+    };
+    format!("{word} {}", level - first + 1)
+}
+
+/// What is under the pointer, in words.
+fn hint(response: egui::Response, draft: &Draft, cells: &Cells, view: &View) {
+    let Some(place) = response.hover_pos().filter(|_| draft.codes().frames() > 0) else { return };
+    let (t, level) = cells.at(place, draft.codes());
+    let entry = match draft.codes().get(t, level) {
+        Some(ABSENT) | None => "tells nothing".to_owned(),
+        Some(entry) => format!("entry {entry}"),
+    };
+    let seconds = t as f64 / view.frame_rate;
+    let locked = if draft.is_locked(t, level) { ", locked" } else { "" };
+    let name = name(level, draft.codes().quantizers());
+    response.on_hover_text_at_pointer(format!("{name}, {seconds:.2} s: {entry}{locked}"));
+}
+
+/// The colour of an entry: its hue tells which one it is, its brightness the group of its level.
+fn colour(code: u32, level: usize, levels: usize) -> egui::Color32 {
+    if code == ABSENT {
+        return egui::Color32::from_gray(24);
+    }
+    // Hues of neighbours are far apart: multiples of the golden ratio.
+    let hue = (code as f32 * 0.618_034).fract();
+    let group = Group::of(level, levels) as usize;
+    let value = 0.85 - 0.45 * group as f32 / GROUPS as f32;
+    egui::ecolor::Hsva::new(hue, 0.55, value, 1.0).into()
+}
+
+/// Black or white, whichever can be read on `colour` (luma of ITU-R BT.709).
+fn ink(colour: egui::Color32) -> egui::Color32 {
+    let [r, g, b] = [colour.r(), colour.g(), colour.b()].map(f32::from);
+    let luma = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    if luma > 110.0 { egui::Color32::BLACK } else { egui::Color32::WHITE }
+}
+
+/// A length in cells as a number of them.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at 0")]
+fn index(cells: f32) -> usize {
+    cells as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_called_by_what_they_decide() {
+        let names: Vec<_> = [0, 1, 2, 7, 8, 15].map(|level| name(level, 16)).into();
+        let wanted = ["Structure 1", "Structure 2", "Timbre 1", "Timbre 6", "Detail 1", "Detail 8"];
+        assert_eq!(names, wanted);
+        assert_eq!(name(0, 1), "Structure 1");
+    }
+
+    #[test]
+    fn entries_can_be_read_on_their_colours() {
+        let luma = |c: egui::Color32| {
+            0.2126 * f32::from(c.r()) + 0.7152 * f32::from(c.g()) + 0.0722 * f32::from(c.b())
+        };
+        for code in 0..256 {
+            for level in [0, 4, 12] {
+                let colour = colour(code, level, 16);
+                assert!((luma(colour) - luma(ink(colour))).abs() > 60.0, "entry {code}");
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The page of codes: what was played is looked at, edited, kept and exported.
+
+mod draft;
+mod grid;
+mod shelf;
+mod tools;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use distill_shared::codes::Codes;
+use distill_shared::player::Model;
+use nice_plug::prelude::ParamSetter;
+
+use super::bundle_row::note_change;
+use crate::auditions::Audition;
+use crate::clips::Clip;
+use crate::export::Depth;
+use crate::instance::Instance;
+use crate::params::DistillParams;
+use crate::zones::Keys;
+use draft::{Draft, Piece, Region};
+use grid::{Grid, Touch, View};
+use work::{Answer, Made};
+
+/// What is said where there is no room.
+const FULL: &str = "All pads hold clips: remove one first.";
+/// Frames that are heard after an edit: until it has faded.
+const FADING: usize = 16;
+/// Frames for which an entry is heard by itself.
+const ENTRY: usize = 24;
+/// Frames of a second, as long as no bundle says how many.
+const FRAME_RATE: f64 = 46.875;
+
+/// What is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// A take that was played, by its number in the history.
+    Take(u64),
+    /// The clip on a pad.
+    Pad(usize),
+}
+
+/// The page.
+#[derive(Debug, Default)]
+pub(crate) struct CodesPage {
+    opened: Option<Opened>,
+    draft: Draft,
+    grid: Grid,
+    piece: Option<Piece>,
+    /// The entry that a selection is set to.
+    entry: u32,
+    looped: bool,
+    /// Whether edits are not to be heard at once.
+    silent: bool,
+    /// The clip to blend with or to swap with, and how much of it.
+    other: Option<Opened>,
+    ratio: f32,
+    depth: Depth,
+    /// How often something was made anew.
+    rolls: u64,
+    /// What is being made.
+    making: Option<(Opened, Made, Answer<Codes>)>,
+    exporting: Option<Answer<PathBuf>>,
+    /// The path that is typed, of a file to import.
+    path: String,
+    importing: Option<Answer<Clip>>,
+    /// What happened last.
+    message: String,
+    /// The frames that are auditioned.
+    heard: (usize, usize),
+}
+
+/// What the page needs to do anything.
+#[derive(Clone, Copy)]
+struct Hands<'a> {
+    params: &'a DistillParams,
+    setter: &'a ParamSetter<'a>,
+}
+
+impl Hands<'_> {
+    fn instance(&self) -> &Instance {
+        self.params.selection.instance()
+    }
+
+    fn model(&self) -> Option<Arc<Model>> {
+        self.instance().texts().playing.model.upgrade()
+    }
+
+    /// Tells the host that the project has changed.
+    fn note_change(&self) {
+        note_change(self.params, self.setter);
+    }
+}
+
+impl CodesPage {
+    pub(crate) fn show(
+        &mut self,
+        ui: &mut egui::Ui,
+        params: &DistillParams,
+        setter: &ParamSetter<'_>,
+    ) {
+        let hands = Hands { params, setter };
+        self.receive(hands);
+        self.refresh(hands);
+        let frame_rate =
+            hands.model().map_or(FRAME_RATE, |model| model.config().codec.frame_rate());
+        ui.horizontal_top(|ui| {
+            let mut chosen = None;
+            ui.vertical(|ui| {
+                self.show_import(ui, hands);
+                chosen = shelf::show(ui, hands.instance(), self.opened, frame_rate);
+            });
+            if let Some(chosen) = chosen {
+                self.open(hands, chosen);
+            }
+            ui.separator();
+            ui.vertical(|ui| match self.opened {
+                None => {
+                    ui.weak("Choose what was played, or a pad, to see what it is made of.");
+                    ui.label(&self.message);
+                }
+                Some(_) => self.show_opened(ui, hands, frame_rate),
+            });
+        });
+    }
+
+    fn show_opened(&mut self, ui: &mut egui::Ui, hands: Hands<'_>, frame_rate: f64) {
+        self.show_title(ui, hands);
+        self.show_tools(ui, hands);
+        let auditioned = hands.instance().auditions().heard();
+        let (first, len) = self.heard;
+        let heard = auditioned.and_then(|frame| usize::try_from(frame).ok());
+        let heard = heard.map(|frame| first + if self.looped { frame % len.max(1) } else { frame });
+        let follows = self.sounds(hands);
+        let height = (ui.available_height() - 40.0).max(120.0);
+        let view = View { frame_rate, heard, follows, height };
+        match self.grid.show(ui, &mut self.draft, &view) {
+            Some(Touch::Selected) => {
+                if let Some(Region { frames, levels }) = self.draft.selection() {
+                    let code = self.draft.codes().get(frames.start, levels.start);
+                    self.entry = code.unwrap_or(self.entry);
+                }
+            }
+            Some(Touch::Entry(t, level)) => self.hear_entry(hands, t, level),
+            None => {}
+        }
+        self.keys(ui, hands);
+        if self.message.is_empty() {
+            ui.weak("Drag over the grid to select; click twice to hear an entry; space plays.");
+        } else {
+            ui.label(&self.message);
+        }
+    }
+
+    /// Whether what is open is a take that still sounds, as it came.
+    fn sounds(&self, hands: Hands<'_>) -> bool {
+        let Some(Opened::Take(number)) = self.opened else { return false };
+        let now = Instant::now();
+        let sounds = hands
+            .instance()
+            .history()
+            .read(|takes| takes.iter().any(|take| take.number == number && take.sounds(now)));
+        sounds && !self.draft.is_edited()
+    }
+
+    /// Opens a take or a pad.
+    fn open(&mut self, hands: Hands<'_>, opened: Opened) {
+        let Some(clip) = clip_of(hands, opened) else { return };
+        self.opened = Some(opened);
+        self.draft = Draft::new(clip.codes);
+        self.message = String::new();
+    }
+
+    /// Shows what is open as it is now.
+    fn refresh(&mut self, hands: Hands<'_>) {
+        let Some(opened) = self.opened else { return };
+        match (opened, clip_of(hands, opened)) {
+            // A take that was forgotten stays in sight.
+            (Opened::Take(_), None) => {}
+            (Opened::Take(_), Some(clip)) => self.draft.follow((*clip.codes).clone()),
+            (Opened::Pad(_), None) => self.opened = None,
+            (Opened::Pad(_), Some(clip)) if clip.codes != *self.draft.codes() => {
+                self.draft = Draft::new(clip.codes);
+            }
+            (Opened::Pad(_), Some(_)) => {}
+        }
+    }
+
+    /// After an edit: it is kept, and heard.
+    fn edited(&mut self, hands: Hands<'_>, changed: bool) {
+        if changed {
+            self.keep(hands);
+            if !self.silent {
+                self.hear(hands);
+            }
+        }
+    }
+
+    /// Keeps what is open on its pad, or on the first free one. Returns the pad.
+    fn keep(&mut self, hands: Hands<'_>) -> Option<usize> {
+        let opened = self.opened?;
+        let clip = clip_of(hands, opened)?;
+        let clip = Clip { codes: Arc::clone(self.draft.codes()), ..clip };
+        let pads = hands.instance().pads();
+        let pad = match opened {
+            Opened::Pad(pad) => Some(pad),
+            Opened::Take(_) => pads.clips().first_free(),
+        };
+        let Some(pad) = pad else {
+            self.message = FULL.to_owned();
+            return None;
+        };
+        pads.set(pad, Some(clip));
+        hands.note_change();
+        if self.opened != Some(Opened::Pad(pad)) {
+            self.opened = Some(Opened::Pad(pad));
+            self.message =
+                format!("Kept on pad {}: set Keys to Pads to play it.", shelf::keys(pad));
+        }
+        Some(pad)
+    }
+
+    /// Lets the selection be heard, and what follows until it has faded.
+    fn hear(&mut self, hands: Hands<'_>) {
+        let frames = self.draft.frames();
+        let after = if self.looped { 0 } else { FADING };
+        let end = (frames.end + after).min(self.draft.codes().frames());
+        self.heard = (frames.start, end - frames.start);
+        let codes = Arc::clone(self.draft.codes());
+        let frames = frames.start..end;
+        hands.params.selection.audition(Audition { codes, frames, looped: self.looped });
+    }
+
+    /// Lets one entry be heard by itself, held.
+    fn hear_entry(&mut self, hands: Hands<'_>, t: usize, level: usize) {
+        let levels = self.draft.codes().quantizers();
+        let Some(entry) = self.draft.codes().get(t, level) else { return };
+        let absent = vec![distill_shared::codes::ABSENT; levels];
+        let mut first = absent.clone();
+        first[level] = entry;
+        let mut codes = Codes::new(levels);
+        codes.push(&first);
+        (1..ENTRY).for_each(|_| codes.push(&absent));
+        self.heard = (t, 1);
+        hands.params.selection.audition(Audition::whole(Arc::new(codes)));
+    }
+
+    /// What keys do that are pressed while nothing is typed.
+    fn keys(&mut self, ui: &egui::Ui, hands: Hands<'_>) {
+        if ui.memory(|memory| memory.focused().is_some()) {
+            return;
+        }
+        let pressed = |modifiers: egui::Modifiers, key: egui::Key| {
+            ui.input_mut(|input| input.consume_key(modifiers, key))
+        };
+        let (plain, command) = (egui::Modifiers::NONE, egui::Modifiers::COMMAND);
+        let shifted = command | egui::Modifiers::SHIFT;
+        if pressed(shifted, egui::Key::Z) || pressed(command, egui::Key::Y) {
+            let changed = self.draft.redo();
+            self.edited(hands, changed);
+        } else if pressed(command, egui::Key::Z) {
+            let changed = self.draft.undo();
+            self.edited(hands, changed);
+        } else if pressed(command, egui::Key::A) {
+            self.draft.select_all();
+        } else if pressed(plain, egui::Key::Escape) {
+            self.draft.select(None);
+        } else if pressed(plain, egui::Key::Delete) || pressed(plain, egui::Key::Backspace) {
+            let changed = self.draft.clear();
+            self.edited(hands, changed);
+        } else if pressed(plain, egui::Key::Space) {
+            self.play_or_stop(hands);
+        } else if pressed(plain, egui::Key::R) {
+            self.regenerate(hands);
+        } else if pressed(plain, egui::Key::L) {
+            self.draft.toggle_lock();
+        }
+    }
+
+    fn play_or_stop(&mut self, hands: Hands<'_>) {
+        let auditions = hands.instance().auditions();
+        if auditions.wanted().is_some() { auditions.end() } else { self.hear(hands) }
+    }
+
+    /// Makes pads play.
+    fn play_pads(hands: Hands<'_>) {
+        let keys = &hands.params.notes.keys;
+        hands.setter.begin_set_parameter(keys);
+        hands.setter.set_parameter(keys, Keys::Pads as i32);
+        hands.setter.end_set_parameter(keys);
+    }
+}
+
+/// What is open as a clip, if it is still there.
+fn clip_of(hands: Hands<'_>, opened: Opened) -> Option<Clip> {
+    match opened {
+        Opened::Pad(pad) => hands.instance().pads().clips().get(pad).cloned(),
+        Opened::Take(number) => {
+            let take = hands.instance().history().get(number)?;
+            let name = format!("Take {number}");
+            Some(Clip { name, codec: take.codec.to_string(), codes: Arc::new(take.codes) })
+        }
+    }
+}

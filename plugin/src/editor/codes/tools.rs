@@ -1,0 +1,278 @@
+//! What can be done with what is open.
+
+use distill_shared::codes::ABSENT;
+use distill_shared::player::Model;
+
+use super::{CodesPage, Hands, Opened, clip_of, shelf};
+use crate::clips::{Clip, MAX_NAME};
+use crate::engine::Settings;
+use crate::export::Depth;
+use crate::zones::Keys;
+
+impl CodesPage {
+    /// A field for the path of a sound file.
+    pub(super) fn show_import(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) {
+        ui.horizontal(|ui| {
+            let field = egui::TextEdit::singleline(&mut self.path)
+                .hint_text("Path of a WAV file")
+                .desired_width(shelf::WIDTH - 64.0);
+            ui.add(field);
+            let ready = !self.path.trim().is_empty() && self.importing.is_none();
+            let button = egui::Button::new("Import");
+            let hint = "Read it as codes, onto a pad: to blend with, to swap from, to go on from";
+            if ui.add_enabled(ready, button).on_hover_text(hint).clicked() {
+                self.import(hands);
+            }
+        });
+    }
+
+    /// The name of what is open, and what is done with all of it.
+    pub(super) fn show_title(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) {
+        let Some((opened, clip)) = self.opened.and_then(|o| Some((o, clip_of(hands, o)?))) else {
+            return;
+        };
+        let codec = hands.instance().texts().playing.codec;
+        ui.horizontal(|ui| {
+            match opened {
+                Opened::Take(_) => {
+                    ui.strong(&clip.name);
+                    if ui.button("Keep").on_hover_text("Put it on a pad of this project").clicked()
+                    {
+                        self.keep(hands);
+                    }
+                }
+                Opened::Pad(pad) => show_pad(ui, hands, pad, &clip),
+            }
+            if ui
+                .button("Export WAV")
+                .on_hover_text("Write a sound file, as a pad plays it")
+                .clicked()
+            {
+                self.export(hands);
+            }
+            let depths =
+                [(Depth::Int16, "16 bit"), (Depth::Int24, "24 bit"), (Depth::Float32, "32 bit")];
+            let shown = depths.iter().find(|(depth, _)| *depth == self.depth);
+            egui::ComboBox::from_id_salt("depth")
+                .width(70.0)
+                .selected_text(shown.map_or("", |(_, text)| text))
+                .show_ui(ui, |ui| {
+                    for (depth, text) in depths {
+                        ui.selectable_value(&mut self.depth, depth, text);
+                    }
+                });
+            let Settings { keys, .. } = hands.params.settings();
+            if keys != Keys::Pads
+                && ui.button("Play pads").on_hover_text("Set Keys to Pads").clicked()
+            {
+                Self::play_pads(hands);
+            }
+            if clip.codec != codec {
+                ui.colored_label(ui.visuals().warn_fg_color, "⚠ made by another bundle");
+            }
+        });
+    }
+
+    /// What is done with the selection.
+    pub(super) fn show_tools(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) {
+        let mut changed = false;
+        ui.horizontal_wrapped(|ui| {
+            let playing = hands.instance().auditions().wanted().is_some();
+            let text = if playing { "Stop" } else { "Play" };
+            if ui.button(text).on_hover_text("Hear the selection, or all (space)").clicked() {
+                self.play_or_stop(hands);
+            }
+            if ui.toggle_value(&mut self.looped, "Loop").clicked() && playing {
+                self.hear(hands);
+            }
+            let mut hears = !self.silent;
+            ui.toggle_value(&mut hears, "Hear edits");
+            self.silent = !hears;
+            ui.separator();
+            let (undo, redo) = (self.draft.can_undo(), self.draft.can_redo());
+            if ui.add_enabled(undo, egui::Button::new("Undo")).clicked() {
+                changed |= self.draft.undo();
+            }
+            if ui.add_enabled(redo, egui::Button::new("Redo")).clicked() {
+                changed |= self.draft.redo();
+            }
+            ui.separator();
+            let busy = self.making.is_some();
+            let regenerate = egui::Button::new(if busy { "Making…" } else { "Regenerate" });
+            let hint = "Make the selection anew, with what is around it in mind (R)";
+            if ui.add_enabled(!busy, regenerate).on_hover_text(hint).clicked() {
+                self.regenerate(hands);
+            }
+            let hint = "Make two more seconds after its end";
+            if ui.add_enabled(!busy, egui::Button::new("Go on")).on_hover_text(hint).clicked() {
+                self.go_on(hands);
+            }
+            changed |= self.show_entry(ui, hands);
+            if ui.button("Clear").on_hover_text("These levels tell nothing there").clicked() {
+                changed |= self.draft.clear();
+            }
+            if ui.button("Lock").on_hover_text("Nothing changes there (L)").clicked() {
+                self.draft.toggle_lock();
+            }
+            if ui.button("Crop").on_hover_text("Leave out all but these frames").clicked() {
+                changed |= self.draft.crop();
+            }
+            if ui.button("Copy").clicked() {
+                self.piece = Some(self.draft.copy());
+            }
+            let paste = egui::Button::new("Paste");
+            if ui.add_enabled(self.piece.is_some(), paste).clicked()
+                && let Some(piece) = self.piece.clone()
+            {
+                changed |= self.draft.paste(&piece);
+            }
+            ui.separator();
+            changed |= self.show_other(ui, hands);
+            ui.separator();
+            ui.add(egui::Slider::new(&mut self.grid.zoom, 3.0..=40.0).show_value(false))
+                .on_hover_text("How wide a frame is");
+        });
+        self.edited(hands, changed);
+    }
+
+    /// The entry that the selection is set to.
+    fn show_entry(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) -> bool {
+        let size = hands.model().map_or(0, |model| model.config().codec.codebook_size);
+        let last = u32::try_from(size).unwrap_or(0).saturating_sub(1);
+        // What was selected may tell nothing.
+        self.entry = self.entry.min(last);
+        ui.add(egui::DragValue::new(&mut self.entry).range(0..=last).prefix("entry "));
+        let set = ui.button("Set").on_hover_text("Put this entry everywhere in the selection");
+        let entry = self.entry;
+        set.clicked() && self.draft.change(|_, _, _| entry)
+    }
+
+    /// Another clip, to blend with or to swap with.
+    fn show_other(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) -> bool {
+        let others: Vec<(Opened, String)> = shelf::on_pads(&hands.instance().pads().clips())
+            .into_iter()
+            .map(|(pad, text)| (Opened::Pad(pad), text))
+            .chain(
+                shelf::played(hands.instance(), super::FRAME_RATE)
+                    .into_iter()
+                    .map(|(number, _)| (Opened::Take(number), format!("Take {number}"))),
+            )
+            .filter(|(other, _)| Some(*other) != self.opened)
+            .collect();
+        let shown = others.iter().find(|(other, _)| Some(*other) == self.other);
+        egui::ComboBox::from_id_salt("other")
+            .width(110.0)
+            .selected_text(shown.map_or("another clip", |(_, text)| text))
+            .show_ui(ui, |ui| {
+                for (other, text) in &others {
+                    ui.selectable_value(&mut self.other, Some(*other), text);
+                }
+            });
+        let ready = shown.is_some();
+        ui.add_enabled_ui(ready, |ui| {
+            ui.add(egui::Slider::new(&mut self.ratio, 0.0..=1.0).show_value(false))
+                .on_hover_text("How much of the other clip");
+            let hint = "Go that far toward the other clip, in the space of its entries";
+            let blend = ui.button("Blend").on_hover_text(hint).clicked();
+            let hint = "Swap the selection with the same place of the other clip";
+            let swap = ui.button("Swap").on_hover_text(hint).clicked();
+            blend && self.blend(hands) || swap && self.swap(hands)
+        })
+        .inner
+    }
+
+    /// Goes toward the other clip; says how far the entries are from where they should be.
+    fn blend(&mut self, hands: Hands<'_>) -> bool {
+        let other = self.other.and_then(|other| clip_of(hands, other));
+        let Some((other, model)) = other.zip(hands.model()) else { return false };
+        let codec = &model.config().codec;
+        let fits =
+            |codes: &distill_shared::codes::Codes| codes.fit(codec.quantizers, codec.codebook_size);
+        if !fits(&other.codes) || !fits(self.draft.codes()) {
+            self.message = "Only clips of the bundle that plays can be blended.".to_owned();
+            return false;
+        }
+        let spacings: Vec<f32> = (0..codec.quantizers).map(|level| model.spacing(level)).collect();
+        let (ratio, mut distances) = (self.ratio, Vec::new());
+        let changed = self.draft.change(|t, level, old| match other.codes.get(t, level) {
+            Some(new) if new != old => {
+                let blended = model_blend(&model, level, (old, new), ratio, spacings[level]);
+                distances.push(blended.1);
+                blended.0
+            }
+            _ => old,
+        });
+        let mean = distances.iter().sum::<f32>() / distances.len().max(1) as f32;
+        self.message = format!(
+            "{} codes blended; what was found is {:.0} % of the way between two entries off",
+            distances.len(),
+            100.0 * mean
+        );
+        changed
+    }
+
+    /// Swaps the selection with the same place of the other clip; what is on a pad is changed there
+    /// too.
+    fn swap(&mut self, hands: Hands<'_>) -> bool {
+        let Some(other) = self.other else { return false };
+        let Some(clip) = clip_of(hands, other) else { return false };
+        if clip.codes.quantizers() != self.draft.codes().quantizers() {
+            self.message = "Clips of another number of levels cannot be swapped.".to_owned();
+            return false;
+        }
+        let mut theirs = (*clip.codes).clone();
+        let changed = self.draft.change(|t, level, old| {
+            let new = theirs.get(t, level);
+            theirs.set(t, level, old);
+            new.unwrap_or(old)
+        });
+        if let Opened::Pad(pad) = other {
+            let clip = Clip { codes: theirs.into(), ..clip };
+            hands.instance().pads().set(pad, Some(clip));
+            hands.note_change();
+        }
+        changed
+    }
+}
+
+/// What lies between two codes, and how far off it is; absent codes stay absent.
+fn model_blend(
+    model: &Model,
+    level: usize,
+    (old, new): (u32, u32),
+    ratio: f32,
+    spacing: f32,
+) -> (u32, f32) {
+    if ratio >= 1.0 && new == ABSENT {
+        return (ABSENT, 0.0);
+    }
+    let blended = model.blend(level, old, new, ratio, spacing);
+    (blended.code, blended.distance)
+}
+
+/// The name of a pad's clip, and what is done with it.
+fn show_pad(ui: &mut egui::Ui, hands: Hands<'_>, pad: usize, clip: &Clip) {
+    let pads = hands.instance().pads();
+    ui.strong(shelf::keys(pad));
+    let mut name = clip.name.clone();
+    let field = egui::TextEdit::singleline(&mut name).desired_width(130.0).char_limit(MAX_NAME);
+    if ui.add(field).changed() {
+        pads.set(pad, Some(Clip { name, ..clip.clone() }));
+        hands.note_change();
+    }
+    let free = pads.clips().first_free();
+    let double = egui::Button::new("Duplicate");
+    if ui.add_enabled(free.is_some(), double).clicked()
+        && let Some(free) = free
+    {
+        pads.set(free, Some(clip.clone()));
+        hands.note_change();
+    }
+    ui.menu_button("Remove", |ui| {
+        if ui.button(format!("Take {} off this pad", clip.name)).clicked() {
+            pads.set(pad, None);
+            hands.note_change();
+            ui.close();
+        }
+    });
+}

@@ -1,0 +1,241 @@
+//! Export: a clip as a sound file, as a pad plays it.
+//!
+//! It is rendered by an engine of its own, so that the file holds what a host renders.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use distill_shared::bundle::write_atomically;
+use distill_shared::codes::ABSENT;
+use distill_shared::codes_file::Head;
+use distill_shared::player::{Model, ModelError};
+
+use crate::clips::Clip;
+use crate::denormals;
+use crate::desk::Desk;
+use crate::engine::{Block, Engine, Playing, Settings, Trigger, Voicing};
+use crate::instance::{Instance, ModelRef};
+use crate::source::Source;
+use crate::state::BundleRef;
+use crate::stream::{Hold, connect};
+use crate::voice::Note;
+use crate::zones::{Keys, PADS, Zones};
+
+/// Samples of a block.
+const BLOCK: usize = 512;
+/// Files of one name, at most.
+const MAX_NAMESAKES: u32 = 1000;
+
+/// How a sample is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// 16-bit integers.
+    Int16,
+    /// 24-bit integers.
+    #[default]
+    Int24,
+    /// 32-bit floats.
+    Float32,
+}
+
+/// A clip to be written.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// The model that plays it.
+    pub model: ModelRef,
+    /// The clip.
+    pub clip: Clip,
+    /// What is done to notes and to all sound.
+    pub settings: Settings,
+    /// The project's sample rate in Hz.
+    pub rate: f32,
+    /// How samples are stored.
+    pub depth: Depth,
+    /// Where the file goes.
+    pub folder: PathBuf,
+}
+
+impl Export {
+    /// Writes the file, and beside it its codes, from which `distill decode` makes the sound again, if
+    /// no level is absent. Returns the path of the sound.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence for the editor if the model is gone or no file can be written.
+    pub fn write(&self) -> Result<PathBuf, String> {
+        let gone = || "The clip was not exported: another bundle plays now.".to_owned();
+        let model = self.model.model.upgrade().ok_or_else(gone)?;
+        // As workers compute; this thread goes on as it was.
+        let rendered = thread::scope(|scope| {
+            let render = || {
+                denormals::flush_to_zero();
+                self.render(&model)
+            };
+            scope.spawn(render).join()
+        });
+        let rendered = rendered.map_err(|_| "Internal error while exporting.".to_owned())?;
+        let sound = rendered.map_err(|error| format!("The clip was not exported: {error}."))?;
+        let shown = self.folder.display();
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| format!("The folder {shown} cannot be made: {error}."))?;
+        let path = free_path(&self.folder, &self.clip.name)
+            .ok_or_else(|| format!("{shown} is full of files of that name."))?;
+        let bytes =
+            self.wav(&sound).map_err(|error| format!("The clip was not exported: {error}."))?;
+        let failed = |error| format!("{} cannot be written: {error}.", path.display());
+        write_atomically(&path, &bytes).map_err(failed)?;
+        let codes = &self.clip.codes;
+        if codes.as_slice().iter().all(|code| *code != ABSENT) {
+            let codec = &model.config().codec;
+            let samples = codes.frames() * codec.hop();
+            let head = Head::new(codec, self.clip.codec.clone(), &self.clip.name, samples);
+            let text = head.with_frames((0..codes.frames()).map(|t| codes.frame(t)));
+            write_atomically(&path.with_extension("json"), text.as_bytes()).map_err(failed)?;
+        }
+        Ok(path)
+    }
+
+    /// What a pad with the clip plays that is struck as hard as can be and held until it is over.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Source::step_together`] does.
+    pub fn render(&self, model: &Arc<Model>) -> Result<Vec<[f32; 2]>, ModelError> {
+        let (audio, worker) = connect();
+        let instance = Arc::new(Instance::default());
+        let edition = instance.choose(BundleRef::default());
+        let mut desk = Desk::new(0, worker, Arc::clone(&instance));
+        desk.set_model(edition, Arc::clone(model));
+        // On all of them, since a take costs more than a clip.
+        (0..PADS).for_each(|pad| instance.pads().set(pad, Some(self.clip.clone())));
+        let (zones, playing) = (Zones::of(model), self.model.clone());
+        instance.succeed(edition, BundleRef::default(), String::new(), zones, playing);
+        let settings = Settings {
+            keys: Keys::Pads,
+            playing: Playing::Notes,
+            trigger: Trigger::Gate,
+            voicing: Voicing::Poly,
+            hold: Hold::Off,
+            locked: false,
+            ..self.settings
+        };
+        let mut engine = Engine::new(audio, instance, settings);
+        engine.activate(self.rate, false);
+        engine.reset(&settings);
+        work(&mut desk)?;
+        let samples = self.samples(model);
+        let mut sound = Vec::with_capacity(samples);
+        let (mut left, mut right) = (vec![0.0; BLOCK], vec![0.0; BLOCK]);
+        while sound.len() < samples {
+            work(&mut desk)?;
+            let (now, len) = (Instant::now(), BLOCK);
+            engine.begin(&Block { settings, len, now, playing: true, meter: None });
+            if sound.is_empty() {
+                engine.note_on(Note { id: None, channel: 0, key: 0, velocity: 1.0 });
+            }
+            engine.render(&mut left, &mut right);
+            engine.finish();
+            sound.extend(left.iter().zip(&right).map(|(&left, &right)| [left, right]));
+        }
+        sound.truncate(samples);
+        Ok(sound)
+    }
+
+    /// Samples until the clip is over.
+    fn samples(&self, model: &Model) -> usize {
+        let codec = &model.config().codec;
+        let own = (self.clip.codes.frames() * codec.hop()) as f64;
+        let speed = f64::from(codec.sample_rate) / f64::from(self.rate)
+            * (f64::from(self.settings.tune) / 12.0).exp2();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let samples = (own / speed).ceil() as usize;
+        samples
+    }
+
+    /// The bytes of a WAV file.
+    fn wav(&self, sound: &[[f32; 2]]) -> Result<Vec<u8>, hound::Error> {
+        let (bits_per_sample, sample_format) = match self.depth {
+            Depth::Int16 => (16, hound::SampleFormat::Int),
+            Depth::Int24 => (24, hound::SampleFormat::Int),
+            Depth::Float32 => (32, hound::SampleFormat::Float),
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let sample_rate = self.rate.round() as u32;
+        let spec = hound::WavSpec { channels: 2, sample_rate, bits_per_sample, sample_format };
+        let mut bytes = Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut bytes, spec)?;
+        for sample in sound.as_flattened() {
+            match sample_format {
+                hound::SampleFormat::Float => writer.write_sample(*sample)?,
+                hound::SampleFormat::Int => {
+                    writer.write_sample(quantize(*sample, bits_per_sample))?
+                }
+            }
+        }
+        writer.finalize()?;
+        Ok(bytes.into_inner())
+    }
+}
+
+/// Does what a worker would, until there is nothing to do.
+fn work(desk: &mut Desk) -> Result<(), ModelError> {
+    desk.tend();
+    while let Some(source) = desk.pick(None) {
+        let mut sources = [source];
+        Source::step_together(&mut sources)?;
+        sources.into_iter().for_each(|source| desk.put_back(source));
+        desk.tend();
+    }
+    Ok(())
+}
+
+/// `sample` as an integer of so many bits.
+#[expect(clippy::cast_possible_truncation, reason = "clamped")]
+fn quantize(sample: f32, bits: u16) -> i32 {
+    let full_scale = f64::from(1_u32 << (bits - 1));
+    (f64::from(sample) * full_scale).round().clamp(-full_scale, full_scale - 1.0) as i32
+}
+
+/// A path in `folder` for a sound called `name` where no file is yet.
+fn free_path(folder: &Path, name: &str) -> Option<PathBuf> {
+    let plain = |c: char| if c.is_alphanumeric() || " -_.".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    let name = name.trim_matches([' ', '.']);
+    let name = if name.is_empty() { "Clip" } else { name };
+    let numbered = |n: u32| if n == 1 { name.to_owned() } else { format!("{name} {n}") };
+    let paths = (1..=MAX_NAMESAKES).map(|n| folder.join(numbered(n) + ".wav"));
+    let is_free = |path: &PathBuf| !path.exists() && !path.with_extension("json").exists();
+    let mut paths = paths.filter(is_free);
+    paths.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_paths_inside_the_folder_and_replace_nothing() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let path = |name: &str| {
+            let path = free_path(folder.path(), name).expect("there is room");
+            assert_eq!(path.parent(), Some(folder.path()));
+            fs::write(&path, []).expect("it can be written");
+            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        };
+        assert_eq!(path("Bell"), "Bell.wav");
+        assert_eq!(path("Bell"), "Bell 2.wav");
+        assert_eq!(path("../../etc/passwd"), "_.._etc_passwd.wav");
+        assert_eq!(path(" ..  "), "Clip.wav");
+        assert_eq!(path("Klang \u{fc}ber 1.5"), "Klang \u{fc}ber 1.5.wav");
+    }
+
+    #[test]
+    fn integers_hold_full_scale() {
+        assert_eq!([1.0, -1.0, 0.0, 0.5].map(|x| quantize(x, 16)), [32_767, -32_768, 0, 16_384]);
+        assert_eq!(quantize(2.0, 24), (1 << 23) - 1);
+    }
+}

@@ -1,0 +1,250 @@
+//! What was played is kept as codes, and plays again from a pad to the bit.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod toy;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use distill_plugin::auditions::Audition;
+use distill_plugin::clips::{Clip, Clips};
+use distill_plugin::engine::Voicing;
+use distill_plugin::export::{Depth, Export};
+use distill_plugin::instance::ModelRef;
+use distill_shared::codes::Codes;
+use distill_shared::player::{Model, Playback, Sampling};
+use toy::{CODEC, HOP, Keys, RATE, Stage, clip, key, model, note, random_codes, settings};
+
+const FRAMES: u32 = 20;
+
+/// What a clip sounds like by itself, and then silence: the left side.
+fn played(model: &Arc<Model>, codes: &Codes, frames: usize) -> Vec<f32> {
+    let codes = Arc::new(codes.clone());
+    let mut playback = Playback::new(model, &codes, 0..codes.frames(), false).unwrap();
+    let mut frame = vec![0.0; 2 * HOP];
+    let mut sound = Vec::new();
+    for _ in 0..frames {
+        playback.step(&mut frame);
+        sound.extend_from_slice(&frame[..HOP]);
+    }
+    sound
+}
+
+/// A stage whose keys are pads, with a clip on pad 5.
+fn stage(codes: &Codes) -> Stage {
+    let mut stage = Stage::new(7);
+    stage.settings.keys = Keys::Pads;
+    stage.instance.pads().set(5, Some(clip(codes)));
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    stage
+}
+
+/// The left side of a note of `frames` frames.
+fn strike(stage: &mut Stage, pressed: u8, frames: usize) -> Vec<f32> {
+    stage.engine.note_on(note(pressed));
+    let heard = stage.listen(frames * HOP)[0].clone();
+    stage.engine.note_off(&key(pressed));
+    stage.listen(2 * HOP);
+    heard
+}
+
+#[test]
+fn what_was_heard_plays_again_from_a_pad_to_the_bit() {
+    let mut stage = Stage::new(7);
+    let heard = strike(&mut stage, 60, 30);
+    let take = stage.instance.history().get(1).unwrap();
+    // The frame that was begun when its key came up, and those in its release.
+    assert!((30..=33).contains(&take.codes.frames()), "{}", take.codes.frames());
+    assert_eq!(&*take.codec, CODEC.repeat(32));
+    let codes = take.codes.first(30);
+    stage.instance.pads().set(5, Some(clip(&codes)));
+    stage.settings.keys = Keys::Pads;
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    let again = strike(&mut stage, 5, 30);
+    // The last frames fade, and lack what would have followed.
+    assert_eq!(again[..27 * HOP], heard[..27 * HOP]);
+    assert!(heard.iter().any(|sample| sample.abs() > 1e-3));
+}
+
+#[test]
+fn a_pad_plays_its_clip_and_then_nothing_and_other_pads_make_new_sound() {
+    let codes = random_codes(FRAMES, 3);
+    let mut stage = stage(&codes);
+    let whole = played(&model(7), &codes, 30);
+    assert_eq!(strike(&mut stage, 5, 30), whole);
+    assert_eq!(strike(&mut stage, 29, 30), whole, "the same pad, and the same again");
+    let other = toy::take(&model(7), (129 + 6) << 32, 30, |_| Sampling::default());
+    let other: Vec<f32> = other.iter().map(|[left, _]| *left).collect();
+    assert_eq!(strike(&mut stage, 6, 30), other);
+}
+
+#[test]
+fn a_clip_that_is_saved_and_loaded_sounds_the_same() {
+    let codes = random_codes(FRAMES, 3);
+    let before = strike(&mut stage(&codes), 5, 25);
+    let mut first = stage(&codes);
+    let text = serde_json::to_string(&first.instance.pads().clips().saved()).unwrap();
+    let mut second = Stage::new(7);
+    second.settings.keys = Keys::Pads;
+    second.instance.pads().replace(Clips::read(&text).unwrap());
+    second.engine.reset(&second.settings.clone());
+    second.work();
+    assert_eq!(strike(&mut second, 5, 25), before);
+    assert_eq!(strike(&mut first, 5, 25), before);
+}
+
+#[test]
+fn a_clip_of_another_codec_is_kept_and_not_played() {
+    let codes = random_codes(FRAMES, 3);
+    let mut stage = stage(&codes);
+    let foreign = Clip { codec: "ab".repeat(32), ..clip(&codes) };
+    stage.instance.pads().set(5, Some(foreign));
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    let other = toy::take(&model(7), (129 + 5) << 32, 25, |_| Sampling::default());
+    let other: Vec<f32> = other.iter().map(|[left, _]| *left).collect();
+    assert_eq!(strike(&mut stage, 5, 25), other);
+    assert!(stage.instance.pads().clips().get(5).is_some());
+}
+
+#[test]
+fn an_edited_clip_is_what_the_next_notes_play() {
+    let (old, new) = (random_codes(FRAMES, 3), random_codes(FRAMES, 4));
+    let mut stage = stage(&old);
+    assert_eq!(strike(&mut stage, 5, 25), played(&model(7), &old, 25));
+    stage.instance.pads().set(5, Some(clip(&new)));
+    // A while after, as with all settings.
+    stage.listen(2 * 48_000);
+    assert_eq!(strike(&mut stage, 5, 25), played(&model(7), &new, 25));
+}
+
+#[test]
+fn an_audition_is_heard_beside_the_notes_and_ends() {
+    let codes = random_codes(FRAMES, 3);
+    let alone = {
+        let mut stage = Stage::new(7);
+        stage.settings.gain = 0.01;
+        stage.engine.reset(&stage.settings.clone());
+        strike(&mut stage, 60, 40)
+    };
+    let mut stage = Stage::new(7);
+    stage.settings.gain = 0.01;
+    stage.settings.voicing = Voicing::Mono;
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    stage.engine.note_on(note(60));
+    let whole = Audition::whole(Arc::new(codes.clone()));
+    stage.instance.auditions().begin(whole);
+    let heard = stage.listen(40 * HOP)[0].clone();
+    assert_eq!(stage.instance.auditions().wanted(), None, "it is over");
+    assert_eq!(stage.instance.missed(), 0, "its end is nothing that was missed");
+    let own: Vec<f32> = heard.iter().zip(&alone).map(|(both, note)| both - note).collect();
+    let clip: Vec<f32> = played(&model(7), &codes, 20).iter().map(|s| 0.01 * s).collect();
+    // It begins as soon as the worker has made it.
+    let start = own.iter().position(|sample| sample.abs() > 1e-6).unwrap();
+    let wanted = clip.iter().position(|sample| sample.abs() > 1e-6).unwrap();
+    let pairs = own[start..].iter().zip(&clip[wanted..19 * HOP]);
+    assert!(pairs.clone().all(|(own, clip)| (own - clip).abs() < 1e-5));
+    assert!(start - wanted.min(start) <= 256, "{start} samples after");
+}
+
+#[test]
+fn an_audition_that_cannot_be_played_is_over_at_once() {
+    let mut stage = Stage::new(7);
+    let codes = Arc::new(random_codes(FRAMES, 3));
+    for audition in [
+        Audition { codes: Arc::clone(&codes), frames: 20..24, looped: true },
+        Audition::whole(Arc::new(Codes::new(3))),
+    ] {
+        stage.instance.auditions().begin(audition);
+        assert!(stage.listen(4 * HOP)[0].iter().all(|sample| *sample == 0.0));
+        assert_eq!(stage.instance.auditions().wanted(), None);
+    }
+}
+
+#[test]
+fn an_audition_is_never_heard_in_a_file() {
+    let mut stage = Stage::new(7);
+    stage.engine.activate(RATE, true);
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    stage.instance.auditions().begin(Audition::whole(Arc::new(random_codes(FRAMES, 3))));
+    assert!(stage.listen(30 * HOP)[0].iter().all(|sample| *sample == 0.0));
+}
+
+#[test]
+fn a_looped_audition_goes_on_until_it_is_ended_or_another_begins() {
+    let mut stage = Stage::new(7);
+    let codes = Arc::new(random_codes(FRAMES, 3));
+    let looped = Audition { codes, frames: 4..8, looped: true };
+    stage.instance.auditions().begin(looped.clone());
+    stage.listen(100 * HOP);
+    let heard = stage.instance.auditions().heard().unwrap();
+    assert!((95..=100).contains(&heard), "{heard} frames");
+    assert!(stage.listen(HOP)[0].iter().any(|sample| *sample != 0.0));
+    stage.instance.auditions().begin(Audition { looped: false, ..looped });
+    stage.listen(30 * HOP);
+    assert!(stage.listen(HOP)[0].iter().all(|sample| *sample == 0.0));
+    assert_eq!(stage.instance.auditions().heard(), None);
+}
+
+#[test]
+fn a_file_holds_what_a_host_renders() {
+    let codes = random_codes(FRAMES, 3);
+    for rate in [44_100.0, 48_000.0, 96_000.0] {
+        let model = model(7);
+        let mut stage = stage(&codes);
+        stage.settings.tune = -2.0;
+        stage.engine.activate(rate, false);
+        stage.engine.reset(&stage.settings.clone());
+        stage.work();
+        stage.engine.note_on(note(5));
+        let folder = tempfile::tempdir().unwrap();
+        let export = Export {
+            model: ModelRef { model: Arc::downgrade(&model), codec: CODEC.repeat(32) },
+            clip: clip(&codes),
+            settings: stage.settings,
+            rate,
+            depth: Depth::Float32,
+            folder: folder.path().join("Exports"),
+        };
+        let path = export.write().unwrap();
+        let mut file = hound::WavReader::open(&path).unwrap();
+        let samples: Vec<f32> = file.samples().map(Result::unwrap).collect();
+        let heard = stage.listen(samples.len() / 2);
+        let wanted: Vec<f32> = heard[0].iter().zip(&heard[1]).flat_map(|(l, r)| [*l, *r]).collect();
+        assert_eq!(samples, wanted, "at {rate} Hz");
+        let seconds = FRAMES as f32 * HOP as f32 / 48_000.0 * (2.0_f32 / 12.0).exp2();
+        assert!((samples.len() as f32 / 2.0 / rate - seconds).abs() < 1e-3);
+        // What follows is what the filter for other rates makes of the end, and silence.
+        assert!(stage.listen(HOP)[0].iter().all(|sample| sample.abs() < 1e-3));
+        stage.listen(3 * HOP);
+        assert!(stage.listen(HOP)[0].iter().all(|sample| *sample == 0.0));
+        assert!(path.with_extension("json").exists(), "its codes lie beside it");
+    }
+}
+
+#[test]
+fn an_export_without_its_bundle_or_a_folder_says_so() {
+    let codes = random_codes(FRAMES, 3);
+    let model = model(7);
+    let export = |model: ModelRef, folder: PathBuf| Export {
+        model,
+        clip: clip(&codes),
+        settings: settings(),
+        rate: 48_000.0,
+        depth: Depth::Int16,
+        folder,
+    };
+    let gone = export(ModelRef::default(), PathBuf::new()).write().unwrap_err();
+    assert!(gone.contains("another bundle"), "{gone}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, []).unwrap();
+    let there = ModelRef { model: Arc::downgrade(&model), codec: CODEC.repeat(32) };
+    let refused = export(there, file.join("Exports")).write().unwrap_err();
+    assert!(refused.contains("Exports"), "{refused}");
+}
