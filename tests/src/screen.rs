@@ -3,11 +3,22 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use x11rb::connection::Connection;
-use x11rb::protocol::xproto::{ConnectionExt, CreateWindowAux, ImageFormat, WindowClass};
+use x11rb::protocol::xproto::{
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt, CreateWindowAux, ImageFormat,
+    KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, WindowClass,
+};
+use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
+
+/// Time in which a window has drawn what it was told: a few pictures.
+const PICTURES: Duration = Duration::from_millis(120);
+/// The symbol of the left control key.
+const CONTROL: u32 = 0xffe3;
 
 /// The display that the environment names.
 pub struct Screen {
@@ -63,6 +74,87 @@ impl Screen {
         let image = self.connection.get_image(format, self.root, 0, 0, width, height, u32::MAX)?;
         let pixels = image.reply()?.data;
         Ok(pixels.chunks_exact(4).map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect())
+    }
+}
+
+/// A person at the display: what they point at and press.
+impl Screen {
+    /// Points at a pixel.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the display takes no such events.
+    pub fn point(&self, (x, y): (i16, i16)) -> Result<()> {
+        self.input(MOTION_NOTIFY_EVENT, 0, (x, y))
+    }
+
+    /// Presses the first button of the mouse at a pixel, and lets it go.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::point`].
+    pub fn click(&self, at: (i16, i16)) -> Result<()> {
+        self.drag(at, at)
+    }
+
+    /// Presses the first button of the mouse at one pixel, and lets it go at another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::point`].
+    pub fn drag(&self, from: (i16, i16), to: (i16, i16)) -> Result<()> {
+        self.point(from)?;
+        sleep(PICTURES);
+        self.input(BUTTON_PRESS_EVENT, 1, from)?;
+        sleep(PICTURES);
+        if from != to {
+            for n in 1..=4 {
+                let part = |from: i16, to: i16| from + (to - from) / 4 * n;
+                self.point((part(from.0, to.0), part(from.1, to.1)))?;
+                sleep(PICTURES);
+            }
+            self.point(to)?;
+            sleep(PICTURES);
+        }
+        self.input(BUTTON_RELEASE_EVENT, 1, to)?;
+        sleep(PICTURES);
+        Ok(())
+    }
+
+    /// Presses a key, by its symbol (X11 protocol, appendix A: of Latin letters, their code in ASCII),
+    /// with the control key or without, and lets it go.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the keyboard has no such key, or as [`Self::point`].
+    pub fn press(&self, symbol: u32, control: bool) -> Result<()> {
+        let held = [(CONTROL, true), (symbol, false)];
+        let held = || held.iter().filter(|(_, is_control)| control || !is_control);
+        for (symbol, _) in held() {
+            self.input(KEY_PRESS_EVENT, self.key(*symbol)?, (0, 0))?;
+            sleep(PICTURES);
+        }
+        for (symbol, _) in held().rev() {
+            self.input(KEY_RELEASE_EVENT, self.key(*symbol)?, (0, 0))?;
+        }
+        sleep(PICTURES);
+        Ok(())
+    }
+
+    fn input(&self, what: u8, detail: u8, (x, y): (i16, i16)) -> Result<()> {
+        self.connection.xtest_fake_input(what, detail, 0, self.root, x, y, 0)?.check()?;
+        Ok(())
+    }
+
+    /// The key that gives a symbol.
+    fn key(&self, symbol: u32) -> Result<u8> {
+        let setup = self.connection.setup();
+        let (first, last) = (setup.min_keycode, setup.max_keycode);
+        let keys = self.connection.get_keyboard_mapping(first, last - first + 1)?.reply()?;
+        let per_key = usize::from(keys.keysyms_per_keycode.max(1));
+        let at = keys.keysyms.chunks(per_key).position(|symbols| symbols.contains(&symbol));
+        let at = at.with_context(|| format!("no key gives symbol {symbol:#x}"))?;
+        Ok(first + u8::try_from(at)?)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The window of the built CLAP on a real display. Alone in its program, since it counts threads and
 //! files.
 //!
-//! Needs an X display of at least 1000 times 700 pixels; `cargo xtask test` has one made.
+//! Needs an X display of at least 2000 times 1400 pixels; `cargo xtask test` has one made.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod built;
+#[path = "window/person.rs"]
+mod person;
 
 use std::collections::HashSet;
 use std::fs;
@@ -38,8 +40,12 @@ fn drawn(screen: &Screen, size: (u32, u32)) -> (u16, Vec<[u8; 3]>) {
 }
 
 fn open(screen: &Screen, instrument: &mut Instrument) -> (u32, (u32, u32)) {
-    let parent = screen.window(1000, 700).unwrap();
-    let size = instrument.open_window(parent).unwrap();
+    open_at(screen, instrument, 1.0)
+}
+
+fn open_at(screen: &Screen, instrument: &mut Instrument, scale: f64) -> (u32, (u32, u32)) {
+    let parent = screen.window(1960, 1300).unwrap();
+    let size = instrument.open_window(parent, scale).unwrap();
     (parent, size)
 }
 
@@ -54,24 +60,38 @@ fn the_window_opens_closes_and_leaves_nothing_behind() {
     // One after the other: they look at the same display.
     let screen = Screen::connect().unwrap();
     it_shows_what_it_is(&screen);
+    person::makes_a_part_anew_keeps_it_and_finds_it_again(&screen);
     it_opens_as_often_as_one_likes(&screen);
 }
 
+/// Leaves pictures of every page in `pictures`, as large as usual and twice as large.
 fn it_shows_what_it_is(screen: &Screen) {
     let mut instrument = instrument();
     // A bundle is loaded once it is needed.
     let heard = instrument.play(&PHRASE, &Playback::default()).unwrap();
-    let (parent, size) = open(screen, &mut instrument);
-    drawn(screen, size);
-    // It draws thirty times in a second.
-    sleep(Duration::from_millis(300));
-    let (width, pixels) = drawn(screen, size);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    write_png(&folder.join("window.png"), width, &pixels).unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    fs::create_dir_all(&folder).unwrap();
+    for (scale, suffix) in [(1, ""), (2, "-large")] {
+        let (parent, size) = open_at(screen, &mut instrument, scale.into());
+        let picture = |name: &str| {
+            drawn(screen, size);
+            // It draws thirty times in a second.
+            sleep(Duration::from_millis(300));
+            let (width, pixels) = drawn(screen, size);
+            write_png(&folder.join(format!("{name}{suffix}.png")), width, &pixels).unwrap();
+            pixels
+        };
+        let play = picture("play");
+        let point = |(x, y): (i16, i16)| (x * scale, y * scale);
+        screen.click(point(person::CODES)).unwrap();
+        screen.click(point(person::NEWEST_TAKE)).unwrap();
+        let codes = picture("codes");
+        assert_ne!(play, codes);
+        instrument.close_window();
+        screen.destroy(parent).unwrap();
+    }
     let again = instrument.play(&PHRASE, &Playback::default()).unwrap();
     assert_eq!(difference(&heard, &again), None, "a window cannot be heard");
-    instrument.close_window();
-    screen.destroy(parent).unwrap();
 }
 
 /// Windows of two instances come and go, one at a time: where a processor draws for want of a graphics

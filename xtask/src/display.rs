@@ -5,11 +5,11 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::debian::or_with_packages;
-use crate::program::{cargo, run};
+use crate::program::{cargo, run, target_dir};
 
 /// How the display is made: large enough for the window, and with room for many connections, since the
 /// server may close those of windows that are gone later than new ones are opened.
-const SERVER: &str = "--server-args=-screen 0 1000x700x24 -maxclients 2048";
+const SERVER: &str = "--server-args=-screen 0 2000x1400x24 -maxclients 2048";
 
 /// Opens the instrument's window `cycles` times on a display of its own.
 ///
@@ -27,5 +27,8 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
     let test = cargo("test --workspace --test window -- --ignored");
     let mut command = Command::new("xvfb-run");
     command.args(["--auto-servernum", SERVER]).arg(test.get_program()).args(test.get_args());
+    // What the window exports is not to lie among a musician's own files.
+    let library = target_dir().join("tmp/library");
+    command.env("DISTILL_FOLDER", library);
     run(command.env("DISTILL_SOAK_WINDOWS", cycles.to_string()))
 }

@@ -140,6 +140,21 @@ impl Instrument {
         value.with_context(|| format!("the plugin gives no value for “{}”", parameter.name))
     }
 
+    /// What a plain value is called, with its unit.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the plugin does not say.
+    pub fn show(&mut self, parameter: &Parameter, value: f64) -> Result<String> {
+        let handle = self.plugin.plugin_handle();
+        let params: PluginParams =
+            handle.get_extension().context("the plugin has no parameters")?;
+        let mut buffer = [0; 256];
+        let text = params.value_to_text(&handle, parameter.id, value, &mut buffer);
+        let text = text.with_context(|| format!("the plugin does not show {}", parameter.name))?;
+        Ok(String::from_utf8_lossy(text).trim_end_matches('\0').to_owned())
+    }
+
     /// The plain value that the plugin understands `text` as, such as `-6 dB`: what a musician
     /// types. Plain values of continuous parameters are shares of their range in this plugin.
     ///

@@ -10,18 +10,20 @@ use clack_host::prelude::HostError;
 use super::{Instrument, Shared};
 
 impl Instrument {
-    /// Opens the plugin's window inside window `parent`, which has to outlive it, and tells how wide and
-    /// high it wants to be in pixels.
+    /// Opens the plugin's window inside window `parent`, which has to outlive it, drawn `scale` times as
+    /// large as usual, and tells how wide and high it wants to be in pixels.
     ///
     /// # Errors
     ///
     /// Fails if the plugin has no window, or not inside another on X.
-    pub fn open_window(&mut self, parent: u32) -> Result<(u32, u32)> {
+    pub fn open_window(&mut self, parent: u32, scale: f64) -> Result<(u32, u32)> {
         let handle = self.plugin.plugin_handle();
         let gui: PluginGui = handle.get_extension().context("the plugin has no window")?;
         let inside = GuiConfiguration { api_type: GuiApiType::X11, is_floating: false };
         ensure!(gui.is_api_supported(&handle, inside), "the plugin opens no window inside ours");
         gui.create(&handle, inside)?;
+        // As hosts do on displays with small pixels; the plugin may go by the display alone.
+        let _ = gui.set_scale(&handle, scale);
         let GuiSize { width, height } = gui.get_size(&handle).context("it has no size")?;
         // SAFETY: the caller's promise.
         unsafe { gui.set_parent(&handle, Window::from_x11_handle(parent.into()))? };

@@ -1,0 +1,100 @@
+//! A person at the page of codes, with mouse and keyboard.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use distill_tests::host::{Instrument, Playback, state};
+use distill_tests::phrase::Note;
+use distill_tests::screen::Screen;
+use serde_json::Value;
+
+use super::built::{PHRASE, enter, instrument};
+use super::{PATIENCE, drawn, open};
+
+/// Where things are in the window, as large as usual.
+pub(crate) const CODES: (i16, i16) = (145, 22);
+pub(crate) const NEWEST_TAKE: (i16, i16) = (78, 97);
+const REGENERATE: (i16, i16) = (590, 78);
+const EXPORT: (i16, i16) = (578, 55);
+const DEPTH: (i16, i16) = (663, 55);
+const FLOAT: (i16, i16) = (650, 127);
+/// A part of the grid: some frames of the finer levels.
+const PART: [(i16, i16); 2] = [(400, 250), (520, 420)];
+/// A note of the pad that the first clip lies on.
+const PAD: Note = Note { start: 1.0, end: 3.9, key: 48, velocity: 1.0 };
+
+/// Makes a part of a take anew, undoes it, does it again, exports it, saves the project, opens it, and
+/// plays the clip.
+pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
+    let folder = exports();
+    let _ = fs::remove_dir_all(&folder);
+    let mut first = instrument();
+    first.play(&PHRASE, &Playback::default()).unwrap();
+    let (parent, size) = open(screen, &mut first);
+    drawn(screen, size);
+    screen.click(CODES).unwrap();
+    screen.click(NEWEST_TAKE).unwrap();
+    screen.drag(PART[0], PART[1]).unwrap();
+    assert_eq!(codes(&mut first), "", "nothing is kept yet");
+    screen.click(REGENERATE).unwrap();
+    let anew = wait("the part is made", || Some(codes(&mut first)).filter(|now| !now.is_empty()));
+    screen.press(u32::from('z'), true).unwrap();
+    let before = wait("it is undone", || Some(codes(&mut first)).filter(|now| *now != anew));
+    let changed = before.bytes().zip(anew.bytes()).filter(|(a, b)| a != b).count();
+    assert!(changed > 0 && changed < before.len() / 4, "{changed} of {} digits", before.len());
+    screen.press(u32::from('y'), true).unwrap();
+    wait("it is done again", || (codes(&mut first) == anew).then_some(()));
+    screen.click(DEPTH).unwrap();
+    screen.click(FLOAT).unwrap();
+    screen.click(EXPORT).unwrap();
+    let file = wait("it is exported", || {
+        let mut files = fs::read_dir(&folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        files.find(|path| path.extension().is_some_and(|extension| extension == "wav"))
+    });
+    let project = first.save().unwrap();
+    first.close_window();
+    screen.destroy(parent).unwrap();
+    drop(first);
+
+    let mut second = instrument();
+    second.load(&project).unwrap();
+    enter(&mut second, "Keys", "Pads");
+    let heard = second.play(&[PAD], &Playback::default()).unwrap();
+    let mut exported = hound::WavReader::open(&file).unwrap();
+    let exported: Vec<f32> = exported.samples().map(Result::unwrap).collect();
+    assert!(exported.iter().any(|sample| sample.abs() > 1e-3), "it has sound");
+    let start = Playback::default().sample_at(PAD.start);
+    for (n, frame) in exported.chunks(2).enumerate() {
+        let same = [heard.channels[0][start + n], heard.channels[1][start + n]];
+        assert_eq!(frame, same, "sample {n} of {}", exported.len() / 2);
+    }
+    assert_eq!(codes(&mut second), anew, "it is in the project");
+}
+
+/// The codes of the first clip in the project, as digits; nothing if there is none.
+fn codes(instrument: &mut Instrument) -> String {
+    let project = state::open(&instrument.save().unwrap()).unwrap();
+    let clips = project["fields"]["clips"].as_str().unwrap();
+    let clips: Value = serde_json::from_str(clips).unwrap();
+    clips["clips"][0]["codes"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Where the instrument exports to.
+fn exports() -> PathBuf {
+    PathBuf::from(std::env::var_os("DISTILL_FOLDER").unwrap()).join("Exports")
+}
+
+/// Waits until `look` sees something.
+fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(waited < PATIENCE, "it never comes that {what}");
+        sleep(Duration::from_millis(50));
+        waited += Duration::from_millis(50);
+    }
+}
