@@ -5,10 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nice_plug::prelude::*;
 use nice_plug_egui::widgets::ParamSlider;
 
+use super::asked::{self, Unit};
+use super::envelope;
 use crate::params::{DistillParams, help};
 
 /// Width of a slider.
-const SLIDER_WIDTH: f32 = 140.0;
+pub(super) const SLIDER_WIDTH: f32 = 140.0;
 /// Space between the columns.
 const COLUMN_GAP: f32 = 24.0;
 
@@ -19,7 +21,11 @@ pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSett
         ui.add_space(COLUMN_GAP);
         notes(ui, params, setter);
         ui.add_space(COLUMN_GAP);
-        sound(ui, params, setter);
+        ui.vertical(|ui| {
+            sound(ui, params, setter);
+            ui.add_space(6.0);
+            envelope::show(ui, &params.envelope, setter);
+        });
     });
 }
 
@@ -34,9 +40,17 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
         row(ui, &params.prior.top_k, setter);
         row(ui, &params.prior.top_p, setter);
         row(ui, &params.prior.novelty, setter);
-        row(ui, &params.prior.loudness, setter);
-        row(ui, &params.prior.brightness, setter);
-        row(ui, &params.prior.density, setter);
+        let model = params.selection.instance().texts().playing.model.upgrade();
+        let config = model.as_ref().map(|model| model.config());
+        let offered = config.and_then(|config| Some(&config.prior.as_ref()?.conditioning));
+        let frame_rate = config.map_or(1.0, |config| config.codec.frame_rate());
+        let loudness = offered.and_then(|offered| offered.loudness.as_ref());
+        let brightness = offered.and_then(|offered| offered.brightness.as_ref());
+        let density = offered.and_then(|offered| offered.density.as_ref());
+        let unit = Unit::PerFrame(frame_rate);
+        asked::row(ui, &params.prior.loudness, setter, loudness, Unit::Decibels);
+        asked::row(ui, &params.prior.brightness, setter, brightness, Unit::Octaves);
+        asked::row(ui, &params.prior.density, setter, density, unit);
     });
 }
 
@@ -85,7 +99,7 @@ fn row<P: Param>(ui: &mut egui::Ui, param: &P, setter: &ParamSetter<'_>) {
 }
 
 /// The name of a parameter, which tells what it does.
-fn label(ui: &mut egui::Ui, param: &impl Param) {
+pub(super) fn label(ui: &mut egui::Ui, param: &impl Param) {
     ui.label(param.name()).on_hover_text(help(param.name()));
 }
 

@@ -4,9 +4,11 @@
 //! [`Instance`](crate::instance::Instance) and changes parameters through the host, so that what
 //! is done here can be automated and undone.
 
+mod asked;
 mod bundle_row;
 mod codes;
 mod controls;
+mod envelope;
 mod keys;
 mod meters;
 

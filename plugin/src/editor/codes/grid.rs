@@ -144,15 +144,23 @@ impl Cells {
     fn draw(&self, ui: &egui::Ui, draft: &Draft, view: &View) {
         let painter = ui.painter();
         let codes = draft.codes();
+        // One shape for all: shapes of their own would cost most of the drawing.
+        let mut cells = egui::Mesh::default();
         for t in self.first..self.end.min(codes.frames()) {
             for (level, &code) in codes.frame(t).iter().enumerate() {
                 let cell = Region { frames: t..t + 1, levels: level..level + 1 };
-                let rect = self.rect(&cell).shrink2(egui::vec2(0.5, 0.5));
                 let colour = colour(code, level, codes.quantizers());
-                painter.rect_filled(rect, 1.0, colour);
+                cells.add_colored_rect(self.rect(&cell).shrink(0.5), colour);
+            }
+        }
+        painter.add(cells);
+        for t in self.first..self.end.min(codes.frames()) {
+            for (level, &code) in codes.frame(t).iter().enumerate() {
+                let cell = Region { frames: t..t + 1, levels: level..level + 1 };
+                let rect = self.rect(&cell).shrink(0.5);
                 if self.zoom >= NUMBERED && code != ABSENT {
                     let font = egui::FontId::monospace((self.row - 4.0).min(11.0));
-                    let ink = ink(colour);
+                    let ink = ink(colour(code, level, codes.quantizers()));
                     painter.text(rect.center(), egui::Align2::CENTER_CENTER, code, font, ink);
                 }
                 if draft.is_locked(t, level) {
@@ -278,6 +286,50 @@ mod tests {
         let wanted = ["Structure 1", "Structure 2", "Timbre 1", "Timbre 6", "Detail 1", "Detail 8"];
         assert_eq!(names, wanted);
         assert_eq!(name(0, 1), "Structure 1");
+    }
+
+    /// Vertices that a picture of a clip of so many frames is made of.
+    fn vertices(frames: usize) -> usize {
+        let codes = {
+            let mut codes = Codes::new(3);
+            let small = |n: usize| u32::try_from(n % 99).expect("small");
+            (0..frames).for_each(|t| codes.push(&[t, t / 2, t / 3].map(small)));
+            codes
+        };
+        let mut draft = Draft::new(codes.into());
+        let mut grid = Grid::default();
+        let context = egui::Context::default();
+        let mut count = 0;
+        for _ in 0..3 {
+            let input = egui::RawInput {
+                screen_rect: Some(egui::Rect::from_min_size(
+                    egui::Pos2::ZERO,
+                    egui::vec2(800.0, 400.0),
+                )),
+                ..Default::default()
+            };
+            let view = View { frame_rate: 50.0, heard: Some(3), follows: false, height: 300.0 };
+            let mut output = context.run_ui(input, |ui| {
+                grid.show(ui, &mut draft, &view);
+            });
+            // There is no graphics card that would take them.
+            output.textures_delta.clear();
+            let pieces = context.tessellate(output.shapes, 1.0);
+            let vertices = pieces.iter().map(|piece| match &piece.primitive {
+                egui::epaint::Primitive::Mesh(mesh) => mesh.vertices.len(),
+                egui::epaint::Primitive::Callback(_) => 0,
+            });
+            count = vertices.sum();
+        }
+        count
+    }
+
+    #[test]
+    fn only_what_is_in_sight_is_drawn() {
+        let (short, long) = (vertices(200), vertices(20_000));
+        // 80 frames of 3 levels fit, four corners each, and names, times and marks.
+        assert!((3 * 60 * 4..3 * 160 * 4).contains(&short), "{short} vertices");
+        assert!(long.abs_diff(short) < 200, "{long} and {short} vertices");
     }
 
     #[test]
