@@ -200,12 +200,18 @@ fn quantize(sample: f32, bits: u16) -> i32 {
     (f64::from(sample) * full_scale).round().clamp(-full_scale, full_scale - 1.0) as i32
 }
 
+/// `name` without what file systems, or folders above, could take for something else.
+#[must_use]
+pub fn plain(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || " -_.#".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    name.trim_matches([' ', '.']).to_owned()
+}
+
 /// A path in `folder` for a sound called `name` where no file is yet.
 fn free_path(folder: &Path, name: &str) -> Option<PathBuf> {
-    let plain = |c: char| if c.is_alphanumeric() || " -_.".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(plain).collect();
-    let name = name.trim_matches([' ', '.']);
-    let name = if name.is_empty() { "Clip" } else { name };
+    let name = plain(name);
+    let name = if name.is_empty() { "Clip" } else { &name };
     let numbered = |n: u32| if n == 1 { name.to_owned() } else { format!("{name} {n}") };
     let paths = (1..=MAX_NAMESAKES).map(|n| folder.join(numbered(n) + ".wav"));
     let is_free = |path: &PathBuf| !path.exists() && !path.with_extension("json").exists();

@@ -3,7 +3,6 @@
 //! It is one for the process, so that the same bundle in many instances is in memory once.
 
 use std::collections::HashMap;
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -11,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{Receiver, SendError, Sender, unbounded};
 use distill_shared::bundle::Bundle;
+use distill_shared::library::{self, bundles_in};
 use distill_shared::player::Model;
 
 use crate::factory;
@@ -239,7 +239,7 @@ impl Shelf {
             return None;
         }
         let beside = tried.and_then(Path::parent).map(Path::to_owned);
-        let folders = beside.into_iter().chain(library_folder());
+        let folders = beside.into_iter().chain(library::folder());
         let files = folders.flat_map(|folder| bundles_in(&folder));
         files.filter(|file| Some(file.as_path()) != tried).take(MAX_SEARCH).find_map(|file| {
             let bundle = Bundle::open(&file).ok()?;
@@ -253,24 +253,4 @@ impl Shelf {
 /// What to call the bundle of a reference.
 fn title(reference: &BundleRef) -> &str {
     if reference.name.is_empty() { "The chosen bundle" } else { &reference.name }
-}
-
-/// Where a musician's bundles are: the folder that the environment names in `DISTILL_FOLDER`, or
-/// `Distill` in the home folder.
-#[must_use]
-pub fn library_folder() -> Option<PathBuf> {
-    let named = std::env::var_os("DISTILL_FOLDER").filter(|name| !name.is_empty());
-    named.map(PathBuf::from).or_else(|| std::env::home_dir().map(|home| home.join("Distill")))
-}
-
-/// The bundles in a folder, sorted by name; none if it cannot be read.
-#[must_use]
-pub fn bundles_in(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "distill"))
-        .collect();
-    files.sort();
-    files
 }

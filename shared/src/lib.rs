@@ -14,6 +14,7 @@ pub mod codes;
 pub mod codes_file;
 pub mod companding;
 pub mod fingerprint;
+pub mod library;
 pub mod math;
 pub mod model;
 pub mod phases;

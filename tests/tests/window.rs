@@ -16,7 +16,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use built::{PHRASE, difference, host, instrument};
-use distill_tests::host::{Instrument, Playback};
+use distill_tests::host::{Instrument, Playback, state};
 use distill_tests::screen::{Screen, write_png};
 
 /// Longest time for a window to be drawn.
@@ -44,7 +44,7 @@ fn open(screen: &Screen, instrument: &mut Instrument) -> (u32, (u32, u32)) {
 }
 
 fn open_at(screen: &Screen, instrument: &mut Instrument, scale: f64) -> (u32, (u32, u32)) {
-    let parent = screen.window(1960, 1300).unwrap();
+    let parent = screen.window(1960, 1320).unwrap();
     let size = instrument.open_window(parent, scale).unwrap();
     (parent, size)
 }
@@ -64,34 +64,50 @@ fn the_window_opens_closes_and_leaves_nothing_behind() {
     it_opens_as_often_as_one_likes(&screen);
 }
 
-/// Leaves pictures of every page in `pictures`, as large as usual and twice as large.
+/// Leaves pictures of every page in `pictures`, as large as usual and twice as large: before anything
+/// is played, after it, and where the bundle is missing.
 fn it_shows_what_it_is(screen: &Screen) {
     let mut instrument = instrument();
+    let empty = pictures(screen, &mut instrument, "empty");
     // A bundle is loaded once it is needed.
     let heard = instrument.play(&PHRASE, &Playback::default()).unwrap();
+    let played = pictures(screen, &mut instrument, "played");
+    let again = instrument.play(&PHRASE, &Playback::default()).unwrap();
+    assert_eq!(difference(&heard, &again), None, "a window cannot be heard");
+    let missing = Path::new("/gone/Bells.distill");
+    let project = state::with_bundle(&instrument.save().unwrap(), missing).unwrap();
+    instrument.load(&project).unwrap();
+    let missing = pictures(screen, &mut instrument, "missing");
+    for (one, other) in [(&empty, &played), (&played, &missing), (&empty, &missing)] {
+        assert!(one.iter().zip(other).all(|(one, other)| one != other));
+    }
+}
+
+/// Pictures of both pages, in both sizes.
+fn pictures(screen: &Screen, instrument: &mut Instrument, name: &str) -> Vec<Vec<[u8; 3]>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
     fs::create_dir_all(&folder).unwrap();
-    for (scale, suffix) in [(1, ""), (2, "-large")] {
-        let (parent, size) = open_at(screen, &mut instrument, scale.into());
-        let picture = |name: &str| {
+    let mut all = Vec::new();
+    for (scale, suffix) in [(1, ""), (2, "-2x")] {
+        let (parent, size) = open_at(screen, instrument, scale.into());
+        let mut picture = |page: &str| {
             drawn(screen, size);
             // It draws thirty times in a second.
             sleep(Duration::from_millis(300));
             let (width, pixels) = drawn(screen, size);
-            write_png(&folder.join(format!("{name}{suffix}.png")), width, &pixels).unwrap();
-            pixels
+            let file = folder.join(format!("{page}-{name}{suffix}.png"));
+            write_png(&file, width, &pixels).unwrap();
+            all.push(pixels);
         };
-        let play = picture("play");
+        picture("play");
         let point = |(x, y): (i16, i16)| (x * scale, y * scale);
         screen.click(point(person::CODES)).unwrap();
         screen.click(point(person::NEWEST_TAKE)).unwrap();
-        let codes = picture("codes");
-        assert_ne!(play, codes);
+        picture("codes");
         instrument.close_window();
         screen.destroy(parent).unwrap();
     }
-    let again = instrument.play(&PHRASE, &Playback::default()).unwrap();
-    assert_eq!(difference(&heard, &again), None, "a window cannot be heard");
+    all
 }
 
 /// Windows of two instances come and go, one at a time: where a processor draws for want of a graphics

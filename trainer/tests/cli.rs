@@ -259,6 +259,34 @@ fn inspect_tells_what_is_in_a_bundle() {
 }
 
 #[test]
+fn the_library_lists_renames_and_removes() {
+    let (folder, toy) = own_toy();
+    let shelf = folder.path().join("shelf");
+    fs::create_dir(&shelf).unwrap();
+    fs::copy(&toy, shelf.join("a.distill")).unwrap();
+    fs::write(shelf.join("broken.distill"), b"nothing").unwrap();
+    fs::write(shelf.join("b.wav"), b"no bundle").unwrap();
+    let list = |more: &str| {
+        let arguments = format!("library --folder shelf --json {more}");
+        let listed = stdout(&succeed(folder.path(), &arguments));
+        serde_json::from_str::<Value>(&listed).unwrap()["bundles"].as_array().unwrap().clone()
+    };
+    let all = list("--sort longest");
+    assert_eq!(all.len(), 2);
+    assert!(all[0]["content"]["seconds"].as_f64().unwrap() > 0.0);
+    assert!(all[1]["content"]["problem"].is_string());
+    assert_eq!(list("--search BROKEN").len(), 1);
+    let plain = stdout(&succeed(folder.path(), "library --folder shelf"));
+    assert!(plain.contains("cannot be read") && plain.lines().count() == 2, "{plain}");
+    fail(folder.path(), "library rename shelf/a.distill broken", 1, "is there already");
+    succeed(folder.path(), "library rename shelf/a.distill bells");
+    fail(folder.path(), "library remove shelf/bells.distill", 2, "--yes");
+    assert!(shelf.join("bells.distill").exists());
+    succeed(folder.path(), "library remove shelf/bells.distill --yes");
+    assert_eq!(list("").len(), 1);
+}
+
+#[test]
 fn evaluate_measures_every_recording_beside_the_baseline() {
     let before = fs::read(toy().join("toy.distill")).unwrap();
     let report = stdout(&succeed(toy(), "evaluate toy.distill sounds --json"));

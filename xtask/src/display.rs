@@ -1,11 +1,13 @@
 //! A display for windows, on Linux.
 
+use std::fs;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
+use crate::bundle::package_debug;
 use crate::debian::or_with_packages;
-use crate::program::{cargo, run, target_dir};
+use crate::program::{cargo, root, run, target_dir};
 
 /// How the display is made: large enough for the window, and with room for many connections, since the
 /// server may close those of windows that are gone later than new ones are opened.
@@ -31,4 +33,23 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
     let library = target_dir().join("tmp/library");
     command.env("DISTILL_FOLDER", library);
     run(command.env("DISTILL_SOAK_WINDOWS", cycles.to_string()))
+}
+
+/// Makes the pictures of the window that the documents show.
+///
+/// # Errors
+///
+/// Fails as [`test_window`] does, or if a picture cannot be copied.
+pub(crate) fn take_pictures() -> Result<()> {
+    run(&mut cargo("build --workspace --all-targets"))?;
+    package_debug()?;
+    test_window(1)?;
+    let (from, to) = (target_dir().join("tmp/pictures"), root().join("docs/images"));
+    fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
+    for entry in fs::read_dir(&from).with_context(|| format!("no {}", from.display()))? {
+        let file = entry?.file_name();
+        fs::copy(from.join(&file), to.join(&file))?;
+        println!("{}", to.join(&file).display());
+    }
+    Ok(())
 }

@@ -28,6 +28,8 @@ enum Task {
     Demo(demo::Options),
     /// Checks everything that continuous integration checks
     Test,
+    /// Takes the pictures of the window in docs/images
+    Pictures,
     /// Measures training, playing and sizes
     Bench(bench::Options),
     /// Checks for hours what `test` checks for moments
@@ -40,6 +42,7 @@ fn main() -> Result<()> {
         Task::Bundle(options) => bundle::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test => test::run(),
+        Task::Pictures => display::take_pictures(),
         Task::Bench(options) => bench::run(&options),
         Task::Soak(options) => soak::run(&options),
     }

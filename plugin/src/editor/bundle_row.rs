@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use distill_shared::library::{self, bundles_in};
 use nice_plug::prelude::*;
 
 use super::card;
 use crate::instance::{Phase, Texts};
-use crate::loader::{bundles_in, library_folder};
 use crate::params::DistillParams;
 use crate::state::BundleRef;
 
@@ -63,7 +63,7 @@ impl BundleRow {
                 chosen = Some(BundleRef::default());
             }
             ui.menu_button("Library", |ui| {
-                for file in library(&texts.reference) {
+                for file in files(&texts.reference) {
                     let name = file.file_stem().unwrap_or_default().to_string_lossy();
                     if ui.button(name).clicked() {
                         chosen = Some(BundleRef::file(file.to_string_lossy().into_owned()));
@@ -96,12 +96,17 @@ fn state(phase: Phase) -> &'static str {
 }
 
 /// Bundles beside the present one, then those in the library folder.
-fn library(reference: &BundleRef) -> Vec<PathBuf> {
+fn files(reference: &BundleRef) -> Vec<PathBuf> {
+    folders(reference).iter().flat_map(|folder| bundles_in(folder)).collect()
+}
+
+/// The folders of the library: the one of the present bundle, and the musician's own.
+pub(super) fn folders(reference: &BundleRef) -> Vec<PathBuf> {
     let beside = Path::new(&reference.path).parent().map(Path::to_owned);
-    let mut folders: Vec<PathBuf> = beside.into_iter().chain(library_folder()).collect();
+    let mut folders: Vec<PathBuf> = beside.into_iter().chain(library::folder()).collect();
     folders.retain(|folder| !folder.as_os_str().is_empty());
     folders.dedup();
-    folders.iter().flat_map(|folder| bundles_in(folder)).collect()
+    folders
 }
 
 /// Tells the host that the project has changed.

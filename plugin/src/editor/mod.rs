@@ -10,6 +10,7 @@ mod codes;
 mod controls;
 mod envelope;
 mod keys;
+mod library;
 mod meters;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +27,7 @@ use nice_plug_egui::{
 use crate::params::DistillParams;
 use bundle_row::BundleRow;
 use codes::CodesPage;
+use library::LibraryPage;
 use meters::Meters;
 
 /// Size of the window in logical pixels.
@@ -57,6 +59,8 @@ enum Page {
     Play,
     /// What was made, code by code.
     Codes,
+    /// The bundles there are.
+    Library,
 }
 
 /// What the window shows.
@@ -64,6 +68,7 @@ pub struct Window {
     params: Arc<DistillParams>,
     page: Page,
     codes: CodesPage,
+    library: LibraryPage,
     /// The way to the host, while the window is open.
     host: Option<GuiContext>,
     bundle: BundleRow,
@@ -74,8 +79,8 @@ pub struct Window {
 
 impl Window {
     fn new(params: Arc<DistillParams>) -> Self {
-        let (page, codes, bundle, meters) = Default::default();
-        Self { params, page, codes, host: None, bundle, meters, broken: false }
+        let (page, codes, library, bundle, meters) = Default::default();
+        Self { params, page, codes, library, host: None, bundle, meters, broken: false }
     }
 
     /// Draws everything.
@@ -86,7 +91,8 @@ impl Window {
         ui.horizontal(|ui| {
             ui.heading("Distill");
             ui.add_space(MARGIN);
-            for (page, name) in [(Page::Play, "Play"), (Page::Codes, "Codes")] {
+            let pages = [(Page::Play, "Play"), (Page::Codes, "Codes"), (Page::Library, "Library")];
+            for (page, name) in pages {
                 ui.selectable_value(&mut self.page, page, name);
             }
         });
@@ -104,6 +110,7 @@ impl Window {
                 controls::show(ui, &self.params, &setter);
             }
             Page::Codes => self.codes.show(ui, &self.params, &setter),
+            Page::Library => self.library.show(ui, &self.params, &setter),
         }
     }
 }

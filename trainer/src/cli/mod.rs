@@ -12,6 +12,7 @@ mod exit;
 mod generate;
 mod inspect;
 mod interrupt;
+mod library;
 mod output;
 mod result;
 mod run;
@@ -46,6 +47,7 @@ enum Command {
     Decode(decode::DecodeArgs),
     Evaluate(evaluate::EvaluateArgs),
     Inspect(inspect::InspectArgs),
+    Library(library::LibraryArgs),
     Devices(devices::DevicesArgs),
 }
 
@@ -60,6 +62,7 @@ impl Command {
             Self::Decode(args) => args.run(),
             Self::Evaluate(args) => args.run(),
             Self::Inspect(args) => args.run(),
+            Self::Library(args) => args.run(),
             Self::Devices(args) => args.run(),
         }
     }

@@ -112,6 +112,12 @@ impl CodesPage {
             ui.vertical(|ui| {
                 self.show_import(ui, hands);
                 chosen = shelf::show(ui, hands.instance(), self.opened, frame_rate);
+                let hint = "Write every clip to a sound file, named by its key: a sample pack";
+                let any = hands.instance().pads().mark().held != 0;
+                let button = egui::Button::new("Export all");
+                if any && ui.add(button).on_hover_text(hint).clicked() {
+                    self.export_all(hands);
+                }
             });
             if let Some(chosen) = chosen {
                 self.open(hands, chosen);

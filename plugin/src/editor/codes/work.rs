@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use distill_shared::library;
 use distill_shared::player::{GivenCodes, TakeKey, infill};
 
 use super::draft::Region;
-use super::{CodesPage, FULL, Hands, Opened, clip_of};
+use super::{CodesPage, FULL, Hands, Opened, clip_of, shelf};
 use crate::clips::Clip;
-use crate::export::Export;
+use crate::export::{Export, plain};
 use crate::import::import;
-use crate::loader::library_folder;
 
 /// Frames that are made when a clip goes on: two seconds.
 const MORE: usize = 94;
@@ -96,22 +96,49 @@ impl CodesPage {
     /// Writes what is open to a file.
     pub(super) fn export(&mut self, hands: Hands<'_>) {
         let clip = self.opened.and_then(|opened| clip_of(hands, opened));
-        let Some((clip, folder)) = clip.zip(library_folder()) else {
-            self.message = "There is no home folder to export to.".to_owned();
+        let clip = clip.map(|clip| Clip { codes: Arc::clone(self.draft.codes()), ..clip });
+        self.write(hands, clip.into_iter().collect(), "");
+    }
+
+    /// Writes all clips to a folder of their own, each named by its key: a sample pack.
+    pub(super) fn export_all(&mut self, hands: Hands<'_>) {
+        let texts = hands.instance().texts();
+        let named = |(pad, clip): (usize, &Clip)| Clip {
+            name: format!("{} {}", shelf::keys(pad), clip.name),
+            ..clip.clone()
+        };
+        let clips = hands.instance().pads().clips();
+        let playable = clips.iter().filter(|(_, clip)| clip.codec == texts.playing.codec);
+        self.write(hands, playable.map(named).collect(), &texts.reference.name);
+    }
+
+    /// Writes `clips` into `folder` of what was exported.
+    fn write(&mut self, hands: Hands<'_>, clips: Vec<Clip>, folder: &str) {
+        let Some(home) = library::folder().filter(|_| !clips.is_empty()) else {
+            self.message = "There is nothing to export, or no home folder to export to.".to_owned();
             return;
         };
         let instance = hands.instance();
-        let export = Export {
-            model: instance.texts().playing,
-            clip: Clip { codes: Arc::clone(self.draft.codes()), ..clip },
-            settings: hands.params.settings(),
-            rate: instance.rate().unwrap_or(48_000.0),
-            depth: self.depth,
-            folder: folder.join("Exports"),
-        };
+        let folder = home.join("Exports").join(plain(folder));
+        let exports: Vec<Export> = clips
+            .into_iter()
+            .map(|clip| Export {
+                model: instance.texts().playing,
+                clip,
+                settings: hands.params.settings(),
+                rate: instance.rate().unwrap_or(48_000.0),
+                depth: self.depth,
+                folder: folder.clone(),
+            })
+            .collect();
         let (answer, inbox) = bounded(1);
         hands.params.selection.work(Box::new(move || {
-            let _ = answer.send(export.write());
+            let written: Result<Vec<PathBuf>, String> = exports.iter().map(Export::write).collect();
+            let last = |mut paths: Vec<PathBuf>| match paths.len() {
+                1 => paths.pop().unwrap_or_default(),
+                _ => folder,
+            };
+            let _ = answer.send(written.map(last));
         }));
         self.exporting = Some(inbox);
         self.message = "Exporting".to_owned();

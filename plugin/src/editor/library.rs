@@ -1,0 +1,206 @@
+//! The page of the library: bundles found, searched, sorted, chosen, renamed and removed.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, bounded};
+use distill_shared::library::{self, Content, Entry, Order};
+use nice_plug::prelude::ParamSetter;
+
+use super::bundle_row::{folders, note_change};
+use crate::params::DistillParams;
+use crate::state::BundleRef;
+
+/// How often the folders are looked into while the page is shown.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// The page.
+#[derive(Debug, Default)]
+pub(crate) struct LibraryPage {
+    entries: Vec<Entry>,
+    /// What is being read.
+    reading: Option<Receiver<Vec<Entry>>>,
+    read: Option<Instant>,
+    words: String,
+    order: Order,
+    /// The entry whose name is being typed, and the name.
+    renaming: Option<(PathBuf, String)>,
+    message: String,
+}
+
+/// What is to be done with an entry.
+enum Deed {
+    Load,
+    Rename(String),
+    Remove,
+}
+
+impl LibraryPage {
+    pub(crate) fn show(
+        &mut self,
+        ui: &mut egui::Ui,
+        params: &DistillParams,
+        setter: &ParamSetter<'_>,
+    ) {
+        self.watch(params);
+        self.show_search(ui);
+        let chosen = params.selection.instance().texts().reference;
+        let mut deed = None;
+        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            egui::Grid::new("library").num_columns(4).striped(true).show(ui, |ui| {
+                for entry in self.entries.iter().filter(|entry| entry.has(&self.words)) {
+                    let path = entry.path.to_string_lossy();
+                    let done = show_entry(ui, entry, path == chosen.path, &mut self.renaming);
+                    deed = deed.take().or(done.map(|done| (entry.path.clone(), done)));
+                    ui.end_row();
+                }
+            });
+        });
+        let Some((path, deed)) = deed else { return };
+        let done = match deed {
+            Deed::Load => {
+                params.selection.choose(BundleRef::file(path.to_string_lossy().into_owned()));
+                note_change(params, setter);
+                Ok(())
+            }
+            Deed::Rename(name) => library::rename(&path, &name).map(drop),
+            Deed::Remove => library::remove(&path),
+        };
+        self.message = done.err().map_or_else(String::new, |error| format!("{error}."));
+        (self.renaming, self.read) = (None, None);
+    }
+
+    /// Reads the folders anew now and then, on a thread of its own.
+    fn watch(&mut self, params: &DistillParams) {
+        if let Some(entries) = self.reading.as_ref().and_then(|inbox| inbox.try_recv().ok()) {
+            self.entries = entries;
+            library::sort(&mut self.entries, self.order);
+            self.reading = None;
+        }
+        let is_due = self.read.is_none_or(|read| read.elapsed() > WATCH);
+        if is_due && self.reading.is_none() {
+            let folders = folders(&params.selection.instance().texts().reference);
+            let (answer, inbox) = bounded(1);
+            params.selection.work(Box::new(move || {
+                let _ = answer.send(library::list(&folders));
+            }));
+            (self.reading, self.read) = (Some(inbox), Some(Instant::now()));
+        }
+    }
+
+    fn show_search(&mut self, ui: &mut egui::Ui) {
+        ui.horizontal(|ui| {
+            let field = egui::TextEdit::singleline(&mut self.words).desired_width(260.0);
+            ui.add(field.hint_text("Search names, folders and kinds of sound"));
+            let orders = [
+                (Order::Name, "by name"),
+                (Order::Newest, "newest first"),
+                (Order::Longest, "longest first"),
+                (Order::Largest, "largest first"),
+            ];
+            let shown = orders.iter().find(|(order, _)| *order == self.order);
+            let before = self.order;
+            egui::ComboBox::from_id_salt("order")
+                .selected_text(shown.map_or("", |(_, text)| text))
+                .show_ui(ui, |ui| {
+                    for (order, text) in orders {
+                        ui.selectable_value(&mut self.order, order, text);
+                    }
+                });
+            if self.order != before {
+                library::sort(&mut self.entries, self.order);
+            }
+        });
+        if let Some(folder) = library::folder() {
+            ui.weak(format!("Bundles in {}, and beside the one that plays", folder.display()));
+        }
+        if !self.message.is_empty() {
+            ui.colored_label(ui.visuals().warn_fg_color, &self.message);
+        }
+    }
+}
+
+/// A row: the name, what it holds, and what can be done with it.
+fn show_entry(
+    ui: &mut egui::Ui,
+    entry: &Entry,
+    plays: bool,
+    renaming: &mut Option<(PathBuf, String)>,
+) -> Option<Deed> {
+    let mut deed = None;
+    let typed = renaming.as_mut().filter(|(path, _)| *path == entry.path);
+    if let Some((_, name)) = typed {
+        let field = ui.add(egui::TextEdit::singleline(name).desired_width(200.0));
+        field.request_focus();
+        if ui.input(|input| input.key_pressed(egui::Key::Enter)) {
+            deed = Some(Deed::Rename(name.clone()));
+        }
+    } else {
+        let name = egui::RichText::new(&entry.name);
+        let name = if plays { name.strong() } else { name };
+        ui.label(name).on_hover_text(entry.path.display().to_string());
+    }
+    match &entry.content {
+        Ok(content) => {
+            ui.label(in_words(content, entry.bytes));
+        }
+        Err(problem) => {
+            ui.colored_label(ui.visuals().warn_fg_color, problem);
+        }
+    }
+    let playable = entry.content.as_ref().is_ok_and(|content| content.has_prior);
+    let text = if plays { "Plays" } else { "Load" };
+    if ui.add_enabled(playable && !plays, egui::Button::new(text)).clicked() {
+        deed = Some(Deed::Load);
+    }
+    ui.menu_button("More", |ui| {
+        if ui.button("Rename").clicked() {
+            let stem = entry.path.file_stem().unwrap_or_default().to_string_lossy();
+            *renaming = Some((entry.path.clone(), stem.into_owned()));
+            ui.close();
+        }
+        ui.menu_button("Remove", |ui| {
+            if ui.button(format!("Delete {} for good", entry.path.display())).clicked() {
+                deed = Some(Deed::Remove);
+                ui.close();
+            }
+        });
+    });
+    deed
+}
+
+/// What a bundle holds, in a line.
+fn in_words(content: &Content, bytes: u64) -> String {
+    let Content { created, files, seconds, channels, sample_rate, classes, has_prior } = content;
+    let channels = if *channels == 2 { "stereo" } else { "mono" };
+    let kinds =
+        if classes.is_empty() { String::new() } else { format!(", {}", classes.join(", ")) };
+    let prior = if *has_prior { "" } else { ", makes no new sound yet" };
+    let day = created.get(..10).unwrap_or_default();
+    let megabytes = bytes as f64 / 1e6;
+    format!(
+        "{files} recordings, {seconds:.0} s, {channels}, {sample_rate} Hz, {megabytes:.1} MB, {day}{kinds}{prior}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_a_bundle_holds() {
+        let content = Content {
+            created: "2026-11-28T10:00:00Z".to_owned(),
+            files: 58,
+            seconds: 54.4,
+            channels: 1,
+            sample_rate: 48_000,
+            classes: vec!["bells".to_owned(), "drums".to_owned()],
+            has_prior: false,
+        };
+        assert_eq!(
+            in_words(&content, 2_400_000),
+            "58 recordings, 54 s, mono, 48000 Hz, 2.4 MB, 2026-11-28, bells, drums, makes no new sound yet"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! The library: bundles in folders, found, searched, sorted, renamed and removed.
+//!
+//! Editor and command line share it. It reads every bundle whole, since only then it is known to play,
+//! so it takes some hundredths of a second for each: not for the audio thread or a window's.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::bundle::Bundle;
+
+/// The ending of bundles.
+const ENDING: &str = "distill";
+/// Bundles of a folder that are looked into.
+const MAX_BUNDLES: usize = 1000;
+
+/// A bundle in the library.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its file.
+    pub path: PathBuf,
+    /// What the musician calls it: the name on its card, or that of the file.
+    pub name: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// What it holds, or why it cannot be read: a sentence.
+    pub content: Result<Content, String>,
+}
+
+/// What a bundle holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Content {
+    /// When it was made, as an RFC 3339 date and time.
+    pub created: String,
+    /// Recordings it was trained on.
+    pub files: usize,
+    /// Length of all recordings in seconds.
+    pub seconds: f64,
+    /// 1 or 2.
+    pub channels: usize,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// The folders that became classes.
+    pub classes: Vec<String>,
+    /// Whether it makes new sound, or only decodes.
+    pub has_prior: bool,
+}
+
+/// How entries are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// By name, from A to Z.
+    #[default]
+    Name,
+    /// The newest first.
+    Newest,
+    /// The one of the longest recordings first.
+    Longest,
+    /// The largest file first.
+    Largest,
+}
+
+/// Why a bundle was not renamed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// The new name is no name of a file.
+    #[error("“{0}” is no name for a file: leave out / and \\, and do not begin with a dot")]
+    Name(String),
+    /// There is a file of that name.
+    #[error("{0} is there already: choose another name")]
+    Exists(PathBuf),
+    /// It is no bundle by its name.
+    #[error("{0} is no .distill file")]
+    Foreign(PathBuf),
+    /// The system refused.
+    #[error("{path} cannot be changed")]
+    System {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Where a musician's bundles are: the folder that the environment names in `DISTILL_FOLDER`, or
+/// `Distill` in the home folder.
+#[must_use]
+pub fn folder() -> Option<PathBuf> {
+    let named = std::env::var_os("DISTILL_FOLDER").filter(|name| !name.is_empty());
+    named.map(PathBuf::from).or_else(|| std::env::home_dir().map(|home| home.join("Distill")))
+}
+
+/// The bundles in `folders`, each file once, sorted by their paths.
+#[must_use]
+pub fn list(folders: &[PathBuf]) -> Vec<Entry> {
+    let mut paths: Vec<PathBuf> = folders.iter().flat_map(|folder| bundles_in(folder)).collect();
+    paths.sort();
+    paths.dedup();
+    paths.into_iter().map(Entry::read).collect()
+}
+
+/// The files in a folder that are bundles by their names, sorted; none if it cannot be read.
+#[must_use]
+pub fn bundles_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> = paths.filter(|path| is_bundle(path)).take(MAX_BUNDLES).collect();
+    files.sort();
+    files
+}
+
+fn is_bundle(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == ENDING)
+}
+
+impl Entry {
+    /// Reads the bundle at `path`.
+    #[must_use]
+    pub fn read(path: PathBuf) -> Self {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        match Bundle::open(&path) {
+            Err(error) => Self { path, name: stem, bytes, content: Err(error.to_string()) },
+            Ok(bundle) => {
+                let (card, codec) = (bundle.card(), &bundle.config().codec);
+                let content = Content {
+                    created: card.created.clone(),
+                    files: card.corpus.files,
+                    seconds: card.corpus.seconds,
+                    channels: codec.channels,
+                    sample_rate: codec.sample_rate,
+                    classes: card.corpus.classes.clone(),
+                    has_prior: bundle.has_prior(),
+                };
+                let name = if card.name.is_empty() { stem } else { card.name.clone() };
+                Self { path, name, bytes, content: Ok(content) }
+            }
+        }
+    }
+
+    /// Whether every word of `words` is in its name, its path or the names of its classes, whatever
+    /// their case.
+    #[must_use]
+    pub fn has(&self, words: &str) -> bool {
+        let classes = self.content.as_ref().map_or(&[][..], |content| &content.classes);
+        let text = format!("{} {} {}", self.name, self.path.display(), classes.join(" "));
+        let text = text.to_lowercase();
+        words.to_lowercase().split_whitespace().all(|word| text.contains(word))
+    }
+}
+
+/// Sorts entries; those that cannot be read come last, and of equals the name decides.
+pub fn sort(entries: &mut [Entry], order: Order) {
+    let by_name = |entry: &Entry| (entry.name.to_lowercase(), entry.path.clone());
+    entries.sort_by(|a, b| {
+        let ranked = match (&a.content, &b.content) {
+            (Ok(one), Ok(other)) => match order {
+                Order::Name => std::cmp::Ordering::Equal,
+                Order::Newest => other.created.cmp(&one.created),
+                Order::Longest => other.seconds.total_cmp(&one.seconds),
+                Order::Largest => b.bytes.cmp(&a.bytes),
+            },
+            (one, other) => one.is_err().cmp(&other.is_err()),
+        };
+        ranked.then_with(|| by_name(a).cmp(&by_name(b)))
+    });
+}
+
+/// Renames the file of a bundle within its folder; `name` is without the ending. Returns its new path.
+///
+/// # Errors
+///
+/// Fails if `name` is none, there is such a file, or the system refuses.
+pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
+    let name = name.trim();
+    let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+    if !is_name {
+        return Err(LibraryError::Name(name.to_owned()));
+    }
+    if !is_bundle(path) {
+        return Err(LibraryError::Foreign(path.to_owned()));
+    }
+    let new = path.with_file_name(format!("{name}.{ENDING}"));
+    if new == path {
+        return Ok(new);
+    }
+    // A hard link fails if its name is taken, so that nothing is ever replaced; not every file system
+    // has them.
+    let renamed = match fs::hard_link(path, &new) {
+        Ok(()) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists || new.exists() => {
+            return Err(LibraryError::Exists(new));
+        }
+        Err(_) => fs::rename(path, &new),
+    };
+    renamed.map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
+    Ok(new)
+}
+
+/// Deletes the file of a bundle.
+///
+/// # Errors
+///
+/// Fails if it is none by its name, or the system refuses.
+pub fn remove(path: &Path) -> Result<(), LibraryError> {
+    if !is_bundle(path) {
+        return Err(LibraryError::Foreign(path.to_owned()));
+    }
+    fs::remove_file(path).map_err(|error| LibraryError::System { path: path.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, seconds: f64, created: &str) -> Entry {
+        let content = Content {
+            created: created.to_owned(),
+            files: 3,
+            seconds,
+            channels: 2,
+            sample_rate: 48_000,
+            classes: vec!["Felt Piano".to_owned()],
+            has_prior: true,
+        };
+        let path = PathBuf::from(format!("/sounds/{name}.distill"));
+        Entry { path, name: name.to_owned(), bytes: 9, content: Ok(content) }
+    }
+
+    #[test]
+    fn entries_are_found_by_words_and_sorted() {
+        let mut entries = [
+            entry("bells", 9.0, "2026-02"),
+            entry("Attic", 5.0, "2026-03"),
+            entry("cave", 7.0, "2026-01"),
+        ];
+        entries[2].content = Err("it is cut off".to_owned());
+        let names = |entries: &[Entry]| entries.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
+        for (order, sorted) in [
+            (Order::Name, ["Attic", "bells", "cave"]),
+            (Order::Newest, ["Attic", "bells", "cave"]),
+            (Order::Longest, ["bells", "Attic", "cave"]),
+            (Order::Largest, ["Attic", "bells", "cave"]),
+        ] {
+            sort(&mut entries, order);
+            assert_eq!(names(&entries), sorted, "{order:?}");
+        }
+        let found = |words: &str| entries.iter().filter(|entry| entry.has(words)).count();
+        assert_eq!(["", "PIANO", "piano bell", "cave", "drum"].map(found), [3, 2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn files_are_renamed_and_never_replaced() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let [one, other] = ["one.distill", "other.distill"].map(|name| folder.path().join(name));
+        fs::write(&one, b"one").expect("it can be written");
+        fs::write(&other, b"other").expect("it can be written");
+        assert!(matches!(rename(&one, "other"), Err(LibraryError::Exists(_))));
+        for bad in ["", "..", "a/b", ".hidden"] {
+            assert!(matches!(rename(&one, bad), Err(LibraryError::Name(_))), "{bad}");
+        }
+        let new = rename(&one, " third ").expect("it is free");
+        assert_eq!(fs::read(&new).expect("it is there"), b"one");
+        assert_eq!(bundles_in(folder.path()), [other.clone(), new.clone()]);
+        remove(&new).expect("it is there");
+        assert!(!new.exists() && remove(&new).is_err());
+        assert!(matches!(remove(folder.path()), Err(LibraryError::Foreign(_))));
+        let entries = list(&[folder.path().to_owned(), folder.path().to_owned()]);
+        assert_eq!(entries.len(), 1);
+        assert!(entries[0].content.is_err() && entries[0].name == "other");
+    }
+}

@@ -1,0 +1,137 @@
+//! `distill library`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use distill_shared::library::{self, Content, Entry, Order};
+use serde_json::{Value, json};
+
+use super::exit::Ending;
+use super::output::{print, print_json};
+use crate::stop::Usage;
+
+/// Lists, renames and removes bundles
+#[derive(Debug, Args)]
+pub(super) struct LibraryArgs {
+    #[command(subcommand)]
+    command: Option<LibraryCommand>,
+    /// The folder; without, the one that DISTILL_FOLDER names, or Distill in the home folder
+    #[arg(long, global = true)]
+    folder: Option<PathBuf>,
+    /// Only those with all of these words in name, path or kinds of sound
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    search: String,
+    /// Which come first
+    #[arg(long, value_enum, default_value_t)]
+    sort: Sort,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum LibraryCommand {
+    /// Renames a bundle; the name is without .distill
+    Rename {
+        /// The file
+        bundle: PathBuf,
+        /// Its new name
+        name: String,
+    },
+    /// Deletes a bundle for good
+    Remove {
+        /// The file
+        bundle: PathBuf,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Sort {
+    #[default]
+    Name,
+    Newest,
+    Longest,
+    Largest,
+}
+
+impl LibraryArgs {
+    pub(super) fn run(self) -> Result<Ending> {
+        match &self.command {
+            Some(LibraryCommand::Rename { bundle, name }) => {
+                print(&library::rename(bundle, name)?.display().to_string())?;
+            }
+            Some(LibraryCommand::Remove { bundle, yes }) => {
+                let shown = bundle.display();
+                let sure = format!("{shown} is deleted for good with --yes, and was not without");
+                ensure!(*yes, Usage(sure));
+                library::remove(bundle)?;
+            }
+            None => self.list()?,
+        }
+        Ok(Ending::Done)
+    }
+
+    fn list(&self) -> Result<()> {
+        let Some(folder) = self.folder.clone().or_else(library::folder) else {
+            return Err(Usage("there is no home folder: say --folder".to_owned()).into());
+        };
+        let mut entries = library::list(std::slice::from_ref(&folder));
+        entries.retain(|entry| entry.has(&self.search));
+        library::sort(&mut entries, self.sort.into());
+        if self.json {
+            let entries: Vec<Value> = entries.iter().map(object).collect();
+            return print_json(&json!({ "folder": folder.to_string_lossy(), "bundles": entries }));
+        }
+        if entries.is_empty() {
+            eprintln!("no bundle is in {}", folder.display());
+        }
+        entries.iter().try_for_each(|entry| print(&line(entry)))
+    }
+}
+
+impl From<Sort> for Order {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Name => Self::Name,
+            Sort::Newest => Self::Newest,
+            Sort::Longest => Self::Longest,
+            Sort::Largest => Self::Largest,
+        }
+    }
+}
+
+/// An entry in a line.
+fn line(entry: &Entry) -> String {
+    let (name, path) = (&entry.name, entry.path.display());
+    match &entry.content {
+        Ok(Content { created, files, seconds, .. }) => {
+            let day = created.get(..10).unwrap_or_default();
+            let megabytes = entry.bytes as f64 / 1e6;
+            format!(
+                "{name:<24} {files:>5} files {seconds:>7.0} s {megabytes:>6.1} MB  {day}  {path}"
+            )
+        }
+        Err(problem) => format!("{name:<24} cannot be read: {problem}  {path}"),
+    }
+}
+
+/// An entry as JSON.
+fn object(entry: &Entry) -> Value {
+    let Entry { path, name, bytes, content } = entry;
+    let content = match content {
+        Err(problem) => json!({ "problem": problem }),
+        Ok(content) => {
+            let Content { created, files, seconds, channels, sample_rate, classes, has_prior } =
+                content;
+            json!({
+                "created": created, "files": files, "seconds": seconds, "channels": channels,
+                "sample_rate": sample_rate, "classes": classes, "has_prior": has_prior,
+            })
+        }
+    };
+    json!({ "name": name, "path": path.to_string_lossy(), "bytes": bytes, "content": content })
+}
