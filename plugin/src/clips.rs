@@ -12,6 +12,8 @@ use crate::zones::PADS;
 pub const VERSION: u32 = 1;
 /// Codes of the longest clip: 87 s of 16 levels at 47 frames a second.
 pub const MAX_CODES: usize = 1 << 16;
+/// Levels of the codec of a clip, at most.
+pub const MAX_LEVELS: usize = 64;
 /// Letters of the longest name.
 pub const MAX_NAME: usize = 60;
 /// How an absent code is written, which no codebook is large enough for.
@@ -74,7 +76,8 @@ impl Clips {
     /// Puts a clip on a pad, or takes it away. What is too long for a clip loses its beginning.
     pub fn set(&mut self, pad: usize, clip: Option<Clip>) {
         let Some(place) = self.0.get_mut(pad) else { return };
-        *place = clip.map(Clip::within_limits);
+        // What has no sound, or could not be saved, is no clip.
+        *place = clip.map(Clip::within_limits).filter(|clip| clip.codes.frames() > 0);
     }
 
     /// Pads and their clips.
@@ -121,7 +124,9 @@ impl Clips {
         let mut clips = Self::default();
         for SavedClip { pad, name, codec, levels, codes } in saved.clips {
             let is_digest = codec.len() == 64 && codec.bytes().all(|b| b.is_ascii_hexdigit());
-            let fits = codes.len() <= MAX_CODES * DIGITS && name.chars().count() <= MAX_NAME;
+            let fits = codes.len() <= MAX_CODES * DIGITS
+                && levels <= MAX_LEVELS
+                && name.chars().count() <= MAX_NAME;
             let codes = unflatten_codes(&of_digits(&codes).filter(|_| fits && is_digest)?, levels)?;
             let place = clips.0.get_mut(pad).filter(|place| place.is_none())?;
             let clip = Clip { name, codec, codes: Arc::new(codes) };
@@ -199,6 +204,7 @@ mod tests {
             ("codec", serde_json::json!("../etc")),
             ("levels", serde_json::json!(0)),
             ("levels", serde_json::json!(3)),
+            ("levels", serde_json::json!(MAX_LEVELS + 1)),
             ("codes", serde_json::json!("00010002+0ff00ff")),
             ("codes", serde_json::json!("0001000200ff0ff")),
             ("codes", serde_json::json!("")),
@@ -214,6 +220,16 @@ mod tests {
         assert!(Clips::read(&twice.to_string()).is_err());
         assert!(Clips::read(r#"{"version":2,"clips":[]}"#).is_err_and(|e| e.contains("newer")));
         assert!(Clips::read(&good.to_string()).is_ok());
+    }
+
+    #[test]
+    fn what_has_no_frames_is_no_clip() {
+        let mut clips = Clips::default();
+        clips.set(2, Some(clip(1)));
+        clips.set(2, Some(Clip { codes: Arc::new(Codes::new(2)), ..clip(1) }));
+        assert_eq!(clips, Clips::default());
+        let text = serde_json::to_string(&clips.saved()).expect("JSON");
+        assert!(Clips::read(&text).is_ok());
     }
 
     #[test]

@@ -56,7 +56,13 @@ impl Desk {
             drop(stream);
             self.out -= 1;
         }
-        self.sources.retain(|source| !source.is_abandoned() && !source.is_finished());
+        let wanted = self.instance.auditions().wanted();
+        self.sources.retain(|source| {
+            let number = source.audition_number();
+            !source.is_abandoned()
+                && !source.is_finished()
+                && (number.is_none() || number == wanted)
+        });
         while let Ok(ticket) = self.end.tickets.pop() {
             self.tickets.push(ticket);
         }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -65,20 +66,24 @@ impl Export {
     ///
     /// # Errors
     ///
-    /// Fails with a sentence for the editor if the model is gone or no file can be written.
-    pub fn write(&self) -> Result<PathBuf, String> {
+    /// Fails with a sentence for the editor if the model is gone, the clip belongs to another, or no file
+    /// can be written; also once it is to end.
+    pub fn write(&self, closing: &AtomicBool) -> Result<PathBuf, String> {
         let gone = || "The clip was not exported: another bundle plays now.".to_owned();
-        let model = self.model.model.upgrade().ok_or_else(gone)?;
+        let model = self.model.model.upgrade().filter(|_| self.suits()).ok_or_else(gone)?;
         // As workers compute; this thread goes on as it was.
         let rendered = thread::scope(|scope| {
             let render = || {
                 denormals::flush_to_zero();
-                self.render(&model)
+                self.render(&model, closing)
             };
             scope.spawn(render).join()
         });
         let rendered = rendered.map_err(|_| "Internal error while exporting.".to_owned())?;
         let sound = rendered.map_err(|error| format!("The clip was not exported: {error}."))?;
+        if closing.load(Ordering::Acquire) {
+            return Err("The clip was not exported: the instrument was closed.".to_owned());
+        }
         let shown = self.folder.display();
         fs::create_dir_all(&self.folder)
             .map_err(|error| format!("The folder {shown} cannot be made: {error}."))?;
@@ -99,12 +104,21 @@ impl Export {
         Ok(path)
     }
 
+    /// Whether the clip belongs to the codec of the model.
+    fn suits(&self) -> bool {
+        self.clip.codec == self.model.codec
+    }
+
     /// What a pad with the clip plays that is struck as hard as can be and held until it is over.
     ///
     /// # Errors
     ///
     /// Fails as [`Source::step_together`] does.
-    pub fn render(&self, model: &Arc<Model>) -> Result<Vec<[f32; 2]>, ModelError> {
+    pub fn render(
+        &self,
+        model: &Arc<Model>,
+        closing: &AtomicBool,
+    ) -> Result<Vec<[f32; 2]>, ModelError> {
         let (audio, worker) = connect();
         let instance = Arc::new(Instance::default());
         let edition = instance.choose(BundleRef::default());
@@ -130,7 +144,7 @@ impl Export {
         let samples = self.samples(model);
         let mut sound = Vec::with_capacity(samples);
         let (mut left, mut right) = (vec![0.0; BLOCK], vec![0.0; BLOCK]);
-        while sound.len() < samples {
+        while sound.len() < samples && !closing.load(Ordering::Acquire) {
             work(&mut desk)?;
             let (now, len) = (Instant::now(), BLOCK);
             engine.begin(&Block { settings, len, now, playing: true, meter: None });

@@ -62,7 +62,7 @@ impl Heads {
     #[must_use]
     pub fn after(before: &Self, generation: u64, patch: Patch) -> Self {
         let mut heads = Self::new(generation, patch, before.first);
-        if zones(&before.patch) == zones(&heads.patch) {
+        if zones(&before.patch).are_like(&zones(&heads.patch)) {
             for (zone, before) in heads.zones.iter_mut().zip(&before.zones) {
                 *zone = Count::from(before.next);
             }

@@ -30,6 +30,9 @@ pub fn import(path: &Path, model: &Arc<Model>, codec: &str) -> Result<Clip, Stri
     let (sound, rate) =
         read(path, seconds).map_err(|problem| format!("{shown} was not imported: {problem}."))?;
     let sound = resample(sound, rate, config.sample_rate);
+    if sound.is_empty() {
+        return Err(format!("{shown} was not imported: it holds no sound."));
+    }
     let channel = |side: usize| sound.iter().map(|sample| sample[side]).collect::<Vec<f32>>();
     let mean = || sound.iter().map(|[left, right]| 0.5 * (left + right)).collect();
     let channels = if config.channels == 2 { vec![channel(0), channel(1)] } else { vec![mean()] };

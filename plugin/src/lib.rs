@@ -8,8 +8,8 @@
 //! | [`engine`], [`voices`], [`voice`], [`channels`], [`keyboard`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
 //! | [`worker`], [`desk`], [`source`], [`looper`], [`thrift`] | worker | renders takes ahead of time |
-//! | [`loader`] | loader | reads bundles, and does what else takes time |
-//! | [`export`], [`import`] | loader | clips as sound files, and sound files as clips |
+//! | [`loader`] | loader | reads bundles |
+//! | [`studio`], [`export`], [`import`] | studio | clips as sound files, and sound files as clips |
 //! | [`filters`] | main | makes the filters for all speeds |
 //! | [`history`], [`pads`], [`clips`], [`auditions`] | all but audio | what was played, what is kept of it, what the editor lets hear |
 //! | [`instance`], [`selection`], [`state`], [`params`] | all | what an instance is, and what a project saves |
@@ -46,6 +46,7 @@ pub mod sets;
 pub mod source;
 pub mod state;
 pub mod stream;
+pub mod studio;
 pub mod thrift;
 pub mod voice;
 pub mod voices;

@@ -1,4 +1,4 @@
-//! LOADER: the thread that reads bundles, and does what else takes time.
+//! LOADER: the thread that reads bundles.
 //!
 //! It is one for the process, so that the same bundle in many instances is in memory once.
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 
-use crossbeam::channel::{Receiver, SendError, Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, unbounded};
 use distill_shared::bundle::Bundle;
 use distill_shared::library::{self, bundles_in};
 use distill_shared::player::Model;
@@ -21,15 +21,6 @@ use crate::zones::Zones;
 
 /// Bundles of a folder that are looked into when one is searched for.
 const MAX_SEARCH: usize = 256;
-
-/// Something else that takes time. It must not panic, and answers in its own way.
-pub type Task = Box<dyn FnOnce() + Send>;
-
-/// What the thread does next.
-enum Order {
-    Load(Box<Job>),
-    Work(Task),
-}
 
 /// A bundle to be loaded.
 #[derive(Debug)]
@@ -47,7 +38,7 @@ pub struct Job {
 /// The thread, and the way to it.
 #[derive(Debug)]
 pub struct Loader {
-    orders: Option<Sender<Order>>,
+    jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,29 +46,25 @@ impl Loader {
     /// Starts the thread.
     #[must_use]
     pub fn start(office: Arc<Office>) -> Self {
-        let (orders, inbox) = unbounded();
+        let (jobs, inbox) = unbounded();
         let spawned = thread::Builder::new()
             .name("distill loader".to_owned())
             .spawn(move || Shelf::default().serve(&inbox, &office));
-        Self { orders: Some(orders), thread: spawned.ok() }
+        Self { jobs: Some(jobs), thread: spawned.ok() }
     }
 
     /// Loads a bundle as soon as those before it are done.
     pub fn load(&self, job: Job) {
-        let sent = self.orders.as_ref().map(|orders| orders.send(Order::Load(Box::new(job))));
-        if let Some(Err(SendError(Order::Load(job)))) = sent {
+        let rejected = self.jobs.as_ref().and_then(|jobs| jobs.send(job).err());
+        if let Some(rejected) = rejected {
+            let job = rejected.into_inner();
             job.instance.fail(job.edition, "The loader has stopped: restart the host.".to_owned());
         }
     }
 
-    /// Does `task` as soon as what came before it is done; never if the thread has ended.
-    pub fn work(&self, task: Task) {
-        let _ = self.orders.as_ref().map(|orders| orders.send(Order::Work(task)));
-    }
-
     /// Ends the thread after what it is doing.
     pub fn join(&mut self) {
-        self.orders = None;
+        self.jobs = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -119,16 +106,8 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn serve(&mut self, inbox: &Receiver<Order>, office: &Office) {
-        for order in inbox {
-            let job = match order {
-                Order::Load(job) => job,
-                Order::Work(_) if office.is_closing() => continue,
-                Order::Work(task) => {
-                    let _ = catch_unwind(AssertUnwindSafe(task));
-                    continue;
-                }
-            };
+    fn serve(&mut self, inbox: &Receiver<Job>, office: &Office) {
+        for job in inbox {
             // Only the newest choice of an instance matters.
             if office.is_closing() || job.instance.edition() != job.edition {
                 continue;

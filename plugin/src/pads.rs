@@ -36,6 +36,14 @@ struct Content {
     codec: String,
 }
 
+impl Content {
+    /// The pads that play a clip, and its codes.
+    fn playable(&self) -> Vec<(usize, Arc<Codes>)> {
+        let clips = self.clips.iter().filter(|(_, clip)| clip.codec == self.codec);
+        clips.map(|(pad, clip)| (pad, Arc::clone(&clip.codes))).collect()
+    }
+}
+
 impl Pads {
     /// What can be played, and since when. Real-time safe.
     #[must_use]
@@ -77,11 +85,15 @@ impl Pads {
 
     fn change(&self, change: impl FnOnce(&mut Content)) {
         let mut content = self.lock();
+        let before = content.playable();
         change(&mut content);
-        let playable = content.clips.iter().filter(|(_, clip)| clip.codec == content.codec);
-        let held = playable.fold(0_u64, |held, (pad, _)| held | 1 << pad);
-        let revision = u64::from(self.mark().revision.wrapping_add(1));
-        self.mark.store(revision << 32 | held, Ordering::Release);
+        let after = content.playable();
+        // Another name, or a clip that is not played, is nothing to make heads anew for.
+        if before != after {
+            let held = after.iter().fold(0_u64, |held, (pad, _)| held | 1 << pad);
+            let revision = u64::from(self.mark().revision.wrapping_add(1));
+            self.mark.store(revision << 32 | held, Ordering::Release);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
@@ -128,8 +140,10 @@ mod tests {
         assert_eq!((pads.mark().held, pads.codes(3)), (0, None));
         pads.serve("b");
         assert_eq!((pads.mark().held, pads.codes(3)), (1 << 5, None));
-        assert_eq!(pads.codes(5), Some(codes));
+        assert_eq!(pads.codes(5), Some(Arc::clone(&codes)));
         let before = pads.mark().revision;
+        pads.set(5, clip("b").map(|clip| Clip { name: "Bell".to_owned(), ..clip }));
+        assert_eq!(pads.mark().revision, before, "a name cannot be heard");
         pads.set(5, None);
         assert_eq!((pads.mark().held, pads.codes(5)), (0, None));
         assert_ne!(pads.mark().revision, before);

@@ -6,9 +6,9 @@ use nice_plug::params::persist::PersistentField;
 
 use crate::auditions::Audition;
 use crate::instance::{Instance, Phase};
-use crate::loader::Task;
 use crate::state::BundleRef;
 use crate::stream::{AudioEnd, WorkerEnd, connect};
+use crate::studio::Task;
 use crate::worker::Membership;
 
 /// Which bundle an instance plays: the part of its state that is no parameter.

@@ -87,7 +87,10 @@ impl HeadSets {
         let current = *self.current.patch();
         let mut other = false;
         if plan.patch != current {
-            other = (plan.patch.edition, plan.patch.zones) != (current.edition, current.zones);
+            let zones = plan.patch.zones.zip(current.zones);
+            let alike = zones.is_some_and(|(now, before)| now.are_like(&before))
+                || plan.patch.zones == current.zones;
+            other = plan.patch.edition != current.edition || !alike;
             if other || plan.position == 0 {
                 self.drop_next(end);
                 let generation = self.next_generation();

@@ -34,6 +34,8 @@ pub struct Source {
     spared: bool,
     /// Codes of the frames that were made and are not in the history yet, `[T, N]`.
     unheard: VecDeque<u32>,
+    /// Frames of silence that were made after a clip was over.
+    after: usize,
     /// Its number in the history, once it is there.
     number: Option<u64>,
 }
@@ -86,6 +88,7 @@ impl Source {
                 thrift: Thrift::default(),
                 spared: false,
                 unheard: VecDeque::new(),
+                after: 0,
                 number: None,
             },
         )
@@ -101,12 +104,20 @@ impl Source {
         Self::open(model, &ticket, Some(audition))
     }
 
-    /// Whether it is an audition that is over: nothing follows what it has made.
+    /// Whether it is a clip that is over: nothing follows what it has made, and all of that is in the
+    /// history.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let over = |making: &Making| matches!(&making.voice, Maker::Clip(clip) if clip.is_over());
-        let made = self.frames >= LOOKAHEAD && self.making.as_ref().is_some_and(over);
-        self.is_audition() && made
+        let is_over = self.making.as_ref().is_some_and(over);
+        let told = self.is_audition() || self.after > LOOKAHEAD && self.unheard.is_empty();
+        is_over && told && self.frames >= LOOKAHEAD
+    }
+
+    /// The number of the audition that it is, if it is one.
+    #[must_use]
+    pub fn audition_number(&self) -> Option<u64> {
+        Some(self.ticket.take).filter(|_| self.is_audition())
     }
 
     fn is_audition(&self) -> bool {
@@ -193,6 +204,7 @@ impl Source {
                 Maker::Take(take) => take.heard_codes(),
                 Maker::Clip(clip) => clip.heard_codes(),
             };
+            self.after += usize::from(codes.is_empty());
             self.unheard.extend(codes);
         }
     }
@@ -200,7 +212,8 @@ impl Source {
     /// Tells the history what has been heard by `now`: frame n, once frame n + [`LOOKAHEAD`] is made.
     pub fn tell(&mut self, history: &History, now: Instant) {
         let levels = self.model.config().codec.quantizers;
-        let heard = (self.unheard.len() / levels).saturating_sub(LOOKAHEAD) * levels;
+        let unheard = self.unheard.len() / levels;
+        let heard = (unheard + self.after).saturating_sub(LOOKAHEAD).min(unheard) * levels;
         if heard == 0 {
             return;
         }

@@ -18,10 +18,11 @@ use distill_shared::player::{Model, ModelError, VOICES};
 use crate::denormals;
 use crate::desk::Desk;
 use crate::instance::{Instance, Stop};
-use crate::loader::{Job, Loader, Task};
+use crate::loader::{Job, Loader};
 use crate::source::Source;
 use crate::state::BundleRef;
 use crate::stream::WorkerEnd;
+use crate::studio::{Studio, Task};
 
 /// Pause between two looks while something plays.
 const SHORT_PAUSE: Duration = Duration::from_millis(2);
@@ -39,12 +40,13 @@ const MAX_THREADS: usize = 4;
 /// The threads that this process has at the moment, if any.
 static POOL: Mutex<Weak<Pool>> = Mutex::new(Weak::new());
 
-/// All worker threads, and the loader.
+/// All worker threads, the loader and the studio.
 #[derive(Debug)]
 struct Pool {
     office: Arc<Office>,
     workers: Vec<JoinHandle<()>>,
     loader: Loader,
+    studio: Studio,
 }
 
 /// What the workers share.
@@ -87,9 +89,9 @@ impl Membership {
         self.pool.loader.load(Job { desk: self.desk, instance, edition, reference });
     }
 
-    /// Does what takes time, on the thread that loads bundles.
+    /// Does what takes time, on a thread of its own.
     pub fn work(&self, task: Task) {
-        self.pool.loader.work(task);
+        self.pool.studio.work(task);
     }
 }
 
@@ -127,13 +129,14 @@ impl Pool {
             })
             .collect();
         let loader = Loader::start(Arc::clone(&office));
-        Self { office, workers, loader }
+        Self { office, workers, loader, studio: Studio::default() }
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         self.office.closing.store(true, Ordering::Release);
+        self.studio.join();
         self.loader.join();
         for worker in self.workers.drain(..) {
             worker.thread().unpark();

@@ -101,6 +101,12 @@ impl Zones {
         Self { clips: if self.pads { clips } else { 0 }, ..self }
     }
 
+    /// Whether both have the same zones, whichever pads play clips.
+    #[must_use]
+    pub fn are_like(&self, other: &Self) -> bool {
+        self.with_clips(0) == other.with_clips(0)
+    }
+
     /// How many there are, 1 to [`MAX_ZONES`].
     #[must_use]
     pub fn count(&self) -> usize {

@@ -6,6 +6,7 @@ mod toy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use distill_plugin::auditions::Audition;
 use distill_plugin::clips::{Clip, Clips};
@@ -211,7 +212,7 @@ fn a_file_holds_what_a_host_renders() {
             depth: Depth::Float32,
             folder: folder.path().join("Exports"),
         };
-        let path = export.write().unwrap();
+        let path = export.write(&AtomicBool::new(false)).unwrap();
         let mut file = hound::WavReader::open(&path).unwrap();
         let samples: Vec<f32> = file.samples().map(Result::unwrap).collect();
         let heard = stage.listen(samples.len() / 2);
@@ -239,12 +240,19 @@ fn an_export_without_its_bundle_or_a_folder_says_so() {
         depth: Depth::Int16,
         folder,
     };
-    let gone = export(ModelRef::default(), PathBuf::new()).write().unwrap_err();
+    let going = AtomicBool::new(false);
+    let gone = export(ModelRef::default(), PathBuf::new()).write(&going).unwrap_err();
     assert!(gone.contains("another bundle"), "{gone}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, []).unwrap();
     let there = ModelRef { model: Arc::downgrade(&model), codec: CODEC.repeat(32) };
-    let refused = export(there, file.join("Exports")).write().unwrap_err();
+    let refused = export(there.clone(), file.join("Exports")).write(&going).unwrap_err();
     assert!(refused.contains("Exports"), "{refused}");
+    let foreign = ModelRef { codec: "ab".repeat(32), ..there.clone() };
+    let refused = export(foreign, folder.path().to_owned()).write(&going).unwrap_err();
+    assert!(refused.contains("another bundle"), "{refused}");
+    going.store(true, Ordering::Relaxed);
+    let ended = export(there, folder.path().to_owned()).write(&going).unwrap_err();
+    assert!(ended.contains("closed"), "{ended}");
 }

@@ -162,3 +162,16 @@ fn a_clip_goes_on_after_its_end() {
     assert_eq!(codes.first(clip.frames()), clip);
     assert!(codes.as_slice().iter().all(|code| *code < 9));
 }
+
+#[test]
+fn what_is_drawn_may_lie_above_a_level_that_is_absent() {
+    let mut clip = random_codes(FRAMES);
+    (4..9).for_each(|t| clip.set(t, 1, ABSENT));
+    let mut given = GivenCodes::new(&clip);
+    given.open(2..12, 2..3);
+    let codes = filled(1, &Sampling::default(), given);
+    for t in 0..clip.frames() {
+        assert_eq!(codes.frame(t)[..2], clip.frame(t)[..2]);
+        assert!(codes.frame(t)[2] < 9, "frame {t}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use distill_shared::library::{self, Content, Entry, Order};
 use nice_plug::prelude::ParamSetter;
 
@@ -72,16 +72,19 @@ impl LibraryPage {
 
     /// Reads the folders anew now and then, on a thread of its own.
     fn watch(&mut self, params: &DistillParams) {
-        if let Some(entries) = self.reading.as_ref().and_then(|inbox| inbox.try_recv().ok()) {
-            self.entries = entries;
+        if let Some(inbox) = self.reading.take() {
+            match inbox.try_recv() {
+                Ok(entries) => self.entries = entries,
+                Err(TryRecvError::Empty) => self.reading = Some(inbox),
+                Err(TryRecvError::Disconnected) => {}
+            }
             library::sort(&mut self.entries, self.order);
-            self.reading = None;
         }
         let is_due = self.read.is_none_or(|read| read.elapsed() > WATCH);
         if is_due && self.reading.is_none() {
             let folders = folders(&params.selection.instance().texts().reference);
             let (answer, inbox) = bounded(1);
-            params.selection.work(Box::new(move || {
+            params.selection.work(Box::new(move |_| {
                 let _ = answer.send(library::list(&folders));
             }));
             (self.reading, self.read) = (Some(inbox), Some(Instant::now()));

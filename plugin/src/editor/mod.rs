@@ -96,6 +96,9 @@ impl Window {
                 ui.selectable_value(&mut self.page, page, name);
             }
         });
+        if self.page != Page::Codes {
+            CodesPage::leave(&self.params);
+        }
         ui.separator();
         if let Some(stop) = instance.stopped() {
             card(ui, stop.message());
@@ -140,6 +143,7 @@ impl NiceEguiApp for Window {
     }
 
     fn editor_closed(&mut self) {
+        CodesPage::leave(&self.params);
         self.host = None;
     }
 }

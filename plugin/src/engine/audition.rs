@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::envelope::{Rates, Shape};
+use crate::instance::Instance;
 use crate::stream::{AUDITION, AudioEnd, ControlFrame, Hold, LOOKAHEAD, Stream};
 use crate::voice::{Note, Scene, Voice};
 use crate::zones::{Played, Zone};
@@ -43,7 +44,10 @@ impl Listening {
     }
 
     /// Falls silent at once.
-    pub(super) fn end(&mut self, end: &mut AudioEnd) {
+    pub(super) fn end(&mut self, instance: &Instance, end: &mut AudioEnd) {
+        let voices = self.voices.iter().flatten().map(Voice::take);
+        let all = voices.chain(self.waiting.as_ref().map(|stream| stream.take));
+        all.for_each(|number| instance.auditions().finish(number));
         let voices = self.voices.iter_mut().filter_map(Option::take);
         let streams = voices.filter_map(Voice::into_stream).chain(self.waiting.take());
         streams.for_each(|stream| end.retire(stream));
@@ -105,6 +109,7 @@ impl Engine {
             if is_wanted(&stream) {
                 listening.begin(stream, &mut self.end);
             } else {
+                self.instance.auditions().finish(stream.take);
                 self.end.retire(stream);
             }
         }

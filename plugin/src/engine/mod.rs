@@ -137,7 +137,7 @@ impl Engine {
     pub fn reset(&mut self, settings: &Settings) {
         self.apply(settings);
         self.end_voices(|_| true);
-        self.listening.end(&mut self.end);
+        self.listening.end(&self.instance, &mut self.end);
         self.channels = Channels::default();
         self.keyboard = Keyboard::default();
         self.gain = settings.gain;
@@ -350,7 +350,12 @@ impl Engine {
         let hopeful = self.instance.is_hopeful();
         for voice in self.voices.iter_mut() {
             let missed = voice.render(left, right, &scene);
-            self.missed += if hopeful { missed } else { 0 };
+            // A clip that is over misses nothing, and its voice makes room.
+            let spent = voice.is_spent(&scene);
+            self.missed += if hopeful && !spent { missed } else { 0 };
+            if spent {
+                voice.fade();
+            }
         }
         self.end_voices(|voice| voice.envelope().is_done());
         self.listening.mix(left, right, &scene, &mut self.end);

@@ -75,10 +75,30 @@ pub fn infill(
     sampling: &Sampling,
     given: GivenCodes,
 ) -> Result<Codes, ModelError> {
+    infill_while(model, key, sampling, given, || true)
+}
+
+/// As [`infill`], as long as `goes_on` says so before a frame is drawn; what has been drawn by then is
+/// returned.
+///
+/// # Errors
+///
+/// As [`infill`].
+///
+/// # Panics
+///
+/// As [`infill`].
+pub fn infill_while(
+    model: Arc<Model>,
+    key: TakeKey,
+    sampling: &Sampling,
+    given: GivenCodes,
+    mut goes_on: impl FnMut() -> bool,
+) -> Result<Codes, ModelError> {
     let (quantizers, frames) = (given.quantizers(), given.frames());
     let mut take = Take::through(model, key, Arc::new(given))?;
     let mut codes = Codes::new(quantizers.max(1));
-    for _ in 0..frames {
+    for _ in (0..frames).take_while(|_| goes_on()) {
         take.advance_one(sampling);
         codes.push(take.codes());
     }

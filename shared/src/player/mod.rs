@@ -36,7 +36,7 @@ pub use blend::Blended;
 pub use copying::{CopyCheck, Copying, KeptCorpus};
 pub use decoder::{Decoder, NextSound, decode};
 pub use encoder::{Encoder, encode, latents};
-pub use infill::{GivenCodes, infill};
+pub use infill::{GivenCodes, infill, infill_while};
 pub use model::{Model, ModelError, instruction_sets};
 pub use playback::Playback;
 pub use prior::{NextCodes, PriorPlayer};

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use distill_shared::codes::{ABSENT, Codes};
 use distill_shared::player::GivenCodes;
 
+/// Frames before what is made anew that the prior hears: some ten seconds.
+const CONTEXT: usize = 512;
+
 /// A rectangle of the grid: frames by levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Region {
@@ -58,8 +61,9 @@ impl Draft {
 
     /// More of what is being played has come; what was edited stays.
     pub(crate) fn follow(&mut self, codes: Codes) {
-        if !self.is_edited() && codes.frames() != self.codes.frames() {
+        if !self.is_edited() {
             self.codes = Arc::new(codes);
+            self.stay_inside();
         }
     }
 
@@ -73,12 +77,17 @@ impl Draft {
 
     /// Selects what of `region` lies inside, or nothing.
     pub(crate) fn select(&mut self, region: Option<Region>) {
+        self.selection = region.and_then(|region| self.inside(region));
+    }
+
+    /// What of `region` lies inside, if anything does.
+    fn inside(&self, region: Region) -> Option<Region> {
         let (frames, levels) = (self.codes.frames(), self.codes.quantizers());
-        let inside = region.map(|region| Region {
+        let inside = Region {
             frames: region.frames.start..region.frames.end.min(frames),
             levels: region.levels.start..region.levels.end.min(levels),
-        });
-        self.selection = inside.filter(|r| !r.frames.is_empty() && !r.levels.is_empty());
+        };
+        Some(inside).filter(|r| !r.frames.is_empty() && !r.levels.is_empty())
     }
 
     pub(crate) fn select_all(&mut self) {
@@ -105,7 +114,9 @@ impl Draft {
     pub(crate) fn toggle_lock(&mut self) {
         let cells: Vec<_> = self.region().cells().collect();
         if cells.iter().all(|cell| self.locked.contains(cell)) {
-            self.locked.retain(|cell| !cells.contains(cell));
+            for cell in &cells {
+                self.locked.remove(cell);
+            }
         } else {
             self.locked.extend(cells);
         }
@@ -129,8 +140,15 @@ impl Draft {
         if changed {
             self.done.push(std::mem::replace(&mut self.codes, Arc::new(codes)));
             self.undone.clear();
+            self.stay_inside();
         }
         changed
+    }
+
+    /// The codes are others: what is selected has to be among them.
+    fn stay_inside(&mut self) {
+        let selection = self.selection.take();
+        self.select(selection);
     }
 
     /// What is selected tells nothing any more.
@@ -153,6 +171,10 @@ impl Draft {
             frames: start..start + piece.rows.len(),
             levels: piece.first_level..piece.first_level + width,
         }));
+        let levels = self.codes.quantizers();
+        if self.selection.is_none() || piece.first_level + width > levels {
+            return false;
+        }
         self.change(|t, level, old| {
             let row = piece.rows.get(t - start);
             row.and_then(|row| row.get(level - piece.first_level)).copied().unwrap_or(old)
@@ -170,38 +192,45 @@ impl Draft {
         changed
     }
 
-    /// The clip up to the end of the selection, with what is selected and not locked left open.
-    pub(crate) fn open(&self) -> GivenCodes {
+    /// The clip up to the end of the selection, with what is selected and not locked left open, and the
+    /// frame that it begins with: what came long before decides nothing any more.
+    pub(crate) fn open(&self) -> (GivenCodes, usize) {
         let region = self.region();
-        let mut given = GivenCodes::new(&self.codes.first(region.frames.end));
+        let first = region.frames.start.saturating_sub(CONTEXT);
+        let mut given = GivenCodes::new(&self.codes.slice(first..region.frames.end));
         for (t, level) in region.cells().filter(|(t, level)| !self.is_locked(*t, *level)) {
-            given.open(t..t + 1, level..level + 1);
+            given.open(t - first..t - first + 1, level..level + 1);
         }
-        given
+        (given, first)
     }
 
-    /// Puts `filled`, the answer to [`Self::open`] for `region`, in its place.
-    pub(crate) fn fill(&mut self, region: &Region, filled: &Codes) -> bool {
+    /// Puts `filled`, the answer to [`Self::open`] for `region` from frame `first` on, in its place.
+    pub(crate) fn fill(&mut self, region: &Region, first: usize, filled: &Codes) -> bool {
         let selection = self.selection.replace(region.clone());
-        let changed = self.change(|t, level, old| filled.get(t, level).unwrap_or(old));
-        self.selection = selection;
+        let new = |t: usize, level| t.checked_sub(first).and_then(|t| filled.get(t, level));
+        let changed = self.change(|t, level, old| new(t, level).unwrap_or(old));
+        self.select(selection);
         changed
     }
 
-    /// All of the clip, and `frames` open ones after it.
+    /// The end of the clip, and `frames` open ones after it.
     pub(crate) fn open_after(&self, frames: usize) -> GivenCodes {
-        let mut given = GivenCodes::new(&self.codes);
+        let mut given = GivenCodes::new(&self.codes.last(CONTEXT));
         given.go_on(frames);
         given
     }
 
-    /// Adds what `filled`, the answer to [`Self::open_after`], has more than the clip; it is selected.
-    pub(crate) fn go_on(&mut self, filled: &Codes) -> bool {
-        let (old, new) = (self.codes.frames(), filled.frames());
+    /// Adds what `made`, the answer to [`Self::open_after`], has more than the clip; it is selected.
+    pub(crate) fn go_on(&mut self, made: &Codes) -> bool {
+        if made.quantizers() != self.codes.quantizers() {
+            return false;
+        }
+        let old = self.codes.frames();
         let mut codes = (*self.codes).clone();
-        (old..new).for_each(|t| codes.push(filled.frame(t)));
+        (old.min(CONTEXT)..made.frames()).for_each(|t| codes.push(made.frame(t)));
         let changed = self.commit(codes);
-        self.select(Some(Region { frames: old..new, levels: 0..self.codes.quantizers() }));
+        let frames = old..self.codes.frames();
+        self.select(Some(Region { frames, levels: 0..self.codes.quantizers() }));
         changed
     }
 
@@ -220,14 +249,18 @@ impl Draft {
 
     /// As it was before the last change.
     pub(crate) fn undo(&mut self) -> bool {
-        let before = self.done.pop();
-        before.map(|codes| self.undone.push(std::mem::replace(&mut self.codes, codes))).is_some()
+        let Some(before) = self.done.pop() else { return false };
+        self.undone.push(std::mem::replace(&mut self.codes, before));
+        self.stay_inside();
+        true
     }
 
     /// As it was before the last undoing.
     pub(crate) fn redo(&mut self) -> bool {
-        let after = self.undone.pop();
-        after.map(|codes| self.done.push(std::mem::replace(&mut self.codes, codes))).is_some()
+        let Some(after) = self.undone.pop() else { return false };
+        self.done.push(std::mem::replace(&mut self.codes, after));
+        self.stay_inside();
+        true
     }
 }
 
@@ -304,14 +337,15 @@ mod tests {
         draft.select(region(1..2, 1..2));
         draft.toggle_lock();
         draft.select(region(1..3, 0..2));
-        let given = draft.open();
+        let (given, first) = draft.open();
+        assert_eq!(first, 0);
         let codes: Vec<_> = (0..4).map(|t| given.frame(t).to_vec()).collect();
         let frames = [vec![Some(0), Some(1)], vec![None, Some(3)], vec![None, None], Vec::new()];
         assert_eq!(codes, frames);
         let asked = draft.asked();
         draft.select(None);
         let filled = unflatten_codes(&[9; 6], 2).expect("three frames");
-        assert!(draft.fill(&asked, &filled));
+        assert!(draft.fill(&asked, 0, &filled));
         assert_eq!(draft.codes().as_slice(), [0, 1, 9, 3, 9, 9, 6, 7]);
         assert_eq!(draft.selection(), None);
     }
@@ -338,6 +372,23 @@ mod tests {
         assert_eq!(draft.selection(), region(4..6, 0..2).as_ref());
         assert!(draft.undo());
         assert_eq!(draft.codes().frames(), 4);
+        // What was selected is gone, so all is meant.
+        assert_eq!((draft.selection(), draft.frames()), (None, 0..4));
+        assert_eq!(draft.copy().rows.len(), 4);
+        assert!(!draft.crop() && draft.redo());
+        let foreign = unflatten_codes(&[1; 21], 3).expect("seven frames");
+        assert!(!draft.go_on(&foreign), "another codec");
+    }
+
+    #[test]
+    fn a_piece_of_a_codec_with_more_levels_is_not_pasted() {
+        let other = unflatten_codes(&[9; 9], 3).expect("three frames");
+        let piece = Draft::new(other.into()).copy();
+        let mut draft = draft();
+        assert!(!draft.paste(&piece));
+        assert!(!Draft::default().paste(&piece));
+        draft.select(region(3..4, 0..1));
+        assert!(!draft.is_edited());
     }
 
     #[test]

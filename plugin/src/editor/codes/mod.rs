@@ -16,17 +16,19 @@ use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::note_change;
 use crate::auditions::Audition;
-use crate::clips::Clip;
+use crate::clips::{Clip, MAX_CODES};
 use crate::export::Depth;
 use crate::instance::Instance;
 use crate::params::DistillParams;
 use crate::zones::Keys;
 use draft::{Draft, Piece, Region};
 use grid::{Grid, Touch, View};
-use work::{Answer, Made};
+use work::{Answer, Making};
 
 /// What is said where there is no room.
 const FULL: &str = "All pads hold clips: remove one first.";
+/// What is said where sizes may fit, and meanings do not.
+const FOREIGN: &str = "Another bundle made this clip: load that one first.";
 /// Frames that are heard after an edit: until it has faded.
 const FADING: usize = 16;
 /// Frames for which an entry is heard by itself.
@@ -47,6 +49,8 @@ pub(super) enum Opened {
 #[derive(Debug, Default)]
 pub(crate) struct CodesPage {
     opened: Option<Opened>,
+    /// Name and codec of what is open: a take may be forgotten meanwhile.
+    clip: Option<Clip>,
     draft: Draft,
     grid: Grid,
     piece: Option<Piece>,
@@ -57,12 +61,13 @@ pub(crate) struct CodesPage {
     silent: bool,
     /// The clip to blend with or to swap with, and how much of it.
     other: Option<Opened>,
-    ratio: f32,
+    ratio: Ratio,
+    swaps: Vec<Swap>,
     depth: Depth,
     /// How often something was made anew.
     rolls: u64,
     /// What is being made.
-    making: Option<(Opened, Made, Answer<Codes>)>,
+    making: Option<Making>,
     exporting: Option<Answer<PathBuf>>,
     /// The path that is typed, of a file to import.
     path: String,
@@ -71,6 +76,26 @@ pub(crate) struct CodesPage {
     message: String,
     /// The frames that are auditioned.
     heard: (usize, usize),
+}
+
+/// How far to go toward another clip, 0 to 1.
+#[derive(Debug, Clone, Copy)]
+struct Ratio(f32);
+
+impl Default for Ratio {
+    fn default() -> Self {
+        Self(0.5)
+    }
+}
+
+/// What a swap did to the other clip.
+#[derive(Debug)]
+struct Swap {
+    /// What is open, after it.
+    after: Arc<Codes>,
+    pad: usize,
+    /// The other clip, before it and after it.
+    theirs: [Clip; 2],
 }
 
 /// What the page needs to do anything.
@@ -87,6 +112,14 @@ impl Hands<'_> {
 
     fn model(&self) -> Option<Arc<Model>> {
         self.instance().texts().playing.model.upgrade()
+    }
+
+    /// Whether the bundle that plays can play `clip`: sizes alone do not tell.
+    fn plays(&self, clip: &Clip) -> bool {
+        let playing = self.instance().texts().playing;
+        let codec = playing.model.upgrade().map(|model| model.config().codec.clone());
+        clip.codec == playing.codec
+            && codec.is_some_and(|codec| clip.codes.fit(codec.quantizers, codec.codebook_size))
     }
 
     /// Tells the host that the project has changed.
@@ -175,24 +208,51 @@ impl CodesPage {
     /// Opens a take or a pad.
     fn open(&mut self, hands: Hands<'_>, opened: Opened) {
         let Some(clip) = clip_of(hands, opened) else { return };
+        hands.instance().auditions().end();
         self.opened = Some(opened);
-        self.draft = Draft::new(clip.codes);
+        self.draft = Draft::new(Arc::clone(&clip.codes));
+        self.clip = Some(clip);
+        self.swaps.clear();
         self.message = String::new();
+    }
+
+    /// What is open, with its codes as they are now.
+    fn current(&self) -> Option<Clip> {
+        let codes = Arc::clone(self.draft.codes());
+        self.clip.as_ref().map(|clip| Clip { codes, ..clip.clone() })
     }
 
     /// Shows what is open as it is now.
     fn refresh(&mut self, hands: Hands<'_>) {
-        let Some(opened) = self.opened else { return };
-        match (opened, clip_of(hands, opened)) {
-            // A take that was forgotten stays in sight.
-            (Opened::Take(_), None) => {}
-            (Opened::Take(_), Some(clip)) => self.draft.follow((*clip.codes).clone()),
-            (Opened::Pad(_), None) => self.opened = None,
-            (Opened::Pad(_), Some(clip)) if clip.codes != *self.draft.codes() => {
-                self.draft = Draft::new(clip.codes);
+        match self.opened {
+            Some(Opened::Take(number)) => {
+                // Only if there is more of it: it may be long.
+                let shown = self.draft.codes().frames();
+                let more = hands.instance().history().read(|takes| {
+                    let take = takes.iter().find(|take| take.number == number)?;
+                    (take.codes.frames() != shown).then(|| take.codes.clone())
+                });
+                more.into_iter().for_each(|codes| self.draft.follow(codes));
             }
-            (Opened::Pad(_), Some(_)) => {}
+            Some(Opened::Pad(pad)) => match hands.instance().pads().clips().get(pad) {
+                None => {
+                    hands.instance().auditions().end();
+                    self.opened = None;
+                }
+                Some(clip) => {
+                    if clip.codes != *self.draft.codes() {
+                        self.draft = Draft::new(Arc::clone(&clip.codes));
+                    }
+                    self.clip = Some(clip.clone());
+                }
+            },
+            None => {}
         }
+    }
+
+    /// Falls silent: nobody looks any more.
+    pub(crate) fn leave(params: &DistillParams) {
+        params.selection.instance().auditions().end();
     }
 
     /// After an edit: it is kept, and heard.
@@ -205,11 +265,13 @@ impl CodesPage {
         }
     }
 
-    /// Keeps what is open on its pad, or on the first free one. Returns the pad.
-    fn keep(&mut self, hands: Hands<'_>) -> Option<usize> {
-        let opened = self.opened?;
-        let clip = clip_of(hands, opened)?;
-        let clip = Clip { codes: Arc::clone(self.draft.codes()), ..clip };
+    /// Keeps what is open on its pad, or on the first free one. Returns whether it is kept.
+    fn keep(&mut self, hands: Hands<'_>) -> bool {
+        let Some((opened, clip)) = self.opened.zip(self.current()) else { return false };
+        if clip.codes.as_slice().len() > MAX_CODES {
+            self.message = "It is longer than a clip can be: crop it first.".to_owned();
+            return false;
+        }
         let pads = hands.instance().pads();
         let pad = match opened {
             Opened::Pad(pad) => Some(pad),
@@ -217,20 +279,23 @@ impl CodesPage {
         };
         let Some(pad) = pad else {
             self.message = FULL.to_owned();
-            return None;
+            return false;
         };
         pads.set(pad, Some(clip));
         hands.note_change();
-        if self.opened != Some(Opened::Pad(pad)) {
+        if opened != Opened::Pad(pad) {
             self.opened = Some(Opened::Pad(pad));
             self.message =
                 format!("Kept on pad {}: set Keys to Pads to play it.", shelf::keys(pad));
         }
-        Some(pad)
+        true
     }
 
     /// Lets the selection be heard, and what follows until it has faded.
     fn hear(&mut self, hands: Hands<'_>) {
+        if !self.can_be_heard(hands) {
+            return;
+        }
         let frames = self.draft.frames();
         let after = if self.looped { 0 } else { FADING };
         let end = (frames.end + after).min(self.draft.codes().frames());
@@ -240,10 +305,22 @@ impl CodesPage {
         hands.params.selection.audition(Audition { codes, frames, looped: self.looped });
     }
 
+    /// Whether it can be; says so if not.
+    fn can_be_heard(&mut self, hands: Hands<'_>) -> bool {
+        let plays = self.current().is_some_and(|clip| hands.plays(&clip));
+        if !plays {
+            self.message = FOREIGN.to_owned();
+        } else if hands.params.settings().always_wait {
+            self.message = "Nothing is let hear while Always wait is on.".to_owned();
+        }
+        plays && !hands.params.settings().always_wait
+    }
+
     /// Lets one entry be heard by itself, held.
     fn hear_entry(&mut self, hands: Hands<'_>, t: usize, level: usize) {
         let levels = self.draft.codes().quantizers();
-        let Some(entry) = self.draft.codes().get(t, level) else { return };
+        let entry = self.draft.codes().get(t, level).filter(|_| self.can_be_heard(hands));
+        let Some(entry) = entry else { return };
         let absent = vec![distill_shared::codes::ABSENT; levels];
         let mut first = absent.clone();
         first[level] = entry;
@@ -265,11 +342,9 @@ impl CodesPage {
         let (plain, command) = (egui::Modifiers::NONE, egui::Modifiers::COMMAND);
         let shifted = command | egui::Modifiers::SHIFT;
         if pressed(shifted, egui::Key::Z) || pressed(command, egui::Key::Y) {
-            let changed = self.draft.redo();
-            self.edited(hands, changed);
+            self.redo(hands);
         } else if pressed(command, egui::Key::Z) {
-            let changed = self.draft.undo();
-            self.edited(hands, changed);
+            self.undo(hands);
         } else if pressed(command, egui::Key::A) {
             self.draft.select_all();
         } else if pressed(plain, egui::Key::Escape) {
@@ -283,6 +358,30 @@ impl CodesPage {
             self.regenerate(hands);
         } else if pressed(plain, egui::Key::L) {
             self.draft.toggle_lock();
+        }
+    }
+
+    /// Undoes the last edit; of a swap, on both sides.
+    fn undo(&mut self, hands: Hands<'_>) {
+        let undone = Arc::clone(self.draft.codes());
+        let changed = self.draft.undo();
+        self.put_theirs(hands, &undone, 0);
+        self.edited(hands, changed);
+    }
+
+    /// Does again what was undone last.
+    fn redo(&mut self, hands: Hands<'_>) {
+        let changed = self.draft.redo();
+        let done = Arc::clone(self.draft.codes());
+        self.put_theirs(hands, &done, 1);
+        self.edited(hands, changed);
+    }
+
+    /// The other side of the swap that led to `after`, as it was before, 0, or is after it, 1.
+    fn put_theirs(&self, hands: Hands<'_>, after: &Arc<Codes>, which: usize) {
+        let swap = self.swaps.iter().find(|swap| Arc::ptr_eq(&swap.after, after));
+        if let Some(Swap { pad, theirs, .. }) = swap {
+            hands.instance().pads().set(*pad, theirs.get(which).cloned());
         }
     }
 

@@ -1,9 +1,9 @@
 //! What can be done with what is open.
 
 use distill_shared::codes::ABSENT;
-use distill_shared::player::Model;
+use distill_shared::player::Blended;
 
-use super::{CodesPage, Hands, Opened, clip_of, shelf};
+use super::{CodesPage, FOREIGN, Hands, Opened, Ratio, Swap, clip_of, shelf};
 use crate::clips::{Clip, MAX_NAME};
 use crate::engine::Settings;
 use crate::export::Depth;
@@ -28,10 +28,7 @@ impl CodesPage {
 
     /// The name of what is open, and what is done with all of it.
     pub(super) fn show_title(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) {
-        let Some((opened, clip)) = self.opened.and_then(|o| Some((o, clip_of(hands, o)?))) else {
-            return;
-        };
-        let codec = hands.instance().texts().playing.codec;
+        let Some((opened, clip)) = self.opened.zip(self.current()) else { return };
         ui.horizontal(|ui| {
             match opened {
                 Opened::Take(_) => {
@@ -67,7 +64,7 @@ impl CodesPage {
             {
                 Self::play_pads(hands);
             }
-            if clip.codec != codec {
+            if !hands.plays(&clip) {
                 ui.colored_label(ui.visuals().warn_fg_color, "⚠ made by another bundle");
             }
         });
@@ -91,10 +88,10 @@ impl CodesPage {
             ui.separator();
             let (undo, redo) = (self.draft.can_undo(), self.draft.can_redo());
             if ui.add_enabled(undo, egui::Button::new("Undo")).clicked() {
-                changed |= self.draft.undo();
+                self.undo(hands);
             }
             if ui.add_enabled(redo, egui::Button::new("Redo")).clicked() {
-                changed |= self.draft.redo();
+                self.redo(hands);
             }
             ui.separator();
             let busy = self.making.is_some();
@@ -170,35 +167,45 @@ impl CodesPage {
             });
         let ready = shown.is_some();
         ui.add_enabled_ui(ready, |ui| {
-            ui.add(egui::Slider::new(&mut self.ratio, 0.0..=1.0).show_value(false))
+            ui.add(egui::Slider::new(&mut self.ratio.0, 0.0..=1.0).show_value(false))
                 .on_hover_text("How much of the other clip");
             let hint = "Go that far toward the other clip, in the space of its entries";
             let blend = ui.button("Blend").on_hover_text(hint).clicked();
             let hint = "Swap the selection with the same place of the other clip";
             let swap = ui.button("Swap").on_hover_text(hint).clicked();
-            blend && self.blend(hands) || swap && self.swap(hands)
+            if swap {
+                self.swap(hands);
+            }
+            blend && self.blend(hands)
         })
         .inner
     }
 
+    /// The other clip, if both it and what is open belong to the bundle that plays; says so if not.
+    fn other(&mut self, hands: Hands<'_>) -> Option<Clip> {
+        let other = self.other.and_then(|other| clip_of(hands, other))?;
+        let both = [Some(other.clone()), self.current()];
+        if both.iter().flatten().all(|clip| hands.plays(clip)) {
+            return Some(other);
+        }
+        self.message = FOREIGN.to_owned();
+        None
+    }
+
     /// Goes toward the other clip; says how far the entries are from where they should be.
     fn blend(&mut self, hands: Hands<'_>) -> bool {
-        let other = self.other.and_then(|other| clip_of(hands, other));
-        let Some((other, model)) = other.zip(hands.model()) else { return false };
-        let codec = &model.config().codec;
-        let fits =
-            |codes: &distill_shared::codes::Codes| codes.fit(codec.quantizers, codec.codebook_size);
-        if !fits(&other.codes) || !fits(self.draft.codes()) {
-            self.message = "Only clips of the bundle that plays can be blended.".to_owned();
-            return false;
-        }
-        let spacings: Vec<f32> = (0..codec.quantizers).map(|level| model.spacing(level)).collect();
-        let (ratio, mut distances) = (self.ratio, Vec::new());
+        let Some((other, model)) = self.other(hands).zip(hands.model()) else { return false };
+        let levels = model.config().codec.quantizers;
+        let spacings: Vec<f32> = (0..levels).map(|level| model.spacing(level)).collect();
+        let (Ratio(ratio), mut distances) = (self.ratio, Vec::new());
         let changed = self.draft.change(|t, level, old| match other.codes.get(t, level) {
+            // Between something and nothing there is no entry to be found.
+            Some(new) if [old, new].contains(&ABSENT) => [old, new][usize::from(ratio >= 0.5)],
             Some(new) if new != old => {
-                let blended = model_blend(&model, level, (old, new), ratio, spacings[level]);
-                distances.push(blended.1);
-                blended.0
+                let Blended { code, distance } =
+                    model.blend(level, old, new, ratio, spacings[level]);
+                distances.push(distance);
+                code
             }
             _ => old,
         });
@@ -212,42 +219,26 @@ impl CodesPage {
     }
 
     /// Swaps the selection with the same place of the other clip; what is on a pad is changed there
-    /// too.
-    fn swap(&mut self, hands: Hands<'_>) -> bool {
-        let Some(other) = self.other else { return false };
-        let Some(clip) = clip_of(hands, other) else { return false };
-        if clip.codes.quantizers() != self.draft.codes().quantizers() {
-            self.message = "Clips of another number of levels cannot be swapped.".to_owned();
-            return false;
-        }
+    /// too, once what is open is kept.
+    fn swap(&mut self, hands: Hands<'_>) {
+        let Some((other, clip)) = self.other.zip(self.other(hands)) else { return };
         let mut theirs = (*clip.codes).clone();
         let changed = self.draft.change(|t, level, old| {
             let new = theirs.get(t, level);
             theirs.set(t, level, old);
             new.unwrap_or(old)
         });
-        if let Opened::Pad(pad) = other {
-            let clip = Clip { codes: theirs.into(), ..clip };
-            hands.instance().pads().set(pad, Some(clip));
-            hands.note_change();
+        if !changed || !self.keep(hands) {
+            return;
         }
-        changed
+        if let Opened::Pad(pad) = other {
+            let swapped = Clip { codes: theirs.into(), ..clip.clone() };
+            hands.instance().pads().set(pad, Some(swapped.clone()));
+            let after = self.draft.codes().clone();
+            self.swaps.push(Swap { after, pad, theirs: [clip, swapped] });
+        }
+        self.edited(hands, true);
     }
-}
-
-/// What lies between two codes, and how far off it is; absent codes stay absent.
-fn model_blend(
-    model: &Model,
-    level: usize,
-    (old, new): (u32, u32),
-    ratio: f32,
-    spacing: f32,
-) -> (u32, f32) {
-    if ratio >= 1.0 && new == ABSENT {
-        return (ABSENT, 0.0);
-    }
-    let blended = model.blend(level, old, new, ratio, spacing);
-    (blended.code, blended.distance)
 }
 
 /// The name of a pad's clip, and what is done with it.

@@ -1,28 +1,41 @@
-//! What takes time: it is done on the thread that loads bundles, and its answer comes later.
+//! What takes time: it is done in the studio, and its answer comes later.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use distill_shared::codes::Codes;
 use distill_shared::library;
-use distill_shared::player::{GivenCodes, TakeKey, infill};
+use distill_shared::player::{GivenCodes, TakeKey, infill_while};
 
 use super::draft::Region;
-use super::{CodesPage, FULL, Hands, Opened, clip_of, shelf};
-use crate::clips::Clip;
+use super::{CodesPage, FOREIGN, FULL, Hands, Opened, shelf};
+use crate::clips::{Clip, MAX_CODES};
 use crate::export::{Export, plain};
 use crate::import::import;
 
 /// Frames that are made when a clip goes on: two seconds.
 const MORE: usize = 94;
+/// What is said where no answer comes.
+const FAILED: &str = "Internal error: it was not made.";
+
 /// What comes of it, or why nothing does, in a sentence.
 pub(super) type Answer<T> = Receiver<Result<T, String>>;
 
-/// What is made of what is open.
+/// What is being made of what is open.
 #[derive(Debug)]
-pub(super) enum Made {
-    /// A region anew.
-    Anew(Region),
+pub(super) struct Making {
+    /// The codes that it is made from.
+    from: Arc<Codes>,
+    made: Made,
+    answer: Answer<Codes>,
+}
+
+#[derive(Debug)]
+enum Made {
+    /// A region anew; the answer begins with that frame.
+    Anew(Region, usize),
     /// More of it, after its end.
     More,
 }
@@ -30,73 +43,88 @@ pub(super) enum Made {
 impl CodesPage {
     /// Takes in what was made meanwhile.
     pub(super) fn receive(&mut self, hands: Hands<'_>) {
-        if let Some((opened, made, inbox)) = self.making.take() {
-            match inbox.try_recv() {
-                Ok(Ok(filled)) if self.opened == Some(opened) => {
-                    let changed = match made {
-                        Made::Anew(region) => self.draft.fill(&region, &filled),
-                        Made::More => self.draft.go_on(&filled),
-                    };
-                    self.edited(hands, changed);
-                }
-                Ok(Ok(_)) | Err(TryRecvError::Disconnected) => {}
+        if let Some(making) = self.making.take() {
+            match making.answer.try_recv() {
+                Ok(Ok(codes)) => self.take_made(hands, &making, &codes),
                 Ok(Err(problem)) => self.message = problem,
-                Err(TryRecvError::Empty) => self.making = Some((opened, made, inbox)),
+                Err(TryRecvError::Empty) => self.making = Some(making),
+                Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
             }
         }
-        if let Some(imported) = self.importing.as_ref().and_then(|inbox| inbox.try_recv().ok()) {
-            self.importing = None;
-            match imported {
-                Ok(clip) => self.take_in(hands, clip),
-                Err(problem) => self.message = problem,
+        if let Some(importing) = self.importing.take() {
+            match importing.try_recv() {
+                Ok(Ok(clip)) => self.take_in(hands, clip),
+                Ok(Err(problem)) => self.message = problem,
+                Err(TryRecvError::Empty) => self.importing = Some(importing),
+                Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
             }
         }
-        match self.exporting.as_ref().map(Receiver::try_recv) {
-            None | Some(Err(TryRecvError::Empty)) => return,
-            Some(Ok(Ok(path))) => self.message = format!("Exported to {}", path.display()),
-            Some(Ok(Err(problem))) => self.message = problem,
-            Some(Err(TryRecvError::Disconnected)) => {
-                self.message = "The clip was not exported.".to_owned();
+        if let Some(exporting) = self.exporting.take() {
+            match exporting.try_recv() {
+                Ok(Ok(path)) => self.message = format!("Exported to {}", path.display()),
+                Ok(Err(problem)) => self.message = problem,
+                Err(TryRecvError::Empty) => self.exporting = Some(exporting),
+                Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
             }
         }
-        self.exporting = None;
+    }
+
+    /// Puts what was made where it belongs, if that is still there.
+    fn take_made(&mut self, hands: Hands<'_>, making: &Making, codes: &Codes) {
+        if !Arc::ptr_eq(&making.from, self.draft.codes()) {
+            self.message = "What was made came too late: the clip has changed.".to_owned();
+            return;
+        }
+        let changed = match &making.made {
+            Made::Anew(region, first) => self.draft.fill(region, *first, codes),
+            Made::More => self.draft.go_on(codes),
+        };
+        self.edited(hands, changed);
     }
 
     /// Makes the selection anew.
     pub(super) fn regenerate(&mut self, hands: Hands<'_>) {
-        let (given, region) = (self.draft.open(), self.draft.asked());
-        self.make(hands, given, Made::Anew(region));
+        let (given, first) = self.draft.open();
+        let region = self.draft.asked();
+        self.make(hands, given, Made::Anew(region, first));
     }
 
     /// Makes more of what is open, after its end.
     pub(super) fn go_on(&mut self, hands: Hands<'_>) {
+        let codes = self.draft.codes();
+        if codes.as_slice().len() + MORE * codes.quantizers() > MAX_CODES {
+            self.message = "It is as long as a clip can be.".to_owned();
+            return;
+        }
         let given = self.draft.open_after(MORE);
         self.make(hands, given, Made::More);
     }
 
     /// Draws what `given` leaves open, with chances that were not drawn before.
     fn make(&mut self, hands: Hands<'_>, given: GivenCodes, made: Made) {
-        let Some((opened, model)) = self.opened.zip(hands.model()) else { return };
-        let codec = &model.config().codec;
-        if !self.draft.codes().fit(codec.quantizers, codec.codebook_size) {
-            self.message = "Only the bundle that made this clip can make more of it.".to_owned();
+        if self.making.is_some() || self.draft.codes().frames() == 0 {
             return;
         }
+        let clip = self.current().filter(|clip| hands.plays(clip));
+        let Some((clip, model)) = clip.zip(hands.model()) else {
+            self.message = FOREIGN.to_owned();
+            return;
+        };
         self.rolls += 1;
         let settings = hands.params.settings();
         let key = TakeKey { seed: settings.seed, take: u64::MAX - self.rolls };
-        let (answer, inbox) = bounded(1);
-        hands.params.selection.work(Box::new(move || {
-            let filled = infill(model, key, &settings.sampling, given);
-            let _ = answer.send(filled.map_err(|error| error.to_string()));
+        let (sender, answer) = bounded(1);
+        hands.params.selection.work(Box::new(move |closing| {
+            let goes_on = || !closing.load(Ordering::Acquire);
+            let made = infill_while(model, key, &settings.sampling, given, goes_on);
+            let _ = sender.send(made.map_err(|error| format!("{error}.")));
         }));
-        self.making = Some((opened, made, inbox));
+        self.making = Some(Making { from: clip.codes, made, answer });
     }
 
     /// Writes what is open to a file.
     pub(super) fn export(&mut self, hands: Hands<'_>) {
-        let clip = self.opened.and_then(|opened| clip_of(hands, opened));
-        let clip = clip.map(|clip| Clip { codes: Arc::clone(self.draft.codes()), ..clip });
+        let clip = self.current();
         self.write(hands, clip.into_iter().collect(), "");
     }
 
@@ -132,8 +160,9 @@ impl CodesPage {
             })
             .collect();
         let (answer, inbox) = bounded(1);
-        hands.params.selection.work(Box::new(move || {
-            let written: Result<Vec<PathBuf>, String> = exports.iter().map(Export::write).collect();
+        hands.params.selection.work(Box::new(move |closing| {
+            let written: Result<Vec<PathBuf>, String> =
+                exports.iter().map(|export| export.write(closing)).collect();
             let last = |mut paths: Vec<PathBuf>| match paths.len() {
                 1 => paths.pop().unwrap_or_default(),
                 _ => folder,
@@ -162,7 +191,7 @@ impl CodesPage {
         let path = PathBuf::from(self.path.trim());
         let codec = hands.instance().texts().playing.codec;
         let (answer, inbox) = bounded(1);
-        hands.params.selection.work(Box::new(move || {
+        hands.params.selection.work(Box::new(move |_| {
             let _ = answer.send(import(&path, &model, &codec));
         }));
         self.importing = Some(inbox);

@@ -141,8 +141,11 @@ impl Room {
                 let x = &mut self.depth_x[rows * width..][..width];
                 x.copy_from_slice(projected);
                 add_row(&prior.levels, level, x);
-                if level > 0 {
-                    add_row(&prior.depth_codes, row(level - 1, turn.codes[level - 1], size), x);
+                // A level that was given as absent tells the next one nothing.
+                if let Some(code) = level.checked_sub(1).map(|before| turn.codes[before])
+                    && code != ABSENT
+                {
+                    add_row(&prior.depth_codes, row(level - 1, code, size), x);
                 }
                 rows += 1;
             }
@@ -164,8 +167,11 @@ impl Room {
             let drawing = turns.iter_mut().enumerate().filter(|(_, turn)| level < turn.levels);
             for ((i, turn), logits) in drawing.zip(logits.chunks_exact_mut(size)) {
                 let code = turn.given(level).unwrap_or_else(|| choose(i, level, logits));
-                assert!((code as usize) < size, "a code is below {size}");
                 turn.codes[level] = code;
+                if code == ABSENT {
+                    continue;
+                }
+                assert!((code as usize) < size, "a code is below {size}");
                 self.targets.take_off(i, model.quantizer.books().entry(level, code));
             }
         }
