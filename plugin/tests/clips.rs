@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use distill_plugin::auditions::Audition;
 use distill_plugin::clips::{Clip, Clips};
-use distill_plugin::engine::Voicing;
+use distill_plugin::engine::{Playing, Voicing};
 use distill_plugin::export::{Depth, Export};
 use distill_plugin::instance::ModelRef;
 use distill_shared::codes::Codes;
@@ -120,6 +120,53 @@ fn an_edited_clip_is_what_the_next_notes_play() {
     // A while after, as with all settings.
     stage.listen(2 * 48_000);
     assert_eq!(strike(&mut stage, 5, 25), played(&model(7), &new, 25));
+}
+
+#[test]
+fn keeping_a_take_while_pads_play_leaves_the_other_pads_alone() {
+    let codes = random_codes(FRAMES, 3);
+    let mut stage = stage(&codes);
+    strike(&mut stage, 6, 4);
+    stage.instance.pads().set(7, Some(clip(&codes)));
+    // The heads that are there go on, and so does their count.
+    let second = toy::take(&model(7), (129 + 6) << 32 | 1, 4, |_| Sampling::default());
+    let second: Vec<f32> = second.iter().map(|[left, _]| *left).collect();
+    stage.engine.note_on(note(6));
+    let mut heard = vec![0.0; 64];
+    stage.begin(64);
+    stage.engine.render(&mut heard, &mut [0.0; 64]);
+    assert_eq!(heard, second[..64]);
+}
+
+#[test]
+fn a_voice_makes_room_where_its_clip_is_over_and_an_endless_one_begins_again() {
+    let codes = random_codes(FRAMES, 3);
+    let mut held = stage(&codes);
+    held.engine.note_on(note(5));
+    held.listen(40 * HOP);
+    assert!(!held.engine.is_sounding(), "its key is down all along");
+    assert_eq!(held.instance.missed(), 0);
+    let mut endless = stage(&codes);
+    endless.instance.pads().set(12, Some(clip(&codes)));
+    endless.settings.playing = Playing::Always;
+    endless.engine.reset(&endless.settings.clone());
+    endless.work();
+    let heard = endless.listen(200 * HOP)[0].clone();
+    let first = &played(&model(7), &codes, 1)[..HOP];
+    let begins = |at: &usize| heard[*at..*at + HOP] == *first;
+    let begun: Vec<_> = (0..heard.len() - HOP).filter(begins).collect();
+    assert!(begun[0] == 0 && begun.len() > 4, "it begins at {begun:?}");
+}
+
+#[test]
+fn what_a_pad_played_to_its_end_is_in_the_history_whole() {
+    for frames in [3, FRAMES] {
+        let codes = random_codes(frames, 3);
+        let mut stage = stage(&codes);
+        strike(&mut stage, 5, 40);
+        let heard = stage.instance.history().get(1).unwrap();
+        assert_eq!(heard.codes, codes);
+    }
 }
 
 #[test]
