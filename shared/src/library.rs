@@ -19,7 +19,7 @@ const MAX_BUNDLES: usize = 1000;
 pub struct Entry {
     /// Its file.
     pub path: PathBuf,
-    /// What the musician calls it: the name on its card, or that of the file.
+    /// Name of its file, without the ending: what renaming changes.
     pub name: String,
     /// Bytes of the file.
     pub bytes: u64,
@@ -30,6 +30,8 @@ pub struct Entry {
 /// What a bundle holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Content {
+    /// The name on its card, which it was trained under; may be empty.
+    pub title: String,
     /// When it was made, as an RFC 3339 date and time.
     pub created: String,
     /// Recordings it was trained on.
@@ -125,6 +127,7 @@ impl Entry {
             Ok(bundle) => {
                 let (card, codec) = (bundle.card(), &bundle.config().codec);
                 let content = Content {
+                    title: card.name.clone(),
                     created: card.created.clone(),
                     files: card.corpus.files,
                     seconds: card.corpus.seconds,
@@ -133,19 +136,20 @@ impl Entry {
                     classes: card.corpus.classes.clone(),
                     has_prior: bundle.has_prior(),
                 };
-                let name = if card.name.is_empty() { stem } else { card.name.clone() };
-                Self { path, name, bytes, content: Ok(content) }
+                Self { path, name: stem, bytes, content: Ok(content) }
             }
         }
     }
 
-    /// Whether every word of `words` is in its name, its path or the names of its classes, whatever
+    /// Whether every word of `words` is in its path, its title or the names of its classes, whatever
     /// their case.
     #[must_use]
     pub fn has(&self, words: &str) -> bool {
-        let classes = self.content.as_ref().map_or(&[][..], |content| &content.classes);
-        let text = format!("{} {} {}", self.name, self.path.display(), classes.join(" "));
-        let text = text.to_lowercase();
+        let told = self.content.as_ref().map_or_else(
+            |_| String::new(),
+            |content| format!("{} {}", content.title, content.classes.join(" ")),
+        );
+        let text = format!("{} {told}", self.path.display()).to_lowercase();
         words.to_lowercase().split_whitespace().all(|word| text.contains(word))
     }
 }
@@ -216,6 +220,7 @@ mod tests {
 
     fn entry(name: &str, seconds: f64, created: &str) -> Entry {
         let content = Content {
+            title: String::new(),
             created: created.to_owned(),
             files: 3,
             seconds,

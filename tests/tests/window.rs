@@ -67,29 +67,41 @@ fn the_window_opens_closes_and_leaves_nothing_behind() {
 /// Leaves pictures of every page in `pictures`, as large as usual and twice as large: before anything
 /// is played, after it, and where the bundle is missing.
 fn it_shows_what_it_is(screen: &Screen) {
-    let mut instrument = instrument();
-    let empty = pictures(screen, &mut instrument, "empty");
-    // A bundle is loaded once it is needed.
-    let heard = instrument.play(&PHRASE, &Playback::default()).unwrap();
-    let played = pictures(screen, &mut instrument, "played");
-    let again = instrument.play(&PHRASE, &Playback::default()).unwrap();
-    assert_eq!(difference(&heard, &again), None, "a window cannot be heard");
-    let missing = Path::new("/gone/Bells.distill");
-    let project = state::with_bundle(&instrument.save().unwrap(), missing).unwrap();
-    instrument.load(&project).unwrap();
-    let missing = pictures(screen, &mut instrument, "missing");
-    for (one, other) in [(&empty, &played), (&played, &missing), (&empty, &missing)] {
-        assert!(one.iter().zip(other).all(|(one, other)| one != other));
+    let played = || {
+        let mut instrument = instrument();
+        // A bundle is loaded once it is needed.
+        instrument.play(&PHRASE, &Playback::default()).unwrap();
+        instrument
+    };
+    let missing = || {
+        let mut instrument = played();
+        let gone = Path::new("/gone/Bells.distill");
+        let project = state::with_bundle(&instrument.save().unwrap(), gone).unwrap();
+        instrument.load(&project).unwrap();
+        instrument
+    };
+    let all = [
+        pictures(screen, instrument, "empty"),
+        pictures(screen, played, "played"),
+        pictures(screen, missing, "missing"),
+    ];
+    for (one, other) in [(0, 1), (1, 2), (2, 0)] {
+        assert!(all[one].iter().zip(&all[other]).all(|(one, other)| one != other));
     }
 }
 
-/// Pictures of both pages, in both sizes.
-fn pictures(screen: &Screen, instrument: &mut Instrument, name: &str) -> Vec<Vec<[u8; 3]>> {
+/// Pictures of all pages, in both sizes.
+fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec<[u8; 3]>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
     fs::create_dir_all(&folder).unwrap();
     let mut all = Vec::new();
+    let heard = of().play(&PHRASE, &Playback::default()).unwrap();
     for (scale, suffix) in [(1, ""), (2, "-2x")] {
-        let (parent, size) = open_at(screen, instrument, scale.into());
+        // Another one for each: the framework makes a window smaller that was opened at a larger scale.
+        let mut instrument = of();
+        let (parent, size) = open_at(screen, &mut instrument, scale.into());
+        let scaled = |length: i16| u32::try_from(length * scale).unwrap();
+        assert_eq!(size, (scaled(980), scaled(640)));
         let mut picture = |page: &str| {
             drawn(screen, size);
             // It draws thirty times in a second.
@@ -99,11 +111,20 @@ fn pictures(screen: &Screen, instrument: &mut Instrument, name: &str) -> Vec<Vec
             write_png(&file, width, &pixels).unwrap();
             all.push(pixels);
         };
+        let click = |(x, y): (i16, i16)| screen.click((x * scale, y * scale)).unwrap();
         picture("play");
-        let point = |(x, y): (i16, i16)| (x * scale, y * scale);
-        screen.click(point(person::CODES)).unwrap();
-        screen.click(point(person::NEWEST_TAKE)).unwrap();
+        click(person::CODES);
+        click(person::NEWEST_TAKE);
         picture("codes");
+        click(person::LIBRARY);
+        sleep(Duration::from_millis(300));
+        if name == "played" {
+            picture("library");
+        }
+        if name == "played" {
+            let beside = instrument.play(&PHRASE, &Playback::default()).unwrap();
+            assert_eq!(difference(&beside, &heard), None, "a window cannot be heard");
+        }
         instrument.close_window();
         screen.destroy(parent).unwrap();
     }

@@ -46,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     figures.push(opening()?);
     let clap = packages.clap.to_str().context("the path of the instrument is no text")?;
     figures.extend(measured("distill-plugin", "engine_bench", &[])?);
+    figures.extend(measured("distill-plugin", "edit_bench", &[])?);
     figures.extend(measured("distill-tests", "instances_bench", &[clap])?);
     figures.push(figure("factory_bundle", megabytes(Path::new(FACTORY))?, "MB"));
     figures.push(figure("instrument", megabytes(&packages.clap)?, "MB"));

@@ -31,6 +31,10 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
     command.args(["--auto-servernum", SERVER]).arg(test.get_program()).args(test.get_args());
     // What the window exports is not to lie among a musician's own files.
     let library = target_dir().join("tmp/library");
+    fs::create_dir_all(&library)?;
+    for name in ["Attic", "Bells"] {
+        fs::copy(root().join("assets/factory.distill"), library.join(format!("{name}.distill")))?;
+    }
     command.env("DISTILL_FOLDER", library);
     run(command.env("DISTILL_SOAK_WINDOWS", cycles.to_string()))
 }
@@ -43,7 +47,7 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
 pub(crate) fn take_pictures() -> Result<()> {
     run(&mut cargo("build --workspace --all-targets"))?;
     package_debug()?;
-    test_window(1)?;
+    test_window(5)?;
     let (from, to) = (target_dir().join("tmp/pictures"), root().join("docs/images"));
     fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
     for entry in fs::read_dir(&from).with_context(|| format!("no {}", from.display()))? {

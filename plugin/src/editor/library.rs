@@ -115,7 +115,8 @@ impl LibraryPage {
             }
         });
         if let Some(folder) = library::folder() {
-            ui.weak(format!("Bundles in {}, and beside the one that plays", folder.display()));
+            ui.weak("Bundles in the library folder, and beside the one that plays")
+                .on_hover_text(folder.display().to_string());
         }
         if !self.message.is_empty() {
             ui.colored_label(ui.visuals().warn_fg_color, &self.message);
@@ -174,15 +175,17 @@ fn show_entry(
 
 /// What a bundle holds, in a line.
 fn in_words(content: &Content, bytes: u64) -> String {
-    let Content { created, files, seconds, channels, sample_rate, classes, has_prior } = content;
+    let Content { title, created, files, seconds, channels, sample_rate, classes, has_prior } =
+        content;
     let channels = if *channels == 2 { "stereo" } else { "mono" };
+    let title = if title.is_empty() { String::new() } else { format!("{title}: ") };
     let kinds =
         if classes.is_empty() { String::new() } else { format!(", {}", classes.join(", ")) };
     let prior = if *has_prior { "" } else { ", makes no new sound yet" };
     let day = created.get(..10).unwrap_or_default();
     let megabytes = bytes as f64 / 1e6;
     format!(
-        "{files} recordings, {seconds:.0} s, {channels}, {sample_rate} Hz, {megabytes:.1} MB, {day}{kinds}{prior}"
+        "{title}{files} recordings, {seconds:.0} s, {channels}, {sample_rate} Hz, {megabytes:.1} MB, {day}{kinds}{prior}"
     )
 }
 
@@ -193,6 +196,7 @@ mod tests {
     #[test]
     fn a_line_says_what_a_bundle_holds() {
         let content = Content {
+            title: "Kit".to_owned(),
             created: "2026-11-28T10:00:00Z".to_owned(),
             files: 58,
             seconds: 54.4,
@@ -203,7 +207,7 @@ mod tests {
         };
         assert_eq!(
             in_words(&content, 2_400_000),
-            "58 recordings, 54 s, mono, 48000 Hz, 2.4 MB, 2026-11-28, bells, drums, makes no new sound yet"
+            "Kit: 58 recordings, 54 s, mono, 48000 Hz, 2.4 MB, 2026-11-28, bells, drums, makes no new sound yet"
         );
     }
 }

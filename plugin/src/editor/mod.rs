@@ -159,6 +159,6 @@ fn card(ui: &mut egui::Ui, message: &str) {
     egui::Frame::group(ui.style()).stroke((1.0, color)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         // The sign says the same as the colour.
-        ui.colored_label(color, format!("⚠ {message}"));
+        ui.colored_label(color, format!("! {message}"));
     });
 }

@@ -15,6 +15,7 @@ use super::{PATIENCE, drawn, open};
 
 /// Where things are in the window, as large as usual.
 pub(crate) const CODES: (i16, i16) = (145, 22);
+pub(crate) const LIBRARY: (i16, i16) = (212, 22);
 pub(crate) const NEWEST_TAKE: (i16, i16) = (78, 97);
 const REGENERATE: (i16, i16) = (590, 78);
 const EXPORT: (i16, i16) = (578, 55);

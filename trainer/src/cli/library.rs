@@ -125,10 +125,18 @@ fn object(entry: &Entry) -> Value {
     let content = match content {
         Err(problem) => json!({ "problem": problem }),
         Ok(content) => {
-            let Content { created, files, seconds, channels, sample_rate, classes, has_prior } =
-                content;
+            let Content {
+                title,
+                created,
+                files,
+                seconds,
+                channels,
+                sample_rate,
+                classes,
+                has_prior,
+            } = content;
             json!({
-                "created": created, "files": files, "seconds": seconds, "channels": channels,
+                "title": title, "created": created, "files": files, "seconds": seconds, "channels": channels,
                 "sample_rate": sample_rate, "classes": classes, "has_prior": has_prior,
             })
         }

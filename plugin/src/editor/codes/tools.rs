@@ -65,7 +65,7 @@ impl CodesPage {
                 Self::play_pads(hands);
             }
             if !hands.plays(&clip) {
-                ui.colored_label(ui.visuals().warn_fg_color, "⚠ made by another bundle");
+                ui.colored_label(ui.visuals().warn_fg_color, "! made by another bundle");
             }
         });
     }
