@@ -13,6 +13,8 @@ pub const LEAST_S: f64 = 2.0;
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     start: Instant,
+    /// Time that the run took before, when it was interrupted.
+    spent: Duration,
     total: Duration,
 }
 
@@ -20,7 +22,13 @@ impl Budget {
     /// A budget of `total` that began to run at `start`.
     #[must_use]
     pub fn new(start: Instant, total: Duration) -> Self {
-        Self { start, total }
+        Self { start, spent: Duration::ZERO, total }
+    }
+
+    /// What is left of it for a run that goes on after so much time.
+    #[must_use]
+    pub fn after(self, spent: Duration) -> Self {
+        Self { spent, ..self }
     }
 
     /// Seconds for the codec. If a prior is to follow, time is left for it and for reading the
@@ -39,7 +47,7 @@ impl Budget {
 
     /// Seconds that are left to train in.
     fn remaining_s(&self) -> f64 {
-        self.total.as_secs_f64() - self.start.elapsed().as_secs_f64() - TAIL_S
+        self.total.as_secs_f64() - (self.spent + self.start.elapsed()).as_secs_f64() - TAIL_S
     }
 }
 
@@ -56,6 +64,11 @@ mod tests {
         assert!((budget.prior_seconds() - left).abs() < 1.0);
         assert!((budget.codec_seconds(false) - left).abs() < 1.0);
         assert!((budget.codec_seconds(true) - CODEC_SHARE * left).abs() < 1.0);
+        let interrupted = budget.after(minutes(5));
+        assert!(
+            (interrupted.prior_seconds() - (left - 300.0)).abs() < 1.0,
+            "what was spent counts"
+        );
     }
 
     #[test]

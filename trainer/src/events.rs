@@ -2,7 +2,7 @@
 //!
 //! Training calls one function with these values and knows nothing of who listens.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Something that happened in a training run.
 #[derive(Debug, Clone, Serialize)]
@@ -43,7 +43,7 @@ pub struct Progress {
 }
 
 /// Use of one codebook.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct LevelUse {
     /// Share of the entries that were used, 0 to 1.
     pub used: f64,

@@ -1,7 +1,7 @@
 //! The log of a run: one JSON object a line, as it happens.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -35,8 +35,20 @@ impl Log {
     ///
     /// Fails if the file cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path)
-            .with_context(|| format!("cannot write the log {}", path.display()))?;
+        Self::of(path, File::create(path))
+    }
+
+    /// Goes on with the log at `path`, if there is one. Its time begins again at zero.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written.
+    pub fn go_on(path: &Path) -> Result<Self> {
+        Self::of(path, OpenOptions::new().append(true).create(true).open(path))
+    }
+
+    fn of(path: &Path, file: io::Result<File>) -> Result<Self> {
+        let file = file.with_context(|| format!("cannot write the log {}", path.display()))?;
         Ok(Self { path: path.to_owned(), file: Some(file), start: Instant::now() })
     }
 

@@ -1,5 +1,8 @@
 //! A run from a folder of recordings to a bundle, stage by stage.
 
+mod keeping;
+mod trial;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,17 +18,18 @@ use distill_shared::player::{Model, Sampling, Take, TakeKey};
 use crate::budget::LEAST_S;
 use crate::corpus::{Corpus, OpenOptions, Outcome};
 use crate::date;
+use crate::descriptors::Moment;
 use crate::descriptors::offer::{Offer, offer};
 use crate::device::OpenDevice;
-use crate::evaluate::prior::lasting::shift_of_ends;
-use crate::evaluate::prior::trial::{Trial, trial_seconds, try_out};
+use crate::evaluate::prior::trial::trial_seconds;
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
 use crate::render::render;
+use crate::run_dir::RunDir;
 use crate::settings::Settings;
 use crate::train::{
-    self, CodecPlan, END_BIAS, GUIDE, KeptParts, KnownCodec, Length, PriorPlan, Run,
+    self, CodecPlan, Diverged, Keeper, KeptParts, KnownCodec, Length, PriorPlan, Run, TrainedPrior,
 };
 
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
@@ -35,7 +39,6 @@ const HASTY_PRIOR_S: f64 = 5.0;
 const PREVIEW_S: usize = 4;
 
 /// What all stages of a run share.
-#[derive(Debug)]
 pub struct Session<'a> {
     /// What to compute on.
     pub device: OpenDevice,
@@ -47,10 +50,14 @@ pub struct Session<'a> {
     pub cancel: &'a AtomicBool,
     /// Hears what happens.
     pub listeners: Listeners,
+    /// Keeps what training has come to, if that is wanted.
+    pub run_dir: Option<RunDir>,
+    /// Why training ended with the best it had, if it was neither done nor stopped.
+    pub diverged: Option<Diverged>,
 }
 
 /// A trained codec or prior, as it goes into a bundle.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Trained<C, M> {
     /// Its sizes.
     pub config: C,
@@ -95,8 +102,8 @@ impl Session<'_> {
         Ok(corpus)
     }
 
-    /// Trains a codec. Its weights are rounded as the bundle stores them, so that what is measured
-    /// and built upon from here on is what will be played.
+    /// Trains a codec, or goes on with one where a run was interrupted. Its weights are rounded as the
+    /// bundle stores them, so that what is measured and built upon from here on is what will be played.
     ///
     /// # Errors
     ///
@@ -107,6 +114,9 @@ impl Session<'_> {
         settings: &Settings<CodecConfig>,
         length: Length,
     ) -> Result<Trained<CodecConfig, CodecMetadata>> {
+        if let Some(codec) = self.run_dir.as_ref().and_then(RunDir::finished_codec) {
+            return Ok(codec);
+        }
         self.listeners.display.say(&format!("codec  {}", settings.chosen));
         let plan = CodecPlan {
             config: settings.config.clone(),
@@ -115,22 +125,30 @@ impl Session<'_> {
             batch: settings.batch,
             seed: self.seed,
         };
-        let codec = self.with_run(self.cancel, |run| train::train_codec(corpus, &plan, run))?;
+        let codec = self.with_kept_run(|run| train::train_codec(corpus, &plan, run))?;
         let CodecTrainingComplete { steps, elapsed_s, best_validation_loss, levels, cancelled } =
             codec.complete;
         let training = TrainingSummary {
             steps,
             seconds: elapsed_s,
             best_validation_loss: Some(best_validation_loss),
-            curve: std::mem::take(&mut self.listeners.codec_curve),
+            curve: codec.curve,
             stopped_early: cancelled,
             ..self.summary(settings)
         };
-        Ok(Trained {
+        let trained = Trained {
             config: codec.config,
             weights: rounded(&codec.tensors),
             metadata: CodecMetadata { training, levels: health(&levels) },
-        })
+        };
+        if codec.diverged.is_some() {
+            // What there is goes into a bundle that plays, as if the musician had stopped here.
+            self.diverged = codec.diverged;
+            self.cancel.store(true, Ordering::Relaxed);
+        } else if !cancelled {
+            self.keep_codec(&trained);
+        }
+        Ok(trained)
     }
 
     /// Reads `corpus` with a codec.
@@ -148,8 +166,9 @@ impl Session<'_> {
         self.with_run(self.cancel, |run| train::extract_code_sequences(corpus, codec, weights, run))
     }
 
-    /// Trains a prior on `codes`, written by the codec of `bundle`. `length` is told the steps of an epoch. If the
-    /// run has been stopped already, the prior is trained for a few seconds only.
+    /// Trains a prior on `codes`, written by the codec of `bundle`, or goes on with one where a run was
+    /// interrupted. `length` is told the steps of an epoch. If the run has been stopped already, a new
+    /// prior is trained for a few seconds only.
     ///
     /// # Errors
     ///
@@ -162,125 +181,52 @@ impl Session<'_> {
         length: &dyn Fn(u32) -> Length,
     ) -> Result<Trained<PriorConfig, PriorMetadata>> {
         self.listeners.display.say(&format!("prior  {}", settings.chosen));
-        let hasty = self.is_stopped();
+        let begun = self.run_dir.as_ref().map(RunDir::prior_config).transpose()?.flatten();
+        let hasty = self.is_stopped() && begun.is_none();
         let never = AtomicBool::new(false);
         let cancel = if hasty { &never } else { self.cancel };
+        let (config, tensors) = (&bundle.config().codec, bundle.tensors());
+        let moments =
+            self.with_run(cancel, |run| train::listen_to_codes(codes, config, tensors, run))?;
+        let sizes = begun.unwrap_or_else(|| settings.config.clone());
+        let (sizes, not_offered) = offering(sizes, &moments, codes);
         let mut plan = PriorPlan {
-            config: settings.config.clone(),
+            config: sizes,
             length: Length::Seconds(HASTY_PRIOR_S),
             learning_rate: settings.learning_rate,
             batch: settings.batch,
             seed: self.seed,
         };
-        let config = &bundle.config().codec;
-        let quantizer = &train::quantizer(config, bundle.tensors())?;
-        let codec = KnownCodec { config, quantizer };
-        let moments = self
-            .with_run(cancel, |run| train::listen_to_codes(codes, config, bundle.tensors(), run))?;
-        let trained: Vec<_> = codes.iter().filter(|one| !one.held_out).collect();
-        let classes: Vec<&str> = trained.iter().map(|one| one.class.as_str()).collect();
-        let Offer { conditioning, not_offered } = offer(&moments, &classes);
-        plan.config.conditioning = conditioning;
-        plan.config.longest = trained.iter().map(|one| one.codes.frames()).max();
-        let tensors = bundle.tensors();
         let kept = self.with_run(cancel, |run| train::keep_corpus(codes, config, tensors, run))?;
         if !hasty {
-            // Listening is a part of what a budget is for, and so is the trial.
-            plan.length = match length(plan.steps_per_epoch(codes)) {
-                Length::Seconds(seconds) => {
-                    let whole =
-                        ModelConfig { codec: config.clone(), prior: Some(plan.config.clone()) };
-                    let trial = trial_seconds(&whole, self.threads)?;
-                    Length::Seconds((seconds - trial).max(LEAST_S.min(seconds)))
-                }
-                steps => steps,
-            };
+            let asked = length(plan.steps_per_epoch(codes));
+            plan.length = self.before_trial(asked, config, &plan.config)?;
         }
-        let mut prior =
-            self.with_run(cancel, |run| train::train_prior(codec, codes, &moments, &plan, run))?;
-        let PriorTrainingComplete { steps, elapsed_s, best_validation_loss, cancelled } =
-            prior.complete;
-        let training = TrainingSummary {
-            steps,
-            seconds: elapsed_s,
-            best_validation_loss: Some(best_validation_loss),
-            curve: std::mem::take(&mut self.listeners.prior_curve),
-            stopped_early: cancelled || hasty,
-            ..self.summary(settings)
-        };
-        let perplexity = std::mem::take(&mut self.listeners.perplexity);
-        let known = |value: f64| Some(value).filter(|value| value.is_finite());
-        let perplexity = perplexity.into_iter().map(known).collect();
-        let mut metadata = PriorMetadata { training, perplexity, not_offered };
-        let mut weights = rounded(&prior.tensors);
-        if let Some(KeptParts { kept, tensors }) = kept {
-            prior.config.kept = Some(kept);
-            weights.extend(tensors);
+        let quantizer = &train::quantizer(config, tensors)?;
+        let codec = KnownCodec { config, quantizer };
+        let train = |run: &mut Run| train::train_prior(codec, codes, &moments, &plan, run);
+        let prior = if hasty { self.with_run(cancel, train)? } else { self.with_kept_run(train)? };
+        self.diverged = self.diverged.or(prior.diverged);
+        let stopped_early = prior.complete.cancelled || hasty;
+        let training = TrainingSummary { stopped_early, ..self.summary(settings) };
+        let mut trained = finished(prior, training, not_offered, kept);
+        if !stopped_early {
+            self.try_out(bundle, codes, &mut trained)?;
         }
-        if !hasty && !cancelled {
-            let codec = bundle.tensors().iter().filter(|(name, _)| name.starts_with("codec."));
-            weights.extend(codec.map(|(name, tensor)| (name.clone(), tensor.clone())));
-            let lengths: Vec<usize> = trained.iter().map(|one| one.codes.frames()).collect();
-            self.even_out_ends(config, &prior.config, &mut weights, &lengths)?;
-            self.withdraw_unheard(config, &mut prior.config, &mut weights, &mut metadata)?;
-            weights.retain(|name, _| name.starts_with("prior."));
-        }
-        Ok(Trained { config: prior.config, weights, metadata })
+        Ok(trained)
     }
 
-    /// Does `act` with a prior, given by the `tensors` of the whole model, and the seed of the run, on
-    /// its threads.
-    fn play<T: Send>(
+    /// Listening is a part of what a budget is for, and so is the trial: what is left to train.
+    fn before_trial(
         &self,
+        length: Length,
         codec: &CodecConfig,
-        config: &PriorConfig,
-        tensors: &Tensors,
-        act: impl FnOnce(&Arc<Model>, u64) -> Result<T> + Send,
-    ) -> Result<T> {
-        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
-        let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
-        let (model, seed) = (Arc::new(model), self.seed);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
-        pool.install(|| act(&model, seed))
-    }
-
-    /// Has a prior, given by the `tensors` of the whole model, end what it begins as often as
-    /// recordings of `lengths`, in frames, end.
-    fn even_out_ends(
-        &self,
-        codec: &CodecConfig,
-        config: &PriorConfig,
-        tensors: &mut Tensors,
-        lengths: &[usize],
-    ) -> Result<()> {
-        let shift =
-            self.play(codec, config, tensors, |model, seed| shift_of_ends(model, lengths, seed))?;
-        if let Some(bias) = tensors.get_mut(END_BIAS) {
-            let shifted = bias.to_f32().iter().map(|bias| bias + shift).collect::<Vec<f32>>();
-            *bias = Tensor::f16(bias.shape(), &shifted).context("the shape is the bias' own")?;
-        }
-        Ok(())
-    }
-
-    /// Tries whether a prior, given by the `tensors` of the whole model, does what it offers, and
-    /// withdraws what it does not.
-    fn withdraw_unheard(
-        &self,
-        codec: &CodecConfig,
-        config: &mut PriorConfig,
-        tensors: &mut Tensors,
-        metadata: &mut PriorMetadata,
-    ) -> Result<()> {
-        let Trial { followed, withdrawn } = self.play(codec, config, tensors, |model, seed| {
-            try_out(model, &config.conditioning, seed)
-        })?;
-        metadata.not_offered.extend(withdrawn);
-        if let Some(guide) = tensors.remove(GUIDE) {
-            let rest = train::guide_of_rest(&guide, &config.conditioning, &followed);
-            tensors.extend(rest.map(|guide| (GUIDE.to_owned(), guide)));
-        }
-        config.conditioning = followed;
-        Ok(())
+        prior: &PriorConfig,
+    ) -> Result<Length> {
+        let Length::Seconds(seconds) = length else { return Ok(length) };
+        let whole = ModelConfig { codec: codec.clone(), prior: Some(prior.clone()) };
+        let trial = trial_seconds(&whole, self.threads)?;
+        Ok(Length::Seconds((seconds - trial).max(LEAST_S.min(seconds))))
     }
 
     /// Tells in plain words how well a codec uses its codes.
@@ -294,7 +240,7 @@ impl Session<'_> {
         }
     }
 
-    /// Whether the musician has stopped the run.
+    /// Whether the run was stopped: by the musician, or since it cannot go on.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
@@ -312,7 +258,7 @@ impl Session<'_> {
         }
     }
 
-    /// Runs a stage.
+    /// Runs a stage of which nothing is kept on the way.
     fn with_run<T>(
         &mut self,
         cancel: &AtomicBool,
@@ -320,12 +266,65 @@ impl Session<'_> {
     ) -> Result<T> {
         let Self { device, threads, listeners, .. } = self;
         let mut events = |event: TrainingEvent| listeners.hear(&event);
-        let run =
-            &mut Run { device: &device.device, threads: *threads, cancel, events: &mut events };
+        let (device, threads) = (&device.device, *threads);
+        let run = &mut Run { device, threads, cancel, keeper: None, events: &mut events };
         let result = stage(run);
         listeners.display.finish();
         result
     }
+
+    /// Runs a stage that goes on from where a run was interrupted, and that is kept on the way.
+    fn with_kept_run<T>(&mut self, stage: impl FnOnce(&mut Run) -> Result<T>) -> Result<T> {
+        let Self { device, threads, listeners, cancel, run_dir, .. } = self;
+        let mut events = |event: TrainingEvent| listeners.hear(&event);
+        let (device, threads, cancel) = (&device.device, *threads, *cancel);
+        let keeper = run_dir.as_mut().map(|run_dir| run_dir as &mut dyn Keeper);
+        let run = &mut Run { device, threads, cancel, keeper, events: &mut events };
+        let result = stage(run);
+        listeners.display.finish();
+        result
+    }
+}
+
+/// A prior of these sizes that offers what can be asked for of what was heard, and, in a sentence each,
+/// why it does not offer the rest.
+fn offering(
+    sizes: PriorConfig,
+    moments: &[Vec<Moment>],
+    codes: &[CorpusCodes],
+) -> (PriorConfig, Vec<String>) {
+    let trained = || codes.iter().filter(|one| !one.held_out);
+    let classes: Vec<&str> = trained().map(|one| one.class.as_str()).collect();
+    let Offer { conditioning, not_offered } = offer(moments, &classes);
+    let longest = trained().map(|one| one.codes.frames()).max();
+    (PriorConfig { conditioning, longest, ..sizes }, not_offered)
+}
+
+/// A trained prior, as it goes into a bundle, with what is kept of the corpus. `training` is what is
+/// known of it besides.
+fn finished(
+    prior: TrainedPrior,
+    training: TrainingSummary,
+    not_offered: Vec<String>,
+    kept: Option<KeptParts>,
+) -> Trained<PriorConfig, PriorMetadata> {
+    let PriorTrainingComplete { steps, elapsed_s, best_validation_loss, .. } = prior.complete;
+    let training = TrainingSummary {
+        steps,
+        seconds: elapsed_s,
+        best_validation_loss: Some(best_validation_loss),
+        curve: prior.curve,
+        ..training
+    };
+    let known = |value: f64| Some(value).filter(|value| value.is_finite());
+    let perplexity = prior.perplexity.into_iter().map(known).collect();
+    let metadata = PriorMetadata { training, perplexity, not_offered };
+    let (mut config, mut weights) = (prior.config, rounded(&prior.tensors));
+    if let Some(KeptParts { kept, tensors }) = kept {
+        config.kept = Some(kept);
+        weights.extend(tensors);
+    }
+    Trained { config, weights, metadata }
 }
 
 /// Health of the codebooks over a whole corpus, for the card.

@@ -6,6 +6,7 @@ use clap::Args;
 use distill_shared::bundle::CorpusCodes;
 use distill_shared::codes::unflatten_codes;
 use distill_shared::model::config::{CodecConfig, ConfigError, ModelConfig, PriorConfig};
+use serde::Serialize;
 
 use crate::corpus::{Corpus, Recording};
 use crate::sizes::{adaptive_codec_config, adaptive_prior_config};
@@ -21,7 +22,7 @@ const PRIOR_LEARNING_RATE: f64 = 2e-3;
 const PRIOR_BATCH: usize = 4;
 
 /// Settings of the codec that are not left to the corpus.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize)]
 #[command(next_help_heading = "Codec")]
 pub struct CodecOverrides {
     /// Codebooks, each refining the one before
@@ -51,7 +52,7 @@ pub struct CodecOverrides {
 }
 
 /// Settings of the prior that are not left to the corpus.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize)]
 #[command(next_help_heading = "Prior")]
 pub struct PriorOverrides {
     /// Channels of the prior's layers

@@ -61,7 +61,7 @@ fn training() -> Result<Vec<Figure>> {
     let log = home.join("log.jsonl");
     let mut train = built("distill");
     train.args(["train", "assets/demo", "--codec-steps", "60", "--prior-steps", "60"]);
-    train.args(["--seed", "1", "--quiet", "--output"]).arg(home.join("bench.distill"));
+    train.args(["--fresh", "--seed", "1", "--quiet", "--output"]).arg(home.join("bench.distill"));
     read(train.arg("--log").arg(&log))?;
 
     let log = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;

@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Steps, not time: so that a second run trains the same model and plays the same samples.
     let (codec_steps, prior_steps) =
         (options.codec_steps.to_string(), options.prior_steps.to_string());
-    train.args(["train", "assets/demo", "--seed", &seed]);
+    train.args(["train", "assets/demo", "--fresh", "--seed", &seed]);
     train.args(["--codec-steps", &codec_steps, "--prior-steps", &prior_steps]);
     run_program(train.arg("--output").arg(&bundle))?;
     step("playing assets/demo/phrase.mid through the CLAP in a host");

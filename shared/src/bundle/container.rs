@@ -10,7 +10,10 @@ use std::fmt;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::{BundleError, MAX_HEADER, MAX_KEYS, MAX_NAME, MAX_RANK, MAX_TENSORS, Tensor};
+use super::{
+    BundleError, Dtype, MAX_HEADER, MAX_KEYS, MAX_NAME, MAX_RANK, MAX_TENSORS, Tensor, TensorData,
+    Tensors,
+};
 
 /// The key of the header that is no tensor.
 const METADATA: &str = "__metadata__";
@@ -52,6 +55,37 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Header, &[u8]), BundleError> {
     }
     let header = serde_json::from_str(header).map_err(|error| damaged(&error))?;
     Ok((header, data))
+}
+
+/// Reads the tensors of a header out of `data`, of which they must take every byte. `dtypes` has the
+/// type of each.
+pub(super) fn tensors(
+    header: &Header,
+    data: &[u8],
+    dtypes: &BTreeMap<&str, Dtype>,
+) -> Result<Tensors, BundleError> {
+    let mut in_order: Vec<_> = header.tensors.iter().collect();
+    in_order.sort_by_key(|(_, entry)| entry.data_offsets);
+
+    let mut tensors = Tensors::new();
+    let mut rest = data;
+    for (name, Entry { shape, data_offsets: (start, end), .. }) in in_order {
+        let misplaced = || BundleError::Layout(name.clone());
+        if *start != data.len() - rest.len() {
+            return Err(misplaced());
+        }
+        let len = end.checked_sub(*start).ok_or_else(misplaced)?;
+        let (own, others) = rest.split_at_checked(len).ok_or_else(misplaced)?;
+        rest = others;
+        let dtype = dtypes[name.as_str()];
+        let size = shape.iter().try_fold(dtype.size(), |size, &dim| size.checked_mul(dim));
+        if size != Some(len) {
+            return Err(misplaced());
+        }
+        let tensor = Tensor::new(shape, TensorData::from_bytes(dtype, own));
+        tensors.insert(name.clone(), tensor.ok_or_else(misplaced)?);
+    }
+    if rest.is_empty() { Ok(tensors) } else { Err(BundleError::Layout("the end".to_owned())) }
 }
 
 /// The header of `tensors`, without metadata.

@@ -17,6 +17,7 @@
 //! tensors are exactly those of the config, then the digest, then every number. A [`Bundle`] is
 //! valid by construction: nothing that takes one has to check it again.
 
+mod archive;
 mod card;
 mod container;
 mod corpus;
@@ -31,6 +32,7 @@ mod tensor;
 
 use std::collections::BTreeMap;
 
+pub use archive::Archive;
 pub use card::{
     Card, CodecMetadata, CorpusSummary, CurvePoint, LevelHealth, MAX_CURVE, PriorMetadata,
     TrainingSummary,

@@ -8,7 +8,7 @@ use super::container::{self, Entry, Header};
 use super::corpus::Corpus;
 use super::{
     Bundle, BundleError, CORPUS_CODES, Dtype, FORMAT, MAX_BYTES, MAX_HEADER, MAX_ROWS, MAX_WEIGHT,
-    PREVIEW, Tensor, TensorData, Tensors, VERSION, digest, foreign,
+    PREVIEW, TensorData, VERSION, digest, foreign,
 };
 use crate::model::config::ModelConfig;
 
@@ -47,7 +47,8 @@ impl Bundle {
             header.metadata.get("corpus").map(|text| Corpus::read_index(text)).transpose()?;
 
         let rows = index.as_ref().map(|index| index.rows);
-        let mut weights = read_tensors(&header, data, &expected(&config, rows, &header))?;
+        let expected = expected(&config, rows, &header);
+        let mut weights = container::tensors(&header, data, &check_set(&header, &expected)?)?;
         let corpus = index.zip(weights.remove(CORPUS_CODES));
         let corpus = corpus.map(|(index, codes)| index.with_codes(codes));
         let preview = weights.remove(PREVIEW);
@@ -153,37 +154,6 @@ fn check_set<'a>(
         dtypes.insert(name.as_str(), known);
     }
     Ok(dtypes)
-}
-
-/// Reads the expected tensors out of `data`, of which they must take every byte.
-fn read_tensors(
-    header: &Header,
-    data: &[u8],
-    expected: &BTreeMap<String, Expected>,
-) -> Result<Tensors, BundleError> {
-    let dtypes = check_set(header, expected)?;
-    let mut in_order: Vec<_> = header.tensors.iter().collect();
-    in_order.sort_by_key(|(_, entry)| entry.data_offsets);
-
-    let mut tensors = Tensors::new();
-    let mut rest = data;
-    for (name, Entry { shape, data_offsets: (start, end), .. }) in in_order {
-        let misplaced = || BundleError::Layout(name.clone());
-        if *start != data.len() - rest.len() {
-            return Err(misplaced());
-        }
-        let len = end.checked_sub(*start).ok_or_else(misplaced)?;
-        let (own, others) = rest.split_at_checked(len).ok_or_else(misplaced)?;
-        rest = others;
-        let dtype = dtypes[name.as_str()];
-        // The shape has been checked, so it cannot overflow.
-        if len != shape.iter().product::<usize>() * dtype.size() {
-            return Err(misplaced());
-        }
-        let tensor = Tensor::new(shape, TensorData::from_bytes(dtype, own));
-        tensors.insert(name.clone(), tensor.ok_or_else(misplaced)?);
-    }
-    if rest.is_empty() { Ok(tensors) } else { Err(BundleError::Layout("the end".to_owned())) }
 }
 
 /// Whether every value is finite and of a magnitude that a weight can have.

@@ -50,6 +50,12 @@ impl Dtype {
         }
     }
 
+    /// The type of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::F32, Self::F16, Self::U16].into_iter().find(|dtype| dtype.name() == name)
+    }
+
     /// Bytes of one value.
     #[must_use]
     pub fn size(self) -> usize {

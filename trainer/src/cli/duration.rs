@@ -35,6 +35,16 @@ pub(super) fn place(text: &str) -> Result<Duration, String> {
     if text.trim().parse() == Ok(0.0) { Ok(Duration::ZERO) } else { seconds(text) }
 }
 
+/// Reads a time as [`budget`] does, or `0s`.
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    if text.trim() == "0s" { Ok(Duration::ZERO) } else { budget(text) }
+}
+
+/// A time as [`budget`] reads it.
+pub(super) fn text(time: Duration) -> String {
+    format!("{}s", time.as_secs_f64())
+}
+
 /// A time above zero and up to a year.
 fn positive(seconds: f64) -> Option<Duration> {
     const YEAR: f64 = 365.0 * 86_400.0;
@@ -65,6 +75,13 @@ mod tests {
         assert_eq!(place("0"), Ok(Duration::ZERO));
         assert_eq!(place("0.5"), Ok(Duration::from_millis(500)));
         assert!(place("-1").is_err());
+    }
+
+    #[test]
+    fn an_interval_may_be_none() {
+        assert_eq!(interval("0s"), Ok(Duration::ZERO));
+        assert_eq!(interval("2m"), Ok(Duration::from_secs(120)));
+        assert!(interval("0").is_err() && interval("-1s").is_err());
     }
 
     #[test]

@@ -126,6 +126,8 @@ impl EvaluateArgs {
             seed: bundle.card().codec.training.seed,
             cancel: stop_flag("there is no result")?,
             listeners: Listeners { display, ..Listeners::default() },
+            run_dir: None,
+            diverged: None,
         };
         let recordings = self.recordings(folder, &mut session)?;
         let files = self.output.as_deref().map(|folder| paths(folder, &recordings)).transpose()?;

@@ -1,10 +1,10 @@
 //! Exit codes: what a script learns without reading.
 
-use std::io;
 use std::process::ExitCode;
 
 use distill_shared::bundle::{SaveError, WriteError};
 
+use crate::run_dir::storage::is_full;
 use crate::stop::{Cancelled, Usage};
 use crate::train::Diverged;
 
@@ -54,20 +54,15 @@ fn number_of(error: &anyhow::Error) -> u8 {
 
 /// Whether a link in a chain of errors says that the disk is full.
 fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    let of_write = |error: &WriteError| Some(error.error.kind());
-    let kind = error
-        .downcast_ref::<io::Error>()
-        .map(io::Error::kind)
-        .or_else(|| error.downcast_ref::<WriteError>().and_then(of_write))
-        .or_else(|| match error.downcast_ref::<SaveError>() {
-            Some(SaveError::Write(error)) => of_write(error),
-            _ => None,
-        });
-    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    let of_write = |error: &WriteError| is_full(&error.error);
+    error.downcast_ref().is_some_and(is_full)
+        || error.downcast_ref().is_some_and(of_write)
+        || matches!(error.downcast_ref(), Some(SaveError::Write(error)) if of_write(error))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::path::PathBuf;
 
     use anyhow::Context;

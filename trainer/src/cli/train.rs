@@ -1,5 +1,6 @@
 //! `distill train`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,17 +8,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use distill_shared::bundle::{Bundle, Card, CodecMetadata, CorpusCodes};
-use distill_shared::model::config::ModelConfig;
+use distill_shared::model::config::{CodecConfig, ModelConfig};
 
 use super::duration;
 use super::exit::Ending;
 use super::result::report;
-use super::run::RunArgs;
-use super::train_prior::{PriorSource, replace_prior};
+use super::run::{RunArgs, given};
+use super::train_prior::{PriorSource, prior_run_dir, replace_prior};
 use crate::budget::Budget;
+use crate::corpus::Corpus;
 use crate::date;
 use crate::pipeline::{Session, Trained, corpus_health, summary_of, with_preview};
-use crate::settings::{CodecOverrides, PriorOverrides};
+use crate::run_dir::terms::{Recordings, Terms};
+use crate::settings::{CodecOverrides, PriorOverrides, Settings};
 use crate::stop::Usage;
 use crate::train::{Diverged, Length};
 
@@ -74,30 +77,73 @@ impl TrainArgs {
     pub(super) fn run(self) -> Result<Ending> {
         let start = Instant::now();
         let output = self.output()?;
-        let lengths = self.lengths(start);
-        let mut session = self.run.session()?;
-        let bundle = if self.stage == Stage::Prior {
+        let run_dir = match self.stage {
+            Stage::Prior => prior_run_dir(&output),
+            Stage::Codec | Stage::All => output.with_added_extension("run"),
+        };
+        let mut session = self.run.session(run_dir)?;
+        let lengths = self.lengths(start, session.spent_before());
+        let trained = if self.stage == Stage::Prior {
             let source = PriorSource {
                 bundle: &output,
                 folder: Some(&self.folder),
                 overrides: &self.prior,
                 keep_codes: !self.no_corpus_codes,
+                settings: self.settings(&session)?,
             };
-            replace_prior(&mut session, &source, &|_| lengths.prior())?
+            replace_prior(&mut session, &source, &|_| lengths.prior())
         } else {
-            self.train(&mut session, &lengths, &output)?
+            self.train(&mut session, &lengths, &output)
         };
+        if trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
+            // It would come to the same again.
+            session.give_up_run();
+        }
+        let bundle = trained?;
+        session.end_run(&output)?;
         report(&output, &bundle, &session, self.run.json)
+    }
+
+    /// Opens the corpus and begins the run, or goes on with the one that was interrupted.
+    fn begin(&self, session: &mut Session) -> Result<(Corpus, Settings<CodecConfig>)> {
+        let mut corpus = session.open_corpus(&self.folder)?;
+        let mut settings = self.codec.settings(&corpus)?;
+        if self.stage == Stage::All {
+            self.prior.check(&settings.config, &corpus)?;
+        }
+        let recordings = Recordings::of_corpus(&corpus);
+        session.begin_run(Terms { settings: self.settings(session)?, recordings })?;
+        if let Some(config) = session.begun_codec()? {
+            corpus = corpus.as_heard_by(&config);
+            settings.config = config;
+        }
+        Ok((corpus, settings))
+    }
+
+    /// What decides the outcome, besides the recordings.
+    fn settings(&self, session: &Session) -> Result<BTreeMap<String, String>> {
+        let mut settings = self.run.settings(session);
+        settings.extend(given(&self.codec)?);
+        settings.extend(given(&self.prior)?);
+        let stage = if self.stage == Stage::Codec { "codec" } else { "all" };
+        let steps = |steps: Option<u32>| steps.map(|steps| steps.to_string());
+        let timed = self.codec_steps.is_none() || self.prior_steps.is_none();
+        let budget = timed.then(|| duration::text(self.budget.unwrap_or(DEFAULT_BUDGET)));
+        for (name, text) in [
+            ("--stage", Some(stage.to_owned())),
+            ("--codec-steps", steps(self.codec_steps)),
+            ("--prior-steps", steps(self.prior_steps)),
+            ("--budget", budget),
+        ] {
+            settings.extend(text.map(|text| (name.to_owned(), text)));
+        }
+        Ok(settings)
     }
 
     /// Trains the codec and, if that is asked for, the prior, and writes the bundle.
     fn train(&self, session: &mut Session, lengths: &Lengths, output: &Path) -> Result<Bundle> {
-        let mut corpus = session.open_corpus(&self.folder)?;
+        let (mut corpus, settings) = self.begin(session)?;
         let summary = summary_of(&corpus);
-        let settings = self.codec.settings(&corpus)?;
-        if self.stage == Stage::All {
-            self.prior.check(&settings.config, &corpus)?;
-        }
         let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
         let mut keep_codes = !self.no_corpus_codes;
         if session.is_stopped() && corpus.seconds() > STOPPED_CORPUS_S {
@@ -125,7 +171,7 @@ impl TrainArgs {
         if self.stage == Stage::All {
             bundle = self.with_prior(session, lengths, bundle, &codes, output)?;
         }
-        bundle.write(output)?;
+        session.write(&bundle, output)?;
         Ok(bundle)
     }
 
@@ -141,7 +187,7 @@ impl TrainArgs {
         let settings = self.prior.settings(&bundle.config().codec, codes)?;
         let prior = match session.train_prior(&bundle, codes, &settings, &|_| lengths.prior()) {
             Err(error) if error.is::<Diverged>() => {
-                bundle.write(output)?;
+                session.write(&bundle, output)?;
                 let kept = format!("the codec is kept in {} without a prior", output.display());
                 return Err(error.context(kept));
             }
@@ -176,10 +222,10 @@ impl TrainArgs {
         Err(Usage(format!("cannot write {}: {problem}", output.display())).into())
     }
 
-    fn lengths(&self, start: Instant) -> Lengths {
+    fn lengths(&self, start: Instant, spent: Duration) -> Lengths {
         let budget = self.budget.unwrap_or(DEFAULT_BUDGET);
         Lengths {
-            budget: Budget::new(start, budget),
+            budget: Budget::new(start, budget).after(spent),
             codec_steps: self.codec_steps,
             prior_steps: self.prior_steps,
             prior_follows: self.stage == Stage::All,

@@ -1,5 +1,6 @@
 //! `distill train-prior`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,10 @@ use distill_shared::bundle::{Bundle, save_prior_to_model};
 use super::duration;
 use super::exit::Ending;
 use super::result::report;
-use super::run::RunArgs;
+use super::run::{RunArgs, given};
 use crate::budget::Budget;
 use crate::pipeline::{Session, with_preview};
+use crate::run_dir::terms::{Recordings, Terms};
 use crate::settings::PriorOverrides;
 use crate::train::Length;
 
@@ -48,13 +50,16 @@ pub(super) struct TrainPriorArgs {
 
 impl TrainPriorArgs {
     pub(super) fn run(self) -> Result<Ending> {
-        let budget = Budget::new(Instant::now(), self.budget.unwrap_or(DEFAULT_BUDGET));
-        let mut session = self.run.session()?;
+        let start = Instant::now();
+        let mut session = self.run.session(prior_run_dir(&self.bundle))?;
+        let budget = Budget::new(start, self.budget.unwrap_or(DEFAULT_BUDGET));
+        let budget = budget.after(session.spent_before());
         let source = PriorSource {
             bundle: &self.bundle,
             folder: self.folder.as_deref(),
             overrides: &self.prior,
             keep_codes: !self.no_corpus_codes,
+            settings: self.settings(&session)?,
         };
         let length = |epoch: u32| match (self.steps, self.epochs) {
             (Some(steps), _) => Length::Steps(steps),
@@ -62,8 +67,28 @@ impl TrainPriorArgs {
             (None, None) => Length::Seconds(budget.prior_seconds()),
         };
         let bundle = replace_prior(&mut session, &source, &length)?;
+        session.end_run(&self.bundle)?;
         report(&self.bundle, &bundle, &session, self.run.json)
     }
+
+    /// What decides the outcome, besides the recordings.
+    fn settings(&self, session: &Session) -> Result<BTreeMap<String, String>> {
+        let mut settings = self.run.settings(session);
+        settings.extend(given(&self.prior)?);
+        let (name, length) = match (self.steps, self.epochs) {
+            (Some(steps), _) => ("--steps", steps.to_string()),
+            (None, Some(epochs)) => ("--epochs", epochs.to_string()),
+            (None, None) => ("--budget", duration::text(self.budget.unwrap_or(DEFAULT_BUDGET))),
+        };
+        settings.insert(name.to_owned(), length);
+        Ok(settings)
+    }
+}
+
+/// What a run that trains the prior of a bundle alone goes on from: not what a run that trains all of
+/// it does.
+pub(super) fn prior_run_dir(bundle: &Path) -> PathBuf {
+    bundle.with_added_extension("prior.run")
 }
 
 /// What a prior is trained from, and where it goes.
@@ -76,6 +101,8 @@ pub(super) struct PriorSource<'a> {
     pub(super) overrides: &'a PriorOverrides,
     /// Whether the bundle remembers the recordings of `folder`.
     pub(super) keep_codes: bool,
+    /// What decides the outcome, besides the recordings.
+    pub(super) settings: BTreeMap<String, String>,
 }
 
 /// Trains another prior into a bundle. `length` is told the steps of an epoch.
@@ -101,6 +128,10 @@ pub(super) fn replace_prior(
         );
     }
     let settings = source.overrides.settings(codec, &codes)?;
+    let mut terms =
+        Terms { settings: source.settings.clone(), recordings: Recordings::of_codes(&codes) };
+    terms.settings.insert("the codec of the bundle".to_owned(), bundle.codec_digest());
+    session.begin_run(terms)?;
     let prior = session.train_prior(&bundle, &codes, &settings, length)?;
     let bundle = save_prior_to_model(path, &prior.config, prior.weights, prior.metadata)?;
 

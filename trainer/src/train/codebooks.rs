@@ -5,10 +5,13 @@
 //! start afresh at a current latent when nothing chooses them any more (Dhariwal et al. 2020,
 //! "Jukebox", section 3, <https://arxiv.org/abs/2005.00341>).
 
+use anyhow::{Context, Result};
+use distill_shared::bundle::Tensor;
 use distill_shared::model::config::CodecConfig;
 use distill_shared::quantizer::{Codebooks, Quantizer};
 
 use super::draw::Draw;
+use super::state::{State, counts, flat, halves};
 use crate::events::LevelUse;
 
 /// Share of the running means that one update keeps.
@@ -20,6 +23,13 @@ const DEAD_SHARE: f32 = 0.03;
 const FRESH_SHARE: f32 = 0.06;
 /// Rounds of k-means at the start.
 const ROUNDS: usize = 8;
+
+/// What a state calls the entries, how often and for what each was chosen in the mean, and how often
+/// since the last report.
+const ENTRIES: &str = "codebooks.entries";
+const COUNTS: &str = "codebooks.counts";
+const SUMS: &str = "codebooks.sums";
+const CHOSEN: &str = "codebooks.chosen";
 
 /// The codebooks while they learn.
 pub struct LearningCodebooks {
@@ -60,10 +70,39 @@ impl LearningCodebooks {
             }
             entries.extend(centres);
         }
+        Self::of(config, entries)
+    }
+
+    /// Begins with `entries`, `[N * K * D]`, as if each had been chosen once.
+    pub(super) fn of(config: &CodecConfig, entries: Vec<f32>) -> Self {
+        let places = config.quantizers * config.codebook_size;
         let sums = entries.clone();
         let quantizer = Quantizer::new(config, entries);
-        let (counts, chosen) = (vec![1.0; n * k], vec![0; n * k]);
+        let (counts, chosen) = (vec![1.0; places], vec![0; places]);
         Self { config: config.clone(), quantizer, counts, sums, chosen }
+    }
+
+    /// Goes on as a run was that kept `state`.
+    pub(super) fn resumed(config: &CodecConfig, state: &State) -> Result<Self> {
+        let places = config.quantizers * config.codebook_size;
+        let values = places * config.latent_dim;
+        let chosen = counts(state.tensor(CHOSEN)?).filter(|chosen| chosen.len() == places);
+        Ok(Self {
+            counts: state.floats(COUNTS, places)?,
+            sums: state.floats(SUMS, values)?,
+            chosen: chosen.context("the checkpoint has codebooks of another size")?,
+            ..Self::of(config, state.floats(ENTRIES, values)?)
+        })
+    }
+
+    /// What a state keeps of them.
+    pub(super) fn tensors(&self) -> [(String, Tensor); 4] {
+        [
+            (ENTRIES.to_owned(), flat(self.books().entries().to_vec())),
+            (COUNTS.to_owned(), flat(self.counts.clone())),
+            (SUMS.to_owned(), flat(self.sums.clone())),
+            (CHOSEN.to_owned(), halves(&self.chosen)),
+        ]
     }
 
     /// The quantizer as it is.

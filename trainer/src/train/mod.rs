@@ -8,10 +8,14 @@ mod bounds;
 pub mod codebooks;
 pub mod codec;
 mod crops;
+mod depth;
 mod draw;
+pub(crate) mod exact;
 mod guide;
 mod init;
 mod keep;
+mod keeper;
+mod learner;
 mod level;
 pub mod loss;
 mod optimizer;
@@ -21,8 +25,10 @@ pub mod prior;
 mod quantize;
 mod reading;
 mod schedule;
+mod state;
 mod target;
 mod vary;
+mod watch;
 mod workers;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,10 +38,12 @@ use candle_core::Device;
 pub use codec::{CodecPlan, TrainedCodec, train_codec};
 pub use guide::guide_of_rest;
 pub use keep::{KeptParts, keep_corpus};
+pub use keeper::{Begun, Changed, Keeper, Unkept};
 pub(crate) use prior::{END_BIAS, GUIDE};
 pub use prior::{KnownCodec, PriorPlan, TrainedPrior, train_prior};
 pub use reading::{corpus_use, extract_code_sequences, listen_to_codes, quantizer};
 pub use schedule::Length;
+pub use state::{Stage, State};
 
 use crate::events::TrainingEvent;
 
@@ -47,6 +55,8 @@ pub struct Run<'a> {
     pub threads: usize,
     /// Once set, training ends after the current update and keeps what it has.
     pub cancel: &'a AtomicBool,
+    /// Keeps what a stage has come to, so that it can go on from there, if that is wanted.
+    pub keeper: Option<&'a mut dyn Keeper>,
     /// Hears what happens.
     pub events: &'a mut dyn FnMut(TrainingEvent),
 }
@@ -57,8 +67,8 @@ impl Run<'_> {
     }
 }
 
-/// The loss stopped being finite, and going on would not have mended it.
-#[derive(Debug, thiserror::Error)]
+/// The loss stopped being finite, or exploded, and going back did not mend it.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the loss became {loss} at step {step}; try a lower --codec-lr or --prior-lr")]
 pub struct Diverged {
     /// The loss.

@@ -1,8 +1,9 @@
 //! AdamW with moments of our own.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use distill_shared::bundle::Tensors;
 use distill_shared::model::weights::Weights;
 
 use super::workers::Workers;
@@ -25,8 +26,20 @@ pub(super) struct AdamW {
     step: i32,
 }
 
+/// What the optimizer remembers of all updates: of every variable, one after the other in the order of
+/// their names.
+pub(super) struct Moments {
+    /// Updates made since they were zero.
+    pub(super) updates: i32,
+    /// Running means of gradients.
+    pub(super) mean: Vec<f32>,
+    /// Running means of their squares.
+    pub(super) square: Vec<f32>,
+}
+
 /// One variable with its moments.
 struct Slot {
+    name: String,
     var: Var,
     values: Vec<f32>,
     mean: Vec<f32>,
@@ -38,11 +51,12 @@ impl AdamW {
     /// Optimizes all variables of `weights` but those called `fixed`.
     pub(super) fn new(weights: &Weights, fixed: &[&str]) -> Result<Self> {
         let mut slots = Vec::new();
-        for (_, var) in weights.iter().filter(|(name, _)| !fixed.contains(name)) {
+        for (name, var) in weights.iter().filter(|(name, _)| !fixed.contains(name)) {
             let values = var.flatten_all()?.to_vec1::<f32>()?;
             let zeros = vec![0.0; values.len()];
             let decay = if var.rank() > 1 { WEIGHT_DECAY } else { 0.0 };
             slots.push(Slot {
+                name: name.to_owned(),
                 var: var.clone(),
                 mean: zeros.clone(),
                 square: zeros,
@@ -51,6 +65,47 @@ impl AdamW {
             });
         }
         Ok(Self { slots, step: 0 })
+    }
+
+    /// Number of values that are learned.
+    pub(super) fn values(&self) -> usize {
+        self.slots.iter().map(|slot| slot.values.len()).sum()
+    }
+
+    /// What it remembers.
+    pub(super) fn moments(&self) -> Moments {
+        Moments {
+            updates: self.step,
+            mean: self.slots.iter().flat_map(|slot| &slot.mean).copied().collect(),
+            square: self.slots.iter().flat_map(|slot| &slot.square).copied().collect(),
+        }
+    }
+
+    /// Goes on with `moments`, of which there are [`Self::values`].
+    pub(super) fn set_moments(&mut self, moments: &Moments) {
+        let (mut mean, mut square) = (&moments.mean[..], &moments.square[..]);
+        for slot in &mut self.slots {
+            let take = |rest: &mut &[f32]| {
+                let (own, others) = rest.split_at(slot.values.len());
+                *rest = others;
+                own.to_vec()
+            };
+            (slot.mean, slot.square) = (take(&mut mean), take(&mut square));
+        }
+        self.step = moments.updates;
+    }
+
+    /// Puts the variables back to `weights`, and forgets all updates.
+    pub(super) fn begin_anew(&mut self, weights: &Tensors) -> Result<()> {
+        for slot in &mut self.slots {
+            let values = weights.get(&slot.name).context("a weight has no value to go back to")?;
+            slot.values = values.to_f32();
+            slot.mean.fill(0.0);
+            slot.square.fill(0.0);
+            slot.write()?;
+        }
+        self.step = 0;
+        Ok(())
     }
 
     /// Moves the weights down the mean of the gradients of all parts of a batch. Returns the norm
@@ -74,11 +129,17 @@ impl AdamW {
         let update = Update::new(self.step, rate, (MAX_NORM / norm.max(1e-12)).min(1.0));
         for (slot, grad) in self.slots.iter_mut().zip(&grads) {
             update.apply(slot, grad);
-            let values =
-                Tensor::from_vec(slot.values.clone(), slot.var.shape(), slot.var.device())?;
-            slot.var.set(&values)?;
+            slot.write()?;
         }
         Ok(norm)
+    }
+}
+
+impl Slot {
+    /// Gives the variable its values.
+    fn write(&self) -> Result<()> {
+        let values = Tensor::from_vec(self.values.clone(), self.var.shape(), self.var.device())?;
+        Ok(self.var.set(&values)?)
     }
 }
 

@@ -4,27 +4,32 @@
 //! another recording, and so on. So it learns how sounds begin, how they go on, and that after the
 //! end of one there comes another; a take never ends.
 
+mod begin;
+
 use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
-use distill_shared::bundle::{CorpusCodes, Tensors};
-use distill_shared::model::conditioning::BEGINNING;
+use distill_shared::bundle::{CorpusCodes, CurvePoint, Tensors};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use distill_shared::model::prior::CodePrior;
-use distill_shared::model::weights::Weights;
 use distill_shared::quantizer::Quantizer;
+use serde::{Deserialize, Serialize};
 
+use super::depth::depth_rows;
 use super::draw::{Draw, Purpose};
 use super::guide::guide;
-use super::init::initial_weights;
-use super::optimizer::AdamW;
+use super::keeper::Begun;
+use super::learner::{Course, Learned, Learner, Measured};
 use super::pieces::{PIECE_FRAMES, Piece, Recorded, frames, held_pieces, random_piece};
 use super::schedule::{Length, Schedule};
-use super::target::{SCALE, begin_target};
+use super::state::{Stage, State};
+use super::target::SCALE;
+use super::watch::Verdict;
 use super::workers::Workers;
-use super::{Diverged, Run};
+use super::{Diverged, Run, exact};
 use crate::descriptors::Moment;
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
+use begin::{books, first_weights, recorded, resumed_weights, without_guide};
 
 /// The tensor of the guide: counted, not trained.
 pub(crate) const GUIDE: &str = "prior.guide";
@@ -37,13 +42,6 @@ const PART: usize = 2;
 const CORRUPTION: f64 = 0.06;
 /// Deviation of the noise on the latents that are read; theirs is about 1.
 const LATENT_NOISE: f32 = 0.1;
-/// One in so many frames trains the depth transformer, which costs several times as much as the
-/// temporal one: it learns as much of a few frames as of all, and more steps are made in a minute.
-const DEPTH_STRIDE: usize = 4;
-/// Times that each of them counts: together about as much as all others of the pieces around them,
-/// since they decide what every note begins with, and there are few of them. Others that begin a
-/// recording count once: of a corpus of short sounds they would drown the rest.
-const BEGINNING_WEIGHT: f32 = 24.0;
 /// Updates over which the learning rate rises.
 const WARM_UP_STEPS: u32 = 30;
 /// Measurements on held-out recordings in the course of training.
@@ -85,6 +83,13 @@ pub struct TrainedPrior {
     pub tensors: Tensors,
     /// How it went.
     pub complete: PriorTrainingComplete,
+    /// What was measured on the way.
+    pub curve: Vec<CurvePoint>,
+    /// Exponential of the held-out cross-entropy of each level at the best measurement, coarse to
+    /// fine.
+    pub perplexity: Vec<f64>,
+    /// Why training ended before its time, if it was not stopped.
+    pub diverged: Option<Diverged>,
 }
 
 /// The codec whose codes a prior is trained on.
@@ -96,12 +101,14 @@ pub struct KnownCodec<'a> {
     pub quantizer: &'a Quantizer,
 }
 
-/// Trains a prior on those of `codes` that are not held out. `moments` are what is heard in the
-/// frames of each; none of them are needed if nothing is to be asked for.
+/// Trains a prior on those of `codes` that are not held out, from where the run's keeper has an
+/// interrupted training of it. `moments` are what is heard in the frames of each; none of them are
+/// needed if nothing is to be asked for.
 ///
 /// # Errors
 ///
-/// Fails with [`Diverged`] if the loss stops being finite, or if there is nothing to train on.
+/// Fails if there is nothing to train on, and with [`Diverged`] if the loss does not stay finite before
+/// anything was measured.
 pub fn train_prior(
     codec: KnownCodec,
     codes: &[CorpusCodes],
@@ -109,37 +116,50 @@ pub fn train_prior(
     plan: &PriorPlan,
     run: &mut Run,
 ) -> Result<TrainedPrior> {
-    let mut training = Training::new(codec, codes, moments, plan, run.device, run.threads)?;
-    while !training.schedule.is_over() && !training.is_past_its_best() && !run.cancelled() {
-        let metrics = training.step()?;
+    let mut training = Training::new(codec, codes, moments, plan, run)?;
+    run.reserve(|| training.state())?;
+    let mut diverged = None;
+    while diverged.is_none() && !training.is_over() && !run.cancelled() {
+        let step = training.learner.schedule.step();
+        let (metrics, verdict) = training.step()?;
+        diverged = run.judge(verdict, metrics.loss, step);
         (run.events)(TrainingEvent::PriorStep(metrics));
-        if training.is_time_to_measure() {
+        if diverged.is_none() && training.learner.is_time_to_measure(MEASUREMENTS) {
             let metrics = training.measure()?;
             (run.events)(TrainingEvent::PriorEpoch(metrics));
         }
+        run.keep_if_due(|| training.state())?;
     }
-    let trained = training.finish(run.cancelled())?;
+    run.keep_if_stopped(|| training.state())?;
+    let trained = training.finish(diverged, run.cancelled())?;
     (run.events)(TrainingEvent::PriorComplete(trained.complete.clone()));
     Ok(trained)
 }
 
-/// Everything that changes while a prior trains.
+/// Everything that training of a prior needs.
 struct Training<'a> {
     plan: &'a PriorPlan,
     codec: &'a CodecConfig,
     quantizer: &'a Quantizer,
-    device: &'a Device,
+    device: Device,
     workers: Workers,
     train: Vec<Recorded<'a>>,
     held: Vec<Piece>,
-    weights: Weights,
     prior: CodePrior,
-    optimizer: AdamW,
-    schedule: Schedule,
-    best: Option<(f64, Tensors)>,
+    learner: Learner,
+    /// Measurements since the best one.
     since_best: u32,
-    /// Sum and number of the training losses since the last measurement.
-    recent: (f64, u32),
+    /// Of each level at the best measurement.
+    perplexity: Vec<f64>,
+}
+
+/// What a state tells, apart from arrays. What it does not tell never changes.
+#[derive(Serialize, Deserialize)]
+struct Standing {
+    config: PriorConfig,
+    course: Course,
+    since_best: u32,
+    perplexity: Vec<Option<f64>>,
 }
 
 impl<'a> Training<'a> {
@@ -148,61 +168,65 @@ impl<'a> Training<'a> {
         codes: &'a [CorpusCodes],
         moments: &'a [Vec<Moment>],
         plan: &'a PriorPlan,
-        device: &'a Device,
-        threads: usize,
+        run: &mut Run,
     ) -> Result<Self> {
         let schedule = Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS);
-        let KnownCodec { config: codec, quantizer } = codec;
-        let classes = &plan.config.conditioning.classes;
-        let heard = moments.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
-        let train = codes.iter().zip(heard).filter(|(c, _)| !c.held_out && c.codes.frames() > 0);
-        let recorded = |(c, moments): (&'a CorpusCodes, &'a [Moment])| {
-            let class = classes.iter().position(|name| *name == c.class);
-            let class = class.and_then(|class| u32::try_from(class).ok());
-            Recorded { codes: &c.codes, moments, class }
-        };
-        let train: Vec<_> = train.map(recorded).collect();
+        let (device, begun) = (run.device.clone(), run.begun(Stage::Prior));
+        let train = recorded(codes, moments, &plan.config);
         ensure!(!train.is_empty(), "there are no codes to train a prior on");
         let held = codes.iter().filter(|c| c.held_out && c.codes.frames() > 0).map(|c| &c.codes);
-        let mut weights = initial_weights(&plan.config.tensors(codec), plan.seed, device)?;
-        begin_target(&mut weights, codec, quantizer, &train)?;
-        begin_ends(&mut weights, &train)?;
-        let books = Tensor::from_slice(
-            quantizer.books().entries(),
-            (codec.quantizers, codec.codebook_size, codec.latent_dim),
-            device,
-        )?;
-        Ok(Self {
+        let weights = match &begun {
+            Some(begun) => resumed_weights(begun, codec, plan, &device)?,
+            None => first_weights(codec, plan, &train, &device)?,
+        };
+        let books = books(codec, &device)?;
+        let KnownCodec { config: codec, quantizer } = codec;
+        let tensors = without_guide(weights.to_tensors()?);
+        let mut training = Self {
             held: held_pieces(held, quantizer.recall()),
             train,
             prior: CodePrior::new(&plan.config, codec, &weights, &books)?,
-            optimizer: AdamW::new(&weights, &[GUIDE, SCALE])?,
-            weights,
-            schedule,
-            workers: Workers::new(threads)?,
-            best: None,
+            learner: Learner::new(weights, &[GUIDE, SCALE], schedule, tensors)?,
+            workers: Workers::new(run.threads)?,
             since_best: 0,
-            recent: (0.0, 0),
+            perplexity: Vec::new(),
             plan,
             codec,
             quantizer,
             device,
-        })
+        };
+        begun.iter().try_for_each(|begun| training.resume(begun))?;
+        Ok(training)
     }
 
-    fn step(&mut self) -> Result<PriorStepMetrics> {
-        let step = self.schedule.step();
+    /// Goes on where a run was interrupted.
+    fn resume(&mut self, begun: &Begun) -> Result<()> {
+        let Standing { course, since_best, perplexity, .. } = begun.state.read()?;
+        if !begun.changed.recordings {
+            self.since_best = since_best;
+            self.perplexity = perplexity.into_iter().map(|p| p.unwrap_or(f64::NAN)).collect();
+        }
+        self.learner.resume(course, begun)
+    }
+
+    /// What training has come to.
+    fn state(&self) -> Result<State> {
+        let (course, tensors) = self.learner.course()?;
+        let (config, since_best) = (self.plan.config.clone(), self.since_best);
+        let perplexity = self.perplexity.iter().map(|&p| Some(p)).collect();
+        let text = exact::to_text(&Standing { config, course, since_best, perplexity })?;
+        Ok(State { stage: Stage::Prior, step: self.learner.schedule.step(), text, tensors })
+    }
+
+    fn step(&mut self) -> Result<(PriorStepMetrics, Verdict)> {
+        let step = self.learner.schedule.step();
         let parts = self.plan.batch.div_ceil(PART);
         let results = self.workers.run(parts, |part| self.part(step, part))?;
         let loss = results.iter().map(|(_, loss)| loss).sum::<f64>() / results.len() as f64;
         let grads: Vec<_> = results.into_iter().map(|(grads, _)| grads).collect();
-        let norm = self.optimizer.update(&grads, self.schedule.rate(), &self.workers)?;
-        if !(norm.is_finite() && loss.is_finite()) {
-            return Err(Diverged { loss, step }.into());
-        }
-        self.recent = (self.recent.0 + loss, self.recent.1 + 1);
-        self.schedule.advance();
-        Ok(PriorStepMetrics { progress: self.schedule.progress(), loss })
+        let verdict = self.learner.learn(&grads, loss, &self.workers)?;
+        self.learner.schedule.advance();
+        Ok((PriorStepMetrics { progress: self.learner.progress(), loss }, verdict))
     }
 
     /// Gradients, and mean cross-entropy per code of the frames that count once, of one part of the
@@ -231,7 +255,7 @@ impl<'a> Training<'a> {
         let (rows, weights) = depth_rows(&pieces, &mut draw)?;
         let hidden = hidden.reshape((pieces.len() * PIECE_FRAMES, ()))?;
         let ends = self.end_loss(&hidden, &pieces)?;
-        let chosen = Tensor::new(rows.as_slice(), self.device)?;
+        let chosen = Tensor::new(rows.as_slice(), &self.device)?;
         let hidden = hidden.index_select(&chosen, 0)?;
         let latents = latents.index_select(&chosen, 0)?;
         let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
@@ -241,7 +265,7 @@ impl<'a> Training<'a> {
         let once = told.iter().zip(&weights).filter(|(_, weight)| **weight <= 1.0);
         let once: Vec<f64> = once.map(|(loss, _)| f64::from(*loss)).collect();
         let value = once.iter().sum::<f64>() / once.len() as f64;
-        let weights = Tensor::new(weights.as_slice(), self.device)?;
+        let weights = Tensor::new(weights.as_slice(), &self.device)?;
         let loss = (((losses * &weights)?.sum_all()? / weights.sum_all()?)? + ends)?;
         Ok((loss.backward()?, value))
     }
@@ -264,14 +288,14 @@ impl<'a> Training<'a> {
             before.extend_from_slice(&latents);
             if !codes.is_empty() {
                 let shape = (codes.len() / self.codec.quantizers, self.codec.latent_dim);
-                let latents = Tensor::from_vec(latents, shape, self.device)?;
+                let latents = Tensor::from_vec(latents, shape, &self.device)?;
                 row.push(self.prior.embed(&codes, &latents)?);
             }
             let row = Tensor::cat(&row, 0)?;
             rows.push(self.begin_anew(row, piece, &mut before)?);
         }
         let frames = before.len() / self.codec.latent_dim;
-        let before = Tensor::from_vec(before, (frames, self.codec.latent_dim), self.device)?;
+        let before = Tensor::from_vec(before, (frames, self.codec.latent_dim), &self.device)?;
         Ok((Tensor::stack(&rows, 0)?, before))
     }
 
@@ -291,7 +315,7 @@ impl<'a> Training<'a> {
             return Ok(row);
         }
         let mask: Vec<f32> = begins.iter().map(|&begins| f32::from(u8::from(begins))).collect();
-        let mask = Tensor::from_vec(mask, (frames, 1), self.device)?;
+        let mask = Tensor::from_vec(mask, (frames, 1), &self.device)?;
         let start = self.prior.start()?.broadcast_sub(&row)?;
         Ok((row + start.broadcast_mul(&mask)?)?)
     }
@@ -300,7 +324,7 @@ impl<'a> Training<'a> {
     fn end_loss(&self, hidden: &Tensor, pieces: &[Piece]) -> Result<Tensor> {
         let ends = pieces.iter().flat_map(|piece| &piece.begins[1..]);
         let ends: Vec<f32> = ends.map(|&ends| f32::from(u8::from(ends))).collect();
-        let ends = Tensor::from_vec(ends, hidden.dim(0)?, self.device)?;
+        let ends = Tensor::from_vec(ends, hidden.dim(0)?, &self.device)?;
         let logits = self.prior.ends(hidden)?.context("a prior in training tells ends")?;
         // ln(1 + exp(x)) without overflow: max(x, 0) + ln(1 + exp(-|x|)).
         let softplus = (logits.relu()? + (logits.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
@@ -319,14 +343,9 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    fn is_time_to_measure(&self) -> bool {
-        let (step, steps) = (self.schedule.step(), self.schedule.steps());
-        let every = (steps / MEASUREMENTS).max(1);
-        steps > 0 && (steps.saturating_sub(step)).is_multiple_of(every)
-    }
-
-    fn is_past_its_best(&self) -> bool {
-        self.since_best >= PATIENCE
+    /// Whether the course is run, or nothing better has come for long.
+    fn is_over(&self) -> bool {
+        self.learner.schedule.is_over() || self.since_best >= PATIENCE
     }
 
     /// Measures the prior on held-out recordings, and keeps it if it is the best.
@@ -350,99 +369,30 @@ impl<'a> Training<'a> {
             levels.iter_mut().zip(losses).for_each(|(sum, l)| *sum += share * f64::from(*l));
         }
         let validation_loss = levels.iter().sum::<f64>() / levels.len() as f64;
-        let best = self.best.as_ref().is_none_or(|(loss, _)| validation_loss < *loss);
-        if best {
-            self.best = Some((validation_loss, self.weights.to_tensors()?));
-        }
+        let perplexity: Vec<f64> = levels.iter().map(|loss| loss.exp()).collect();
+        let Measured { train_loss, best } =
+            self.learner.measured(validation_loss, without_guide)?;
         self.since_best = if best { 0 } else { self.since_best + 1 };
-        let (sum, count) = std::mem::take(&mut self.recent);
-        Ok(PriorEpochMetrics {
-            progress: self.schedule.progress(),
-            train_loss: sum / f64::from(count.max(1)),
-            validation_loss,
-            perplexity: levels.iter().map(|loss| loss.exp()).collect(),
-            best,
-        })
+        if best {
+            self.perplexity.clone_from(&perplexity);
+        }
+        let progress = self.learner.progress();
+        Ok(PriorEpochMetrics { progress, train_loss, validation_loss, perplexity, best })
     }
 
-    fn finish(mut self, cancelled: bool) -> Result<TrainedPrior> {
-        if self.recent.1 > 0 || self.best.is_none() {
-            self.measure()?;
+    fn finish(mut self, diverged: Option<Diverged>, cancelled: bool) -> Result<TrainedPrior> {
+        match diverged {
+            Some(diverged) if self.learner.best().loss.is_none() => return Err(diverged.into()),
+            None if self.learner.is_unmeasured() => drop(self.measure()?),
+            _ => {}
         }
-        let (best_validation_loss, mut tensors) =
-            self.best.take().context("nothing was measured")?;
+        let Learned { best_loss, mut tensors, curve, steps, elapsed_s } = self.learner.finish()?;
         if let Some(guide) = guide(&self.train, self.codec, &self.plan.config, self.plan.seed) {
             tensors.insert(GUIDE.to_owned(), guide);
         }
-        let complete = PriorTrainingComplete {
-            steps: self.schedule.step(),
-            elapsed_s: self.schedule.elapsed_s(),
-            best_validation_loss,
-            cancelled,
-        };
-        Ok(TrainedPrior { config: self.plan.config.clone(), tensors, complete })
-    }
-}
-
-/// Begins with how often recordings end.
-fn begin_ends(weights: &mut Weights, train: &[Recorded]) -> Result<()> {
-    let scope = weights.scope("prior.end");
-    let (weight, bias) = (scope.get("weight")?, scope.get("bias")?);
-    let frames: usize = train.iter().map(|one| one.codes.frames()).sum();
-    let odds = train.len() as f64 / (frames - train.len()).max(1) as f64;
-    weights.insert("prior.end.weight", weight.zeros_like()?)?;
-    weights.insert(END_BIAS, (bias.zeros_like()? + odds.ln())?)?;
-    Ok(())
-}
-
-/// The frames of `pieces` on which to train the depth transformer: rows of `[B * T]`, none twice, and
-/// how much each counts.
-fn depth_rows(pieces: &[Piece], draw: &mut Draw) -> Result<(Vec<u32>, Vec<f32>)> {
-    let (mut rows, mut weights) = (Vec::new(), Vec::new());
-    for (i, piece) in pieces.iter().enumerate() {
-        let beginning = if piece.before.frames() == 0 { BEGINNING } else { 0 };
-        let others = (beginning..PIECE_FRAMES).step_by(DEPTH_STRIDE);
-        let others = others.map(|frame| (frame + draw.below(DEPTH_STRIDE), 1.0));
-        for (frame, weight) in (0..beginning).map(|t| (t, BEGINNING_WEIGHT)).chain(others) {
-            rows.push(u32::try_from(i * PIECE_FRAMES + frame)?);
-            weights.push(weight);
-        }
-    }
-    Ok((rows, weights))
-}
-
-#[cfg(test)]
-mod tests {
-    use distill_shared::codes::Codes;
-
-    use super::*;
-
-    #[test]
-    fn the_beginning_of_a_take_counts_many_times_and_nothing_else_does() {
-        let stream = |frames| {
-            let mut codes = Codes::new(1);
-            (0..frames).for_each(|_| codes.push(&[0]));
-            codes
-        };
-        let piece = |before| Piece {
-            before: stream(before),
-            codes: stream(PIECE_FRAMES),
-            moments: Vec::new(),
-            classes: Vec::new(),
-            begins: Vec::new(),
-        };
-        let (inside, start) = (piece(1), piece(0));
-        let pieces = [inside, start];
-        for key in 0..20 {
-            let mut draw = Draw::new(1, Purpose::Frames, key);
-            let (rows, weights) = depth_rows(&pieces, &mut draw).expect("few rows");
-            let others = (2 * PIECE_FRAMES - BEGINNING) / DEPTH_STRIDE;
-            assert_eq!(rows.len(), others + BEGINNING);
-            assert!(rows.is_sorted_by(|a, b| a < b), "{rows:?}");
-            let counts_more =
-                |(&row, &weight): (&u32, &f32)| (weight > 1.0).then_some(row as usize);
-            let starts: Vec<_> = rows.iter().zip(&weights).filter_map(counts_more).collect();
-            assert_eq!(starts, Vec::from_iter(PIECE_FRAMES..PIECE_FRAMES + BEGINNING));
-        }
+        let best_validation_loss = best_loss;
+        let complete = PriorTrainingComplete { steps, elapsed_s, best_validation_loss, cancelled };
+        let (config, perplexity) = (self.plan.config.clone(), self.perplexity);
+        Ok(TrainedPrior { config, tensors, complete, curve, perplexity, diverged })
     }
 }

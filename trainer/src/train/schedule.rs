@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use crate::events::Progress;
 
 /// How long a stage trains.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Length {
     /// So many updates.
     Steps(u32),
@@ -42,10 +45,12 @@ impl Length {
 
 /// The course of one stage of training.
 pub(super) struct Schedule {
-    length: Length,
     peak: f64,
     warm_up: u32,
     began: Instant,
+    /// Seconds of training before that, in runs that were interrupted.
+    before_s: f64,
+    length: Length,
     /// When the cold steps were over, in seconds.
     warm_s: Option<f64>,
     step: u32,
@@ -54,7 +59,7 @@ pub(super) struct Schedule {
 }
 
 /// Where a plan begins.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Plan {
     step: u32,
     /// Share of the course that is over there.
@@ -64,11 +69,60 @@ struct Plan {
     pace: Option<f64>,
 }
 
+/// Where a course stands: what it takes to go on from there.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Position {
+    length: Length,
+    elapsed_s: f64,
+    warm_s: Option<f64>,
+    step: u32,
+    steps: u32,
+    plan: Plan,
+}
+
 impl Schedule {
     pub(super) fn new(length: Length, peak: f64, warm_up: u32) -> Self {
         let steps = if let Length::Steps(steps) = length { steps.max(1) } else { 0 };
-        let (began, plan) = (Instant::now(), Plan::default());
-        Self { length, peak, warm_up, began, warm_s: None, step: 0, steps, plan }
+        let (began, before_s, plan) = (Instant::now(), 0.0, Plan::default());
+        Self { peak, warm_up, began, before_s, length, warm_s: None, step: 0, steps, plan }
+    }
+
+    /// Where it stands.
+    pub(super) fn position(&self) -> Position {
+        let &Self { length, warm_s, step, steps, plan, .. } = self;
+        let elapsed_s = self.elapsed_s();
+        Position { length, elapsed_s, warm_s, step, steps, plan }
+    }
+
+    /// Goes on from `position`, now. With a `new_length`, its own length stands in place of that of
+    /// the position: so many updates in all, or so many seconds from now on.
+    pub(super) fn resume(&mut self, position: Position, new_length: bool) {
+        let own = self.length;
+        let Position { length, elapsed_s, warm_s, step, steps, plan } = position;
+        (self.began, self.before_s) = (Instant::now(), elapsed_s);
+        (self.length, self.warm_s, self.step, self.steps, self.plan) =
+            (length, warm_s, step, steps, plan);
+        if new_length {
+            self.plan_anew(own);
+        }
+    }
+
+    /// Plans for `length` from here on: the rate goes on from where it is.
+    fn plan_anew(&mut self, length: Length) {
+        let (now, share) = (self.before_s, self.share());
+        let pace = self.plan.pace.or((self.step > 0).then(|| now / f64::from(self.step)));
+        (self.length, self.steps) = match (length, pace) {
+            (Length::Steps(steps), _) => (length, steps.max(1)),
+            (Length::Seconds(more), Some(pace)) => {
+                let steps = self.step + steps_within(more * REPLANNED_SHARE, pace).max(1);
+                (Length::Seconds(now + more), steps)
+            }
+            (Length::Seconds(_), None) => (length, 0),
+        };
+        self.plan = Plan { step: self.step, share, seconds: now, pace };
+        if self.step > 0 {
+            self.warm_s = self.warm_s.or(Some(now));
+        }
     }
 
     /// Updates made so far.
@@ -94,7 +148,7 @@ impl Schedule {
     }
 
     pub(super) fn elapsed_s(&self) -> f64 {
-        self.began.elapsed().as_secs_f64()
+        self.before_s + self.began.elapsed().as_secs_f64()
     }
 
     /// Whether the course is run, or its time over.
@@ -214,6 +268,58 @@ mod tests {
             assert!(jump.fold(0.0, f64::max) < 0.02, "{name}: the rate jumps");
             assert!((even / 4..even).contains(&steps), "{name}: {steps} steps of {even}");
         }
+    }
+
+    #[test]
+    fn a_course_goes_on_from_a_position_as_if_nothing_had_been() {
+        for at in [0, 1, 9, 10, 50, 99] {
+            let mut whole = Schedule::new(Length::Steps(100), 0.3, 10);
+            (0..at).for_each(|_| whole.advance());
+            let mut resumed = Schedule::new(Length::Steps(7), 0.3, 10);
+            resumed.resume(whole.position(), false);
+            while !whole.is_over() {
+                assert_eq!((whole.step(), whole.rate()), (resumed.step(), resumed.rate()));
+                whole.advance();
+                resumed.advance();
+            }
+            assert!(resumed.is_over());
+        }
+    }
+
+    #[test]
+    fn time_that_was_spent_before_an_interruption_counts() {
+        let mut schedule = Schedule::new(Length::Seconds(100.0), 1.0, 10);
+        (1..=40).for_each(|step| schedule.advance_at(2.0 * f64::from(step)));
+        let position = Position { elapsed_s: 80.0, ..schedule.position() };
+        let mut resumed = Schedule::new(Length::Seconds(100.0), 1.0, 10);
+        resumed.resume(position, false);
+        assert!(!resumed.is_over() && (80.0..81.0).contains(&resumed.elapsed_s()));
+        assert_eq!((resumed.share(), resumed.steps()), (schedule.share(), schedule.steps()));
+        resumed.resume(Position { elapsed_s: 100.0, ..position }, false);
+        assert!(resumed.is_over());
+    }
+
+    #[test]
+    fn another_length_goes_on_from_the_same_rate() {
+        let mut schedule = Schedule::new(Length::Steps(100), 1.0, 10);
+        (0..60).for_each(|_| schedule.advance());
+        let before = schedule.rate();
+        let position = Position { elapsed_s: 30.0, ..schedule.position() };
+        for (length, steps) in [(Length::Steps(200), 200), (Length::Seconds(50.0), 60 + 96)] {
+            let mut resumed = Schedule::new(length, 1.0, 10);
+            resumed.resume(position, true);
+            assert_eq!((resumed.steps(), resumed.step()), (steps, 60), "{length:?}");
+            assert!((resumed.rate() - before).abs() < 1e-9, "{length:?}");
+            let last = (60..steps).map(|_| {
+                let rate = resumed.rate();
+                resumed.advance_at(30.0);
+                rate
+            });
+            assert!(last.last().is_some_and(|rate| rate < 0.06), "{length:?}");
+        }
+        let mut shorter = Schedule::new(Length::Steps(50), 1.0, 10);
+        shorter.resume(position, true);
+        assert!(shorter.is_over());
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! What of a run outlasts its end, however it ends.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Result;
+use distill_shared::bundle::{Bundle, CodecMetadata, WriteError};
+use distill_shared::model::config::CodecConfig;
+
+use super::{Session, Trained};
+use crate::events::TrainingEvent;
+use crate::run_dir::RunDir;
+use crate::run_dir::storage::is_full;
+use crate::run_dir::terms::Terms;
+
+impl Session<'_> {
+    /// Begins a run of these terms, or goes on with the one that was interrupted.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`RunDir::begin`] does.
+    pub fn begin_run(&mut self, terms: Terms) -> Result<()> {
+        if let Some(run_dir) = &mut self.run_dir {
+            for line in run_dir.begin(terms)? {
+                self.listeners.display.say(&line);
+            }
+        }
+        Ok(())
+    }
+
+    /// Time that the run had taken when it was interrupted.
+    #[must_use]
+    pub fn spent_before(&self) -> Duration {
+        self.run_dir.as_ref().map_or(Duration::ZERO, RunDir::spent_before)
+    }
+
+    /// Sizes of the codec with which a run goes on that was interrupted.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`RunDir::codec_config`] does.
+    pub fn begun_codec(&self) -> Result<Option<CodecConfig>> {
+        Ok(self.run_dir.as_ref().map(RunDir::codec_config).transpose()?.flatten())
+    }
+
+    /// Keeps a codec that is trained, while its prior is.
+    pub(super) fn keep_codec(&mut self, codec: &Trained<CodecConfig, CodecMetadata>) {
+        let Some(run_dir) = &mut self.run_dir else { return };
+        if let Err(unkept) = run_dir.finish_codec(codec.clone()) {
+            if unkept.full {
+                self.cancel.store(true, Ordering::Relaxed);
+            }
+            self.listeners.hear(&TrainingEvent::Warning { message: unkept.message });
+        }
+    }
+
+    /// Writes a bundle. On a full disk, what the run directory holds besides the newest checkpoint makes
+    /// room for it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Bundle::write`] does.
+    pub fn write(&mut self, bundle: &Bundle, path: &Path) -> Result<(), WriteError> {
+        loop {
+            match bundle.write(path) {
+                Err(error) if is_full(&error.error) => {
+                    if !self.run_dir.as_mut().is_some_and(RunDir::make_room) {
+                        return Err(error);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Ends a run whose bundle is written to `path`. What it could go on from is left if it was stopped,
+    /// and is gone if not.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the disk is full or training has diverged, though the bundle is written.
+    pub fn end_run(&mut self, path: &Path) -> Result<()> {
+        if let Some(diverged) = self.diverged {
+            self.give_up_run();
+            let kept =
+                format!("the best so far is in {}, and training has diverged", path.display());
+            return Err(anyhow::Error::new(diverged).context(kept));
+        }
+        let Some(run_dir) = &self.run_dir else { return Ok(()) };
+        let directory = run_dir.path().display().to_string();
+        if run_dir.is_full() {
+            let kept = format!(
+                "what was learnt is in {}; free some space and repeat the command to go on",
+                path.display()
+            );
+            return Err(anyhow::Error::new(run_dir.full_error()).context(kept));
+        }
+        if self.is_stopped() {
+            let line = format!("repeat the command to go on, or delete {directory}");
+            self.listeners.display.say(&line);
+        } else {
+            self.give_up_run();
+        }
+        Ok(())
+    }
+
+    /// Removes what a run could go on from.
+    pub fn give_up_run(&mut self) {
+        if let Some(Err(error)) = self.run_dir.take().map(RunDir::remove) {
+            self.listeners.display.warn(&format!("cannot remove what the run has left: {error}"));
+        }
+    }
+}
