@@ -63,7 +63,8 @@ fn main() {
         instance.auditions().end();
     }
     late.sort();
-    let ms = |share: usize| late[(late.len() * share / 100).min(late.len() - 1)].as_secs_f64() * 1e3;
+    let ms =
+        |share: usize| late[(late.len() * share / 100).min(late.len() - 1)].as_secs_f64() * 1e3;
     println!("edit_heard_median_ms {:.1}", ms(50));
     println!("edit_heard_p99_ms {:.1}", ms(99));
 }
