@@ -1,11 +1,16 @@
 //! Progress on stderr: bars on a terminal, a line per measurement elsewhere.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write as _, stderr};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::events::{LevelUse, Progress, TrainingEvent};
+
+/// Writes a line to stderr. A terminal that has been closed is no reason to stop.
+pub fn tell(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}
 
 /// Where a run tells what it does. Nothing of it goes to stdout.
 #[derive(Debug)]
@@ -46,13 +51,13 @@ impl Display {
     /// Tells something in one line.
     pub fn say(&self, line: &str) {
         if self.style != Style::Quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| tell(line));
         }
     }
 
     /// Tells something that must not be missed.
     pub fn warn(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("warning: {line}"));
+        self.bar.suspend(|| tell(&format!("warning: {line}")));
     }
 
     /// Begins a bar over a count of things that is not yet known; it may be used from any thread.
@@ -127,7 +132,7 @@ impl Display {
         figures.clone_into(&mut self.measured);
         if self.style == Style::Lines {
             let (step, rate, left) = (steps(progress), &self.rate, remaining(progress));
-            eprintln!("{stage}  {step}  {figures}  {rate}{left}");
+            tell(&format!("{stage}  {step}  {figures}  {rate}{left}"));
         }
     }
 

@@ -167,6 +167,7 @@ fn an_interrupted_run_ends_in_the_bundle_of_one_that_was_not() {
     assert_eq!(last.digest(), whole.digest(), "after {kills} kills");
     assert_eq!(last.card().codec.training.curve, whole.card().codec.training.curve);
     assert!(!run_dir.exists() && last.has_prior());
+    assert!(gone_on > 0, "no kill met a stage in its middle");
     println!("{kills} kills: {gone_on} went on in the middle of a stage, {finished} came too late");
 }
 
@@ -346,4 +347,80 @@ fn a_disk_that_fills_up_leaves_a_checkpoint_and_a_bundle() {
     let left: Vec<PathBuf> =
         fs::read_dir(home.join("kept")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [home.join("kept/x.distill")]);
+}
+
+#[test]
+fn a_finished_bundle_outlasts_a_run_that_is_stopped() {
+    let home = home();
+    let home = home.path();
+    expect(
+        home,
+        &format!("train sounds -o x.distill {TINY} --codec-steps 4 --prior-steps 4"),
+        0,
+        "",
+    );
+    let whole = Bundle::open(&home.join("x.distill")).unwrap();
+    let alone = "train-prior x.distill --steps 1000000 --prior-batch 2 --checkpoint-every 0s";
+    let endless = format!("{ENDLESS} {TINY}");
+    for (train, run_dir) in [(&*endless, "x.distill.run"), (alone, "x.distill.prior.run")] {
+        let output = stop(home, train, run_dir, "-INT");
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{told}");
+        assert!(told.contains("x.distill is finished and stays as it is"), "{told}");
+        let now = Bundle::open(&home.join("x.distill")).unwrap();
+        assert_eq!(now.digest(), whole.digest());
+        let stopped = home.join("x.stopped.distill");
+        assert_ne!(Bundle::open(&stopped).unwrap().digest(), whole.digest());
+        fs::remove_file(stopped).unwrap();
+    }
+}
+
+#[test]
+fn what_an_interrupted_run_left_stays_until_another_begins() {
+    let home = home();
+    let home = home.path();
+    let train = format!("{ENDLESS} {TINY}");
+    assert_eq!(stop(home, &train, "x.distill.run", "-TERM").status.code(), Some(3));
+    let before = newest(&home.join("x.distill.run"));
+    let wrong = train.replace("sounds", "suonds");
+    expect(home, &format!("{wrong} --fresh"), 1, "suonds");
+    assert_eq!(newest(&home.join("x.distill.run")), before);
+    let foreign = home.join("y.distill.run");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("lock"), b"of a canal").unwrap();
+    expect(home, &train.replace("x.distill", "y.distill"), 1, "none of ours");
+    assert_eq!(fs::read(foreign.join("lock")).unwrap(), b"of a canal");
+}
+
+#[test]
+fn a_terminal_that_is_closed_leaves_a_bundle() {
+    let home = home();
+    let home = home.path();
+    let train = format!("{ENDLESS} {} --log log.jsonl", TINY.replace(" 0s", " 1h"));
+    let mut child = command(home, &train).stderr(Stdio::piped()).spawn().unwrap();
+    // Nobody reads any more: what is told is an error.
+    drop(child.stderr.take());
+    wait_for_step(&home.join("log.jsonl"));
+    signal(&child, "-HUP");
+    signal(&child, "-HUP");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(Bundle::open(&home.join("x.distill")).is_ok());
+    assert!(newest(&home.join("x.distill.run")).is_some());
+}
+
+#[test]
+fn a_run_that_is_to_outlast_its_terminal_does() {
+    let home = home();
+    let home = home.path();
+    let train = format!("{ENDLESS} {TINY}");
+    let mut nohup = Command::new("nohup");
+    nohup.current_dir(home).arg(env!("CARGO_BIN_EXE_distill")).args(train.split_whitespace());
+    let mut child = nohup.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_past(&home.join("x.distill.run"), None);
+    let before = newest(&home.join("x.distill.run"));
+    signal(&child, "-HUP");
+    wait_past(&home.join("x.distill.run"), before);
+    assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }

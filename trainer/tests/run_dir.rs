@@ -249,6 +249,9 @@ fn what_cannot_be_read_is_only_dropped_when_that_is_asked_for() {
     let error = open(&disk, FoundRun::Resume).err().unwrap().to_string();
     assert!(error.contains("no checkpoint in x.run can be read") && error.contains("--fresh"));
     assert_eq!(disk.files(), damaged.into());
-    assert!(!open(&disk, FoundRun::Drop).unwrap().resumes());
+    let mut run = open(&disk, FoundRun::Drop).unwrap();
+    assert!(!run.resumes());
+    assert_eq!(disk.files().len(), 1, "what comes before another run begins can fail");
+    run.begin(Terms::default()).unwrap();
     assert!(disk.files().is_empty());
 }

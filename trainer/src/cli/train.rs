@@ -82,6 +82,7 @@ impl TrainArgs {
             Stage::Codec | Stage::All => output.with_added_extension("run"),
         };
         let mut session = self.run.session(run_dir)?;
+        let resumed = session.resumes();
         let lengths = self.lengths(start, session.spent_before());
         let trained = if self.stage == Stage::Prior {
             let source = PriorSource {
@@ -95,13 +96,13 @@ impl TrainArgs {
         } else {
             self.train(&mut session, &lengths, &output)
         };
-        if trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
+        if !resumed && trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
             // It would come to the same again.
             session.give_up_run();
         }
-        let bundle = trained?;
-        session.end_run(&output)?;
-        report(&output, &bundle, &session, self.run.json)
+        let (bundle, written) = trained?;
+        session.end_run(&written)?;
+        report(&written, &bundle, &session, self.run.json)
     }
 
     /// Opens the corpus and begins the run, or goes on with the one that was interrupted.
@@ -125,12 +126,17 @@ impl TrainArgs {
         let mut settings = self.run.settings(session);
         settings.extend(given(&self.codec)?);
         settings.extend(given(&self.prior)?);
-        let stage = if self.stage == Stage::Codec { "codec" } else { "all" };
+        let stage = match self.stage {
+            Stage::Codec => Some("codec"),
+            Stage::All => Some("all"),
+            // It goes on where `train-prior` was interrupted, and the other way round.
+            Stage::Prior => None,
+        };
         let steps = |steps: Option<u32>| steps.map(|steps| steps.to_string());
         let timed = self.codec_steps.is_none() || self.prior_steps.is_none();
         let budget = timed.then(|| duration::text(self.budget.unwrap_or(DEFAULT_BUDGET)));
         for (name, text) in [
-            ("--stage", Some(stage.to_owned())),
+            ("--stage", stage.map(str::to_owned)),
             ("--codec-steps", steps(self.codec_steps)),
             ("--prior-steps", steps(self.prior_steps)),
             ("--budget", budget),
@@ -141,7 +147,12 @@ impl TrainArgs {
     }
 
     /// Trains the codec and, if that is asked for, the prior, and writes the bundle.
-    fn train(&self, session: &mut Session, lengths: &Lengths, output: &Path) -> Result<Bundle> {
+    fn train(
+        &self,
+        session: &mut Session,
+        lengths: &Lengths,
+        output: &Path,
+    ) -> Result<(Bundle, PathBuf)> {
         let (mut corpus, settings) = self.begin(session)?;
         let summary = summary_of(&corpus);
         let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
@@ -171,8 +182,8 @@ impl TrainArgs {
         if self.stage == Stage::All {
             bundle = self.with_prior(session, lengths, bundle, &codes, output)?;
         }
-        session.write(&bundle, output)?;
-        Ok(bundle)
+        let written = session.write(&bundle, output, session.is_whole())?;
+        Ok((bundle, written))
     }
 
     /// Trains a prior into `bundle`. If it diverges, the codec alone is written to `output`.
@@ -187,8 +198,8 @@ impl TrainArgs {
         let settings = self.prior.settings(&bundle.config().codec, codes)?;
         let prior = match session.train_prior(&bundle, codes, &settings, &|_| lengths.prior()) {
             Err(error) if error.is::<Diverged>() => {
-                session.write(&bundle, output)?;
-                let kept = format!("the codec is kept in {} without a prior", output.display());
+                let written = session.write(&bundle, output, false)?;
+                let kept = format!("the codec is kept in {} without a prior", written.display());
                 return Err(error.context(kept));
             }
             prior => prior?,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use distill_shared::bundle::{Bundle, save_prior_to_model};
+use distill_shared::bundle::Bundle;
 
 use super::duration;
 use super::exit::Ending;
@@ -14,9 +14,9 @@ use super::result::report;
 use super::run::{RunArgs, given};
 use crate::budget::Budget;
 use crate::pipeline::{Session, with_preview};
-use crate::run_dir::terms::{Recordings, Terms};
+use crate::run_dir::terms::{CODEC_OF_BUNDLE, Recordings, Terms};
 use crate::settings::PriorOverrides;
-use crate::train::Length;
+use crate::train::{Diverged, Length};
 
 /// The budget if no length is given.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(300);
@@ -66,9 +66,15 @@ impl TrainPriorArgs {
             (None, Some(epochs)) => Length::Steps(epoch.saturating_mul(epochs)),
             (None, None) => Length::Seconds(budget.prior_seconds()),
         };
-        let bundle = replace_prior(&mut session, &source, &length)?;
-        session.end_run(&self.bundle)?;
-        report(&self.bundle, &bundle, &session, self.run.json)
+        let resumed = session.resumes();
+        let trained = replace_prior(&mut session, &source, &length);
+        if !resumed && trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
+            // It would come to the same again.
+            session.give_up_run();
+        }
+        let (bundle, written) = trained?;
+        session.end_run(&written)?;
+        report(&written, &bundle, &session, self.run.json)
     }
 
     /// What decides the outcome, besides the recordings.
@@ -105,12 +111,13 @@ pub(super) struct PriorSource<'a> {
     pub(super) settings: BTreeMap<String, String>,
 }
 
-/// Trains another prior into a bundle. `length` is told the steps of an epoch.
+/// Trains another prior into a bundle, and tells where that was written. `length` is told the steps of an
+/// epoch.
 pub(super) fn replace_prior(
     session: &mut Session,
     source: &PriorSource,
     length: &dyn Fn(u32) -> Length,
-) -> Result<Bundle> {
+) -> Result<(Bundle, PathBuf)> {
     let path = source.bundle;
     let bundle = Bundle::open(path)?;
     let codec = &bundle.config().codec;
@@ -130,10 +137,17 @@ pub(super) fn replace_prior(
     let settings = source.overrides.settings(codec, &codes)?;
     let mut terms =
         Terms { settings: source.settings.clone(), recordings: Recordings::of_codes(&codes) };
-    terms.settings.insert("the codec of the bundle".to_owned(), bundle.codec_digest());
+    terms.settings.insert(CODEC_OF_BUNDLE.to_owned(), bundle.codec_digest());
     session.begin_run(terms)?;
     let prior = session.train_prior(&bundle, &codes, &settings, length)?;
-    let bundle = save_prior_to_model(path, &prior.config, prior.weights, prior.metadata)?;
+    // Another run may have written the bundle meanwhile.
+    let now = Bundle::open(path)?;
+    if now.codec_digest() != bundle.codec_digest() {
+        bail!("{} has another codec than when this began: train its prior anew", path.display());
+    }
+    let bundle = now
+        .with_prior(&prior.config, prior.weights, prior.metadata)
+        .with_context(|| format!("cannot complete {}", path.display()))?;
 
     // The preview is the old prior's, and the codes may be those of other recordings.
     let bundle = with_preview(bundle, session.seed)?;
@@ -143,6 +157,6 @@ pub(super) fn replace_prior(
         None => Ok(bundle),
     };
     let bundle = bundle.with_context(|| format!("cannot complete {}", path.display()))?;
-    bundle.write(path)?;
-    Ok(bundle)
+    let written = session.write(&bundle, path, session.is_whole())?;
+    Ok((bundle, written))
 }

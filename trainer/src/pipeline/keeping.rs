@@ -1,6 +1,6 @@
 //! What of a run outlasts its end, however it ends.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -29,6 +29,12 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Whether an interrupted run is to go on.
+    #[must_use]
+    pub fn resumes(&self) -> bool {
+        self.run_dir.as_ref().is_some_and(RunDir::resumes)
+    }
+
     /// Time that the run had taken when it was interrupted.
     #[must_use]
     pub fn spent_before(&self) -> Duration {
@@ -55,21 +61,40 @@ impl Session<'_> {
         }
     }
 
-    /// Writes a bundle. On a full disk, what the run directory holds besides the newest checkpoint makes
-    /// room for it.
+    /// Whether training has come to its end: neither was it stopped, nor has it diverged.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.is_stopped() && self.diverged.is_none()
+    }
+
+    /// Writes a bundle, and returns where it is. If it is not `whole`, a finished one at `path` stays, and
+    /// it lies beside that. On a full disk, what the run directory holds besides the newest checkpoint
+    /// makes room for it.
     ///
     /// # Errors
     ///
     /// Fails as [`Bundle::write`] does.
-    pub fn write(&mut self, bundle: &Bundle, path: &Path) -> Result<(), WriteError> {
+    pub fn write(
+        &mut self,
+        bundle: &Bundle,
+        path: &Path,
+        whole: bool,
+    ) -> Result<PathBuf, WriteError> {
+        let mut place = path.to_owned();
+        if !whole && Bundle::open(path).is_ok_and(|there| is_finished(&there)) {
+            place.set_extension("stopped.distill");
+            let (path, place) = (path.display(), place.display());
+            let line = format!("{path} is finished and stays as it is; this one is {place}");
+            self.listeners.display.warn(&line);
+        }
         loop {
-            match bundle.write(path) {
+            match bundle.write(&place) {
                 Err(error) if is_full(&error.error) => {
                     if !self.run_dir.as_mut().is_some_and(RunDir::make_room) {
                         return Err(error);
                     }
                 }
-                result => return result,
+                result => return result.map(|()| place),
             }
         }
     }
@@ -111,4 +136,11 @@ impl Session<'_> {
             self.listeners.display.warn(&format!("cannot remove what the run has left: {error}"));
         }
     }
+}
+
+/// Whether no part of a bundle was stopped before its time.
+fn is_finished(bundle: &Bundle) -> bool {
+    let prior = bundle.prior_metadata().map(|prior| &prior.training);
+    let mut runs = [Some(&bundle.card().codec.training), prior].into_iter().flatten();
+    !runs.any(|run| run.stopped_early)
 }

@@ -15,14 +15,14 @@ pub mod storage;
 pub mod store;
 pub mod terms;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use distill_shared::bundle::WriteError;
-use distill_shared::model::config::{CodecConfig, PriorConfig};
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 use crate::stop::Usage;
 use crate::train::{self, Changed, Keeper, Stage, State, Unkept};
@@ -97,17 +97,25 @@ impl RunDir {
     /// Fails if another run has it, if it cannot be written to, or if what is in it cannot be read.
     pub fn open(path: PathBuf, start: Start) -> Result<Self> {
         match fs::create_dir(&path) {
+            // It has to outlast a loss of power as what will be in it does.
+            Ok(()) => Folder(folder_of(&path)).sync().map_err(|error| failed(&path, error))?,
             Err(error) if !path.is_dir() => return Err(failed(&path, error).into()),
-            _ => {}
+            Err(_) => {}
         }
-        let lock = File::create(path.join(LOCK)).map_err(|error| failed(&path, error))?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(taken(&path)),
-            // Where files cannot be locked, it is left to the musician.
-            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
-                return Err(failed(&path, error).into());
-            }
-            Err(TryLockError::Error(_)) | Ok(()) => {}
+        let lock = path.join(LOCK);
+        let foreign = |file: fs::Metadata| !file.is_file() || file.len() > 0;
+        if fs::symlink_metadata(&lock).is_ok_and(foreign) {
+            return Err(anyhow!(
+                "{} is no run of distill, for it holds a file called {LOCK} that is none of ours; \
+                 move it away, or write to another bundle with -o",
+                path.display()
+            ));
+        }
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+        let lock = lock.map_err(|error| failed(&path, error))?;
+        // Where files cannot be locked, it is left to the musician.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(taken(&path));
         }
         let folder = Box::new(Folder(path.clone()));
         let mut run = Self::with_storage(folder, path, start)?;
@@ -122,10 +130,11 @@ impl RunDir {
     /// Fails if what is in it cannot be read.
     pub fn with_storage(storage: Box<dyn Storage>, path: PathBuf, start: Start) -> Result<Self> {
         let read = |bytes: &[u8]| Checkpoint::read(bytes).map_err(|error| format!("{error:#}"));
-        let (mut store, mut found) =
+        let (store, mut found) =
             Store::open(storage, read).map_err(|error| failed(&path, error))?;
+        let holds = found.newest.is_some() || !found.damaged.is_empty();
         if start.found == FoundRun::Drop {
-            store.clear().map_err(|error| failed(&path, error))?;
+            // It is removed once another run begins: until then that can fail.
             (found.newest, found.damaged) = (None, Vec::new());
         }
         if let (None, Some((name, why))) = (&found.newest, found.damaged.first()) {
@@ -135,7 +144,7 @@ impl RunDir {
             ));
         }
         let before_s = found.newest.as_ref().map_or(0.0, |found| found.spent_s);
-        let (began, holds) = (Instant::now(), found.newest.is_some());
+        let began = Instant::now();
         Ok(Self {
             path,
             lock: None,
@@ -186,6 +195,10 @@ impl RunDir {
             let (path, stage) = (self.path.display(), stage.name());
             told.push(format!("going on with {path}, at step {step} of the {stage}"));
         }
+        if self.start.found == FoundRun::Drop {
+            self.store.clear().map_err(|error| failed(&self.path, error))?;
+            self.holds = false;
+        }
         self.terms = terms;
         Ok(told)
     }
@@ -227,7 +240,14 @@ impl RunDir {
     pub fn codec_config(&self) -> Result<Option<CodecConfig>> {
         match (&self.codec, self.found_state(Stage::Codec)) {
             (Some(codec), _) => Ok(Some(codec.config.clone())),
-            (None, state) => state.map(State::config).transpose(),
+            (None, state) => {
+                let Some(state) = state else { return Ok(None) };
+                let codec: CodecConfig = state.config()?;
+                // It comes from outside.
+                let model = ModelConfig { codec, prior: None };
+                model.check().context("the checkpoint holds no codec that there could be")?;
+                Ok(Some(model.codec))
+            }
         }
     }
 
@@ -289,12 +309,14 @@ impl RunDir {
         let (terms, codec) = (self.terms.clone(), self.codec.clone());
         let checkpoint = Checkpoint { terms, spent_s, codec, state };
         let place = checkpoint.place();
-        let bytes = checkpoint.into_bytes().map_err(|error| Unkept {
-            message: format!("a checkpoint cannot be made: {error:#}; training goes on"),
-            full: false,
-        })?;
-        let saved = self.store.save(&bytes);
+        let bytes = checkpoint.into_bytes();
+        let saved = bytes.as_ref().ok().map(|bytes| self.store.save(bytes));
         (self.clock.kept, self.clock.cost) = (Instant::now(), began.elapsed());
+        let (Ok(_), Some(saved)) = (&bytes, saved) else {
+            let why = bytes.err().map_or_else(String::new, |error| format!("{error:#}"));
+            let message = format!("a checkpoint cannot be made: {why}; training goes on");
+            return Err(Unkept { message, full: false });
+        };
         let path = self.path.display();
         match saved {
             Ok(room) => {
@@ -335,7 +357,13 @@ impl Keeper for RunDir {
         let (terms, codec) = (self.terms.clone(), self.codec.clone());
         let checkpoint = Checkpoint { terms, spent_s: 0.0, codec, state: Some(state.clone()) };
         let bytes = checkpoint.into_bytes()?;
-        self.store.reserve(&bytes).map_err(|error| failed(&self.path, error)).with_context(|| {
+        let reserved = self.store.reserve(&bytes);
+        if self.codec.is_some() {
+            // There is a codec to be saved: training goes on, and the first checkpoint that finds no room
+            // ends it.
+            return Ok(());
+        }
+        reserved.map_err(|error| failed(&self.path, error)).with_context(|| {
             let megabytes = bytes.len().div_ceil(1_000_000);
             format!("a run needs room for checkpoints of {megabytes} MB each, three at a time")
         })
@@ -368,6 +396,12 @@ impl Drop for RunDir {
             let _ = fs::remove_dir(&self.path);
         }
     }
+}
+
+/// The folder that `path` is in.
+fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
 }
 
 fn failed(path: &Path, error: io::Error) -> WriteError {

@@ -4,6 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+/// Bytes of the largest checkpoint that is read.
+const MAX_BYTES: u64 = 8 << 30;
+
 /// One folder of files.
 pub trait Storage {
     /// The names in it, in any order.
@@ -71,7 +74,12 @@ impl Storage for Folder {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.0.join(name))
+        let path = self.0.join(name);
+        let file = fs::metadata(&path)?;
+        if !file.is_file() || file.len() > MAX_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no checkpoint"));
+        }
+        fs::read(path)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StoredFile + '_>> {
@@ -93,7 +101,12 @@ impl Storage for Folder {
         }
         match File::open(&self.0)?.sync_all() {
             // Some network file systems cannot sync a folder, and need not.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            Err(error)
+                if [io::ErrorKind::InvalidInput, io::ErrorKind::Unsupported]
+                    .contains(&error.kind()) =>
+            {
+                Ok(())
+            }
             result => result,
         }
     }

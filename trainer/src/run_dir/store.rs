@@ -58,7 +58,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Fails if the folder cannot be listed.
+    /// Fails if the folder cannot be listed, or a checkpoint that may be the newest cannot be read.
     pub fn open<T>(
         storage: Box<dyn Storage>,
         read: impl Fn(&[u8]) -> Result<T, String>,
@@ -75,7 +75,15 @@ impl Store {
         let mut kept = Vec::new();
         while let Some(number) = numbers.pop() {
             let name = name_of(number);
-            let bytes = storage.read(&name).map_err(|error| error.to_string());
+            let bytes = match storage.read(&name) {
+                // What cannot be read now may be sound: it must not be taken for damaged.
+                Err(error)
+                    if error.kind() != io::ErrorKind::InvalidData && found.newest.is_none() =>
+                {
+                    return Err(error);
+                }
+                bytes => bytes.map_err(|error| error.to_string()),
+            };
             let saved = |bytes: &[u8]| Saved { number, bytes: bytes.len() };
             if found.newest.is_some() {
                 // Whether the one before could be read does not matter: it holds room.

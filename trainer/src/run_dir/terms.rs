@@ -14,6 +14,8 @@ use crate::train::Changed;
 /// Settings that say how long to train.
 const LENGTHS: [&str; 6] =
     ["--stage", "--budget", "--codec-steps", "--prior-steps", "--steps", "--epochs"];
+/// Names the codec whose prior is trained: the codes of another mean something else.
+pub const CODEC_OF_BUNDLE: &str = "the codec of the bundle";
 /// Settings of the sizes of a codec, which nothing that is trained can change.
 const CODEC_SIZES: [&str; 6] = [
     "--quantizers",
@@ -145,6 +147,7 @@ impl Terms {
             differences.changed.length |= LENGTHS.contains(&name);
             // Another seed holds out other recordings.
             differences.changed.recordings |= name == "--seed";
+            differences.sizes |= name == CODEC_OF_BUNDLE;
             differences.sizes |=
                 CODEC_SIZES.contains(&name) || prior == Begun::Prior && PRIOR_SIZES.contains(&name);
         }

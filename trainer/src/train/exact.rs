@@ -54,8 +54,10 @@ mod tests {
         for _ in 0..2000 {
             bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let value = f64::from_bits(bits);
-            let read: (Vec<f64>, i32) = from_text(&to_text(&(vec![value], -1)).unwrap())
-                .unwrap_or_else(|_| (vec![value], -1));
+            if !value.is_finite() {
+                continue;
+            }
+            let read: (Vec<f64>, i32) = from_text(&to_text(&(vec![value], -1)).unwrap()).unwrap();
             assert_eq!((read.0[0].to_bits(), read.1), (bits, -1));
         }
         let zero: f64 = from_text(&to_text(&-0.0).unwrap()).unwrap();

@@ -115,7 +115,9 @@ impl Learner {
             let best = unpack(&best, &self.best.tensors).context("the best weights do not fit")?;
             self.best = Best { loss: best_loss, tensors: best };
         }
-        (self.watch, self.recent, self.curve) = (watch, recent, curve);
+        // What is usual for other recordings says nothing.
+        self.watch = if *recordings { Watch::default() } else { watch };
+        (self.recent, self.curve) = (recent, curve);
         Ok(())
     }
 

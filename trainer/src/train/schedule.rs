@@ -101,7 +101,7 @@ impl Schedule {
         let Position { length, elapsed_s, warm_s, step, steps, plan } = position;
         (self.began, self.before_s) = (Instant::now(), elapsed_s);
         (self.length, self.warm_s, self.step, self.steps, self.plan) =
-            (length, warm_s, step, steps, plan);
+            (length, warm_s, step, steps.max(1), Plan { step: plan.step.min(step), ..plan });
         if new_length {
             self.plan_anew(own);
         }
