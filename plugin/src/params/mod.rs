@@ -1,5 +1,6 @@
 //! Parameters: what the host may see, automate and save.
 
+mod choices;
 mod help;
 mod limits;
 mod texts;
@@ -10,12 +11,10 @@ use distill_shared::model::conditioning::Controls;
 use distill_shared::player::Sampling;
 use nice_plug::prelude::*;
 
-use crate::engine::{Playing, Settings, Trigger, Voicing};
+use crate::engine::{Playing, Settings, Trigger};
 use crate::envelope::Shape;
 use crate::pads::ClipState;
 use crate::selection::Selection;
-use crate::stream::Hold;
-use crate::zones::Keys;
 use limits::*;
 use texts::{named, read_asked, read_count, show_asked, show_count};
 
@@ -191,27 +190,7 @@ impl DistillParams {
         Self {
             selection,
             clips,
-            prior: PriorParams {
-                seed: SEED.whole("Seed").non_automatable(),
-                temperature: TEMPERATURE.linear("Creativity"),
-                structure: FACTOR.linear("Structure"),
-                timbre: FACTOR.linear("Timbre"),
-                detail: FACTOR.linear("Detail"),
-                top_k: TOP_K
-                    .whole("Focus")
-                    .with_value_to_string(Arc::new(show_count))
-                    .with_string_to_value(Arc::new(read_count)),
-                top_p: TOP_P.linear("Diversity"),
-                novelty: NOVELTY.linear("Novelty"),
-                loudness: asked("Loudness"),
-                brightness: asked("Brightness"),
-                density: asked("Density"),
-                levels: LEVELS
-                    .whole("Levels")
-                    .non_automatable()
-                    .with_value_to_string(Arc::new(show_count))
-                    .with_string_to_value(Arc::new(read_count)),
-            },
+            prior: PriorParams::at_default(),
             stream: StreamParams {
                 playing: named(PLAYING.whole("Play").non_automatable(), &texts::PLAYINGS),
                 restart: named(RESTART.whole("Restart").non_automatable(), &texts::RESTARTS),
@@ -256,27 +235,8 @@ impl DistillParams {
         let seconds = |span: &Span<f32>, param: &FloatParam| span.clamp(param.value()) / 1000.0;
         let whole = |span: &Span<i32>, param: &IntParam| span.clamp(param.value()).unsigned_abs();
         let Self { prior, stream, notes, envelope, output, .. } = self;
-        let playing = match PLAYING.clamp(stream.playing.value()) {
-            0 => Playing::Notes,
-            1 => Playing::WithTransport,
-            2 => Playing::WithKeys,
-            _ => Playing::Always,
-        };
-        let hold = match HOLD.clamp(stream.hold.value()) {
-            0 => Hold::Off,
-            1 => Hold::Freeze,
-            _ => Hold::Loop,
-        };
-        let trigger = match TRIGGER.clamp(notes.trigger.value()) {
-            0 => Trigger::Gate,
-            1 => Trigger::OneShot,
-            _ => Trigger::Latch,
-        };
-        let voicing = match VOICING.clamp(notes.voicing.value()) {
-            0 => Voicing::Poly,
-            1 => Voicing::Mono,
-            _ => Voicing::Legato,
-        };
+        let (playing, hold) = (stream.playing(), stream.hold());
+        let (trigger, voicing, keys) = (notes.trigger(), notes.voicing(), notes.keys());
         Settings {
             seed: whole(&SEED, &prior.seed).into(),
             sampling: Sampling {
@@ -312,17 +272,39 @@ impl DistillParams {
             trigger,
             voicing,
             voices: whole(&VOICES, &notes.voices) as usize,
-            keys: match KEYS.clamp(notes.keys.value()) {
-                0 => Keys::Ignored,
-                1 => Keys::Pitches,
-                _ => Keys::Pads,
-            },
+            keys,
             variations: (1 << whole(&VARIATIONS, &notes.variations)) >> 1,
             velocity: notes.velocity.value(),
             locked: notes.locked.value(),
             tune: TUNE.clamp(notes.tune.value()),
             width: WIDTH.clamp(output.width.value()),
             always_wait: output.always_wait.value(),
+        }
+    }
+}
+
+impl PriorParams {
+    fn at_default() -> Self {
+        Self {
+            seed: SEED.whole("Seed").non_automatable(),
+            temperature: TEMPERATURE.linear("Creativity"),
+            structure: FACTOR.linear("Structure"),
+            timbre: FACTOR.linear("Timbre"),
+            detail: FACTOR.linear("Detail"),
+            top_k: TOP_K
+                .whole("Focus")
+                .with_value_to_string(Arc::new(show_count))
+                .with_string_to_value(Arc::new(read_count)),
+            top_p: TOP_P.linear("Diversity"),
+            novelty: NOVELTY.linear("Novelty"),
+            loudness: asked("Loudness"),
+            brightness: asked("Brightness"),
+            density: asked("Density"),
+            levels: LEVELS
+                .whole("Levels")
+                .non_automatable()
+                .with_value_to_string(Arc::new(show_count))
+                .with_string_to_value(Arc::new(read_count)),
         }
     }
 }
