@@ -104,7 +104,7 @@ pub struct StreamParams {
     #[id = "restr"]
     pub restart: IntParam,
     /// Whether the newest sound goes on as it is, or what was heard last of an endless take is played
-    /// again and again: see [`Hold`].
+    /// again and again: see [`Hold`](crate::stream::Hold).
     #[id = "hold"]
     pub hold: IntParam,
     /// How long such a loop is.
@@ -118,13 +118,13 @@ pub struct NoteParams {
     /// What the going down and coming up of a key does: see [`Trigger`]. Not automatable.
     #[id = "trig"]
     pub trigger: IntParam,
-    /// How notes that are down together sound: see [`Voicing`]. Not automatable.
+    /// How notes that are down together sound: see [`Voicing`](crate::engine::Voicing). Not automatable.
     #[id = "voicg"]
     pub voicing: IntParam,
     /// Whether a note that is held begins anew where a recording would end; otherwise it fades.
     #[id = "anew"]
     pub anew: BoolParam,
-    /// What keys decide: see [`Keys`]. Not automatable.
+    /// What keys decide: see [`Keys`](crate::zones::Keys). Not automatable.
     #[id = "keys"]
     pub keys: IntParam,
     /// How many takes notes have before the first comes again, of each pitch or pad. Not automatable.

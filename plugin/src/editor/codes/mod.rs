@@ -2,6 +2,7 @@
 
 mod draft;
 mod grid;
+mod hands;
 mod shelf;
 mod tools;
 mod work;
@@ -11,18 +12,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use distill_shared::codes::Codes;
-use distill_shared::player::Model;
 use nice_plug::prelude::ParamSetter;
 
-use super::bundle_row::note_change;
 use crate::auditions::Audition;
 use crate::clips::{Clip, MAX_CODES};
 use crate::export::Depth;
-use crate::instance::Instance;
 use crate::params::DistillParams;
 use crate::zones::Keys;
 use draft::{Draft, Piece, Region};
 use grid::{Grid, Touch, View};
+use hands::{Hands, clip_of};
 use work::{Answer, Making};
 
 /// What is said where there is no room.
@@ -96,36 +95,6 @@ struct Swap {
     pad: usize,
     /// The other clip, before it and after it.
     theirs: [Clip; 2],
-}
-
-/// What the page needs to do anything.
-#[derive(Clone, Copy)]
-struct Hands<'a> {
-    params: &'a DistillParams,
-    setter: &'a ParamSetter<'a>,
-}
-
-impl Hands<'_> {
-    fn instance(&self) -> &Instance {
-        self.params.selection.instance()
-    }
-
-    fn model(&self) -> Option<Arc<Model>> {
-        self.instance().texts().playing.model.upgrade()
-    }
-
-    /// Whether the bundle that plays can play `clip`: sizes alone do not tell.
-    fn plays(&self, clip: &Clip) -> bool {
-        let playing = self.instance().texts().playing;
-        let codec = playing.model.upgrade().map(|model| model.config().codec.clone());
-        clip.codec == playing.codec
-            && codec.is_some_and(|codec| clip.codes.fit(codec.quantizers, codec.codebook_size))
-    }
-
-    /// Tells the host that the project has changed.
-    fn note_change(&self) {
-        note_change(self.params, self.setter);
-    }
 }
 
 impl CodesPage {
@@ -225,6 +194,8 @@ impl CodesPage {
     /// Shows what is open as it is now.
     fn refresh(&mut self, hands: Hands<'_>) {
         match self.opened {
+            // What was edited stays.
+            Some(Opened::Take(_)) if self.draft.is_edited() => {}
             Some(Opened::Take(number)) => {
                 // Only if there is more of it: it may be long.
                 let shown = self.draft.codes().frames();
@@ -396,17 +367,5 @@ impl CodesPage {
         hands.setter.begin_set_parameter(keys);
         hands.setter.set_parameter(keys, Keys::Pads as i32);
         hands.setter.end_set_parameter(keys);
-    }
-}
-
-/// What is open as a clip, if it is still there.
-fn clip_of(hands: Hands<'_>, opened: Opened) -> Option<Clip> {
-    match opened {
-        Opened::Pad(pad) => hands.instance().pads().clips().get(pad).cloned(),
-        Opened::Take(number) => {
-            let take = hands.instance().history().get(number)?;
-            let name = format!("Take {number}");
-            Some(Clip { name, codec: take.codec.to_string(), codes: Arc::new(take.codes) })
-        }
     }
 }
