@@ -139,6 +139,19 @@ fn keeping_a_take_while_pads_play_leaves_the_other_pads_alone() {
 }
 
 #[test]
+fn pads_go_on_counting_once_a_clip_has_come() {
+    let codes = random_codes(FRAMES, 3);
+    let mut stage = stage(&codes);
+    strike(&mut stage, 6, 4);
+    stage.instance.pads().set(7, Some(clip(&codes)));
+    stage.listen(3 * 48_000);
+    assert_eq!(strike(&mut stage, 7, 30), played(&model(7), &codes, 30));
+    let second = toy::take(&model(7), (129 + 6) << 32 | 1, 4, |_| Sampling::default());
+    let second: Vec<f32> = second.iter().map(|[left, _]| *left).collect();
+    assert_eq!(strike(&mut stage, 6, 4), second);
+}
+
+#[test]
 fn a_voice_makes_room_where_its_clip_is_over_and_an_endless_one_begins_again() {
     let codes = random_codes(FRAMES, 3);
     let mut held = stage(&codes);
