@@ -13,6 +13,7 @@ use std::time::Instant;
 use distill_shared::bundle::write_atomically;
 use distill_shared::codes::ABSENT;
 use distill_shared::codes_file::Head;
+use distill_shared::math::quantize;
 use distill_shared::player::{Model, ModelError};
 
 use crate::clips::Clip;
@@ -207,13 +208,6 @@ fn work(desk: &mut Desk) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// `sample` as an integer of so many bits.
-#[expect(clippy::cast_possible_truncation, reason = "clamped")]
-fn quantize(sample: f32, bits: u16) -> i32 {
-    let full_scale = f64::from(1_u32 << (bits - 1));
-    (f64::from(sample) * full_scale).round().clamp(-full_scale, full_scale - 1.0) as i32
-}
-
 /// `name` without what file systems, or folders above, could take for something else.
 #[must_use]
 pub fn plain(name: &str) -> String {
@@ -251,11 +245,5 @@ mod tests {
         assert_eq!(path("../../etc/passwd"), "_.._etc_passwd.wav");
         assert_eq!(path(" ..  "), "Clip.wav");
         assert_eq!(path("Klang \u{fc}ber 1.5"), "Klang \u{fc}ber 1.5.wav");
-    }
-
-    #[test]
-    fn integers_hold_full_scale() {
-        assert_eq!([1.0, -1.0, 0.0, 0.5].map(|x| quantize(x, 16)), [32_767, -32_768, 0, 16_384]);
-        assert_eq!(quantize(2.0, 24), (1 << 23) - 1);
     }
 }

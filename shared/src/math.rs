@@ -115,6 +115,14 @@ pub fn sin_cos(x: f32) -> (f32, f32) {
     (s * sign((quadrant >> 1) & 1), c * sign(((quadrant + 1) >> 1) & 1))
 }
 
+/// `sample` as an integer of so many bits, full scale being 1.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "clamped")]
+pub fn quantize(sample: f32, bits: u16) -> i32 {
+    let full_scale = f64::from(1_u32 << (bits - 1));
+    (f64::from(sample) * full_scale).round().clamp(-full_scale, full_scale - 1.0) as i32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +187,11 @@ mod tests {
             let slope = (gelu(x + 1e-2) - gelu(x - 1e-2)) / 2e-2;
             assert!((slope - gelu_derivative(x)).abs() < 2e-3, "at {x}");
         }
+    }
+
+    #[test]
+    fn integers_hold_full_scale() {
+        assert_eq!([1.0, -1.0, 0.0, 0.5].map(|x| quantize(x, 16)), [32_767, -32_768, 0, 16_384]);
+        assert_eq!(quantize(2.0, 24), (1 << 23) - 1);
     }
 }

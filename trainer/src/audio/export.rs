@@ -178,15 +178,10 @@ fn interleaved(audio: &[Vec<f32>]) -> impl Iterator<Item = f32> {
     (0..samples).flat_map(move |i| audio.iter().map(move |channel| channel[i]))
 }
 
-/// The nearest integer of `bits` bits.
-#[expect(clippy::cast_possible_truncation, reason = "the value is clamped to fewer bits")]
-fn quantize(sample: f32, bits: u16) -> i32 {
-    let full_scale = f64::from(1_u32 << (bits - 1));
-    (f64::from(sample) * full_scale).round().clamp(-full_scale, full_scale - 1.0) as i32
-}
-
 #[cfg(test)]
 mod tests {
+    use distill_shared::math::quantize;
+
     use super::*;
     use crate::audio::decode::decode;
 

@@ -30,9 +30,11 @@ impl Hands<'_> {
     /// Whether the bundle that plays can play `clip`: sizes alone do not tell.
     pub(super) fn plays(&self, clip: &Clip) -> bool {
         let playing = self.instance().texts().playing;
-        let codec = playing.model.upgrade().map(|model| model.config().codec.clone());
         clip.codec == playing.codec
-            && codec.is_some_and(|codec| clip.codes.fit(codec.quantizers, codec.codebook_size))
+            && playing.model.upgrade().is_some_and(|model| {
+                let codec = &model.config().codec;
+                clip.codes.fit(codec.quantizers, codec.codebook_size)
+            })
     }
 
     /// Tells the host that the project has changed.

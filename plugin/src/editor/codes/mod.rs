@@ -52,7 +52,8 @@ pub(crate) struct CodesPage {
     clip: Option<Clip>,
     draft: Draft,
     grid: Grid,
-    piece: Option<Piece>,
+    /// What was copied, and the codec that it belongs to.
+    piece: Option<(String, Piece)>,
     /// The entry that a selection is set to.
     entry: u32,
     looped: bool,

@@ -58,7 +58,7 @@ pub(super) fn show(
 }
 
 /// What was played lately, the newest first: numbers, and what to say of them.
-pub(super) fn played(instance: &Instance, frame_rate: f64) -> Vec<(u64, String)> {
+fn played(instance: &Instance, frame_rate: f64) -> Vec<(u64, String)> {
     let now = Instant::now();
     let text = |take: &Heard| {
         let seconds = take.codes.frames() as f64 / frame_rate;
@@ -70,6 +70,11 @@ pub(super) fn played(instance: &Instance, frame_rate: f64) -> Vec<(u64, String)>
         (take.number, format!("Take {}  {seconds:.1} s  {age}", take.number))
     };
     instance.history().read(|takes| takes.iter().rev().map(text).collect())
+}
+
+/// Numbers of the takes that were played lately, the newest first.
+pub(super) fn numbers(instance: &Instance) -> Vec<u64> {
+    instance.history().read(|takes| takes.iter().rev().map(|take| take.number).collect())
 }
 
 /// Names of the clips, for a menu: pads, and what to say of them.

@@ -72,6 +72,7 @@ impl CodesPage {
 
     /// What is done with the selection.
     pub(super) fn show_tools(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) {
+        let Some(clip) = self.current() else { return };
         let mut changed = false;
         ui.horizontal_wrapped(|ui| {
             let playing = hands.instance().auditions().wanted().is_some();
@@ -115,13 +116,14 @@ impl CodesPage {
                 changed |= self.draft.crop();
             }
             if ui.button("Copy").clicked() {
-                self.piece = Some(self.draft.copy());
+                self.piece = Some((clip.codec.clone(), self.draft.copy()));
             }
-            let paste = egui::Button::new("Paste");
-            if ui.add_enabled(self.piece.is_some(), paste).clicked()
-                && let Some(piece) = self.piece.clone()
+            // To another codec its codes mean something else.
+            let piece = self.piece.as_ref().filter(|(codec, _)| *codec == clip.codec);
+            if ui.add_enabled(piece.is_some(), egui::Button::new("Paste")).clicked()
+                && let Some((_, piece)) = piece
             {
-                changed |= self.draft.paste(&piece);
+                changed |= self.draft.paste(piece);
             }
             ui.separator();
             changed |= self.show_other(ui, hands);
@@ -150,9 +152,9 @@ impl CodesPage {
             .into_iter()
             .map(|(pad, text)| (Opened::Pad(pad), text))
             .chain(
-                shelf::played(hands.instance(), super::FRAME_RATE)
+                shelf::numbers(hands.instance())
                     .into_iter()
-                    .map(|(number, _)| (Opened::Take(number), format!("Take {number}"))),
+                    .map(|number| (Opened::Take(number), format!("Take {number}"))),
             )
             .filter(|(other, _)| Some(*other) != self.opened)
             .collect();

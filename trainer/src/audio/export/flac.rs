@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 
 use anyhow::{Result, anyhow, bail};
+use distill_shared::math::quantize;
 use flacenc::bitsink::ByteSink;
 use flacenc::component::{BitRepr, MetadataBlockData, Stream, StreamInfo};
 use flacenc::config::Encoder;
@@ -12,7 +13,7 @@ use flacenc::error::{Verified, Verify};
 use flacenc::source::{Context, Fill as _, FrameBuf};
 
 use super::tags::COMMENT_BLOCK;
-use super::{BitDepth, Shape, Tags, quantize};
+use super::{BitDepth, Shape, Tags};
 use crate::stop::Usage;
 
 /// The most samples of a channel that a file can say it has (RFC 9639, section 8.2).

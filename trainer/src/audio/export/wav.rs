@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 
 use anyhow::{Result, anyhow};
+use distill_shared::math::quantize;
 
-use super::{BitDepth, Shape, Tags, quantize};
+use super::{BitDepth, Shape, Tags};
 use crate::stop::Usage;
 
 /// Bytes around the samples: the headers that hound writes, and a zero after an odd number of bytes.
