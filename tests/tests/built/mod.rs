@@ -16,7 +16,11 @@ pub const PHRASE: [Note; 4] = [
     Note { start: 2.5, end: 3.2, key: 72, velocity: 0.8 },
 ];
 
+/// The package that is tested: that of the dev profile, unless `DISTILL_PACKAGE` names another.
 pub fn package() -> PathBuf {
+    if let Some(named) = std::env::var_os("DISTILL_PACKAGE") {
+        return named.into();
+    }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let package = target.join("test/bundled/Distill.clap");
     assert!(package.exists(), "run `cargo xtask bundle --debug` first: no {}", package.display());
