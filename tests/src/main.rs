@@ -104,8 +104,13 @@ fn judge(sound: &Sound) -> Result<()> {
 /// Whether a recording of the corpus can be heard in the sound.
 fn compare(sound: &Sound, corpus: &Path) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let options =
-        OpenOptions { seed: 0, threads, cancel: &AtomicBool::new(false), on_file: &|_| {} };
+    let options = OpenOptions {
+        seed: 0,
+        threads,
+        cancel: &AtomicBool::new(false),
+        heard: &[],
+        on_file: &|_| {},
+    };
     let recordings = survey(corpus, &options)?.recordings.into_iter().map(|recording| Recording {
         samples: Sound { rate: SAMPLE_RATE, channels: recording.audio }.mono(),
         name: recording.name,

@@ -68,12 +68,13 @@ pub struct Trained<C, M> {
 }
 
 impl Session<'_> {
-    /// Opens the corpus in `folder` and tells what becomes of it.
+    /// Opens the corpus in `folder` and tells what becomes of it. Recordings called `heard` were
+    /// trained on before.
     ///
     /// # Errors
     ///
     /// Fails as [`Corpus::open`] does.
-    pub fn open_corpus(&mut self, folder: &Path) -> Result<Corpus> {
+    pub fn open_corpus(&mut self, folder: &Path, heard: &[String]) -> Result<Corpus> {
         let bar = self.listeners.display.count("reading");
         let on_file = |files: usize| {
             bar.set_length(files as u64);
@@ -83,6 +84,7 @@ impl Session<'_> {
             seed: self.seed,
             threads: self.threads,
             cancel: self.cancel,
+            heard,
             on_file: &on_file,
         };
         let (corpus, verdicts) = Corpus::open(folder, &options)?;
@@ -124,6 +126,7 @@ impl Session<'_> {
             learning_rate: settings.learning_rate,
             batch: settings.batch,
             seed: self.seed,
+            from: settings.from.clone(),
         };
         let codec = self.with_kept_run(|run| train::train_codec(corpus, &plan, run))?;
         let CodecTrainingComplete { steps, elapsed_s, best_validation_loss, levels, cancelled } =
@@ -196,6 +199,7 @@ impl Session<'_> {
             learning_rate: settings.learning_rate,
             batch: settings.batch,
             seed: self.seed,
+            from: settings.from.clone(),
         };
         let kept = self.with_run(cancel, |run| train::keep_corpus(codes, config, tensors, run))?;
         if !hasty {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::Args;
-use distill_shared::bundle::CorpusCodes;
+use distill_shared::bundle::{Bundle, CorpusCodes, Tensors};
 use distill_shared::codes::unflatten_codes;
 use distill_shared::model::config::{CodecConfig, ConfigError, ModelConfig, PriorConfig};
 use serde::Serialize;
@@ -14,6 +14,8 @@ use crate::stop::Usage;
 
 /// Peak learning rate of the codec.
 const CODEC_LEARNING_RATE: f64 = 1e-3;
+/// The same of a codec that goes on with what another has learned.
+const TUNED_LEARNING_RATE: f64 = 5e-4;
 /// Crops per update of the codec.
 const CODEC_BATCH: usize = 8;
 /// Peak learning rate of the prior.
@@ -86,6 +88,8 @@ pub struct Settings<C> {
     pub batch: usize,
     /// What was chosen, for people to read.
     pub chosen: Chosen,
+    /// Tensors of what was trained before, to begin with instead of from nothing.
+    pub from: Option<Tensors>,
 }
 
 /// Settings by name, with what was left to the program and what was given.
@@ -126,7 +130,37 @@ impl CodecOverrides {
         chosen.take("learning rate", &mut learning_rate, self.codec_lr);
         chosen.take("batch", &mut batch, self.codec_batch);
         check(ModelConfig { codec: config.clone(), prior: None }.check(), learning_rate, batch)?;
-        Ok(Settings { config, learning_rate, batch, chosen })
+        Ok(Settings { config, learning_rate, batch, chosen, from: None })
+    }
+
+    /// Settings to go on with the codec of `bundle`, whose sizes stay.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another size is given, or if a setting is out of range.
+    pub fn settings_from(&self, bundle: &Bundle) -> Result<Settings<CodecConfig>, Usage> {
+        let config = bundle.config().codec.clone();
+        for (option, given, own) in [
+            ("--quantizers", self.quantizers, config.quantizers),
+            ("--codebook-size", self.codebook_size, config.codebook_size),
+            ("--width", self.width, config.width),
+            ("--latent-dim", self.latent_dim, config.latent_dim),
+            ("--encoder-blocks", self.encoder_blocks, config.encoder_blocks),
+            ("--decoder-blocks", self.decoder_blocks, config.decoder_blocks),
+        ] {
+            if let Some(given) = given.filter(|given| *given != own) {
+                return Err(Usage(format!(
+                    "{option} is {given}, and the codec to begin with has {own}: leave it out, or                      begin from nothing"
+                )));
+            }
+        }
+        let mut chosen = Chosen(vec![format!("begins with that of {}", bundle.card().name)]);
+        let (mut learning_rate, mut batch) = (TUNED_LEARNING_RATE, CODEC_BATCH);
+        chosen.take("learning rate", &mut learning_rate, self.codec_lr);
+        chosen.take("batch", &mut batch, self.codec_batch);
+        check(Ok(()), learning_rate, batch)?;
+        let from = Some(bundle.tensors().clone());
+        Ok(Settings { config, learning_rate, batch, chosen, from })
     }
 }
 
@@ -170,7 +204,42 @@ impl PriorOverrides {
         chosen.take("batch", &mut batch, self.prior_batch);
         let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
         check(whole.check(), learning_rate, batch)?;
-        Ok(Settings { config, learning_rate, batch, chosen })
+        Ok(Settings { config, learning_rate, batch, chosen, from: None })
+    }
+
+    /// Settings of a prior for `codes`, written by a codec that began as that of `bundle`. It begins as
+    /// the prior of that does, if it has one and no other size is given.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a setting is out of range.
+    pub fn settings_from(
+        &self,
+        bundle: &Bundle,
+        codes: &[CorpusCodes],
+    ) -> Result<Settings<PriorConfig>, Usage> {
+        let own = |prior: &PriorConfig| Self {
+            hidden_size: self.hidden_size.or(Some(prior.hidden_size)),
+            layers: self.layers.or(Some(prior.layers)),
+            heads: self.heads.or(Some(prior.heads)),
+            window: self.window.or(Some(prior.window)),
+            ..self.clone()
+        };
+        let codec = &bundle.config().codec;
+        let Some(prior) = bundle.prior_config() else { return self.settings(codec, codes) };
+        let mut settings = own(prior).settings(codec, codes)?;
+        let sizes = |config: &PriorConfig| (config.hidden_size, config.layers, config.heads);
+        if sizes(&settings.config) == sizes(prior) {
+            settings.config = PriorConfig {
+                depth_size: prior.depth_size,
+                depth_layers: prior.depth_layers,
+                depth_heads: prior.depth_heads,
+                ..settings.config
+            };
+            settings.chosen.0.insert(0, format!("begins with that of {}", bundle.card().name));
+            settings.from = Some(bundle.tensors().clone());
+        }
+        Ok(settings)
     }
 }
 

@@ -30,7 +30,10 @@ fn write(path: &Path, audio: &[Vec<f32>], rate: u32) {
 
 fn open(folder: &Path) -> anyhow::Result<(Corpus, Vec<Verdict>)> {
     let cancel = AtomicBool::new(false);
-    Corpus::open(folder, &OpenOptions { seed: 3, threads: 2, cancel: &cancel, on_file: &|_| {} })
+    Corpus::open(
+        folder,
+        &OpenOptions { seed: 3, threads: 2, cancel: &cancel, heard: &[], on_file: &|_| {} },
+    )
 }
 
 #[test]
@@ -105,7 +108,8 @@ fn threads_do_not_change_the_corpus() {
         seen.fetch_add(1, Ordering::Relaxed);
     };
     let open = |threads| {
-        let options = OpenOptions { seed: 1, threads, cancel: &cancel, on_file: &on_file };
+        let options =
+            OpenOptions { seed: 1, threads, cancel: &cancel, heard: &[], on_file: &on_file };
         Corpus::open(folder.path(), &options).unwrap()
     };
     assert_eq!(open(1), open(3));
@@ -126,7 +130,8 @@ fn a_stopped_reading_says_so() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("a.wav"), &[sound(1, 48_000, 0.2)], 48_000);
     let cancel = AtomicBool::new(true);
-    let options = OpenOptions { seed: 0, threads: 1, cancel: &cancel, on_file: &|_| {} };
+    let options =
+        OpenOptions { seed: 0, threads: 1, cancel: &cancel, heard: &[], on_file: &|_| {} };
     let error = Corpus::open(folder.path(), &options).unwrap_err();
     assert!(error.is::<distill_trainer::stop::Cancelled>(), "{error:#}");
 }

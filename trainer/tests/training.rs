@@ -146,7 +146,7 @@ const CODEC_STEPS: u32 = 210;
 
 fn codec_plan() -> CodecPlan {
     let length = Length::Steps(CODEC_STEPS);
-    CodecPlan { config: codec_config(), length, learning_rate: 2e-3, batch: 5, seed: 5 }
+    CodecPlan { config: codec_config(), length, learning_rate: 2e-3, batch: 5, seed: 5, from: None }
 }
 
 fn codec(corpus: &Corpus, plan: &CodecPlan, notebook: Notebook) -> Outcome<TrainedCodec> {
@@ -226,8 +226,14 @@ fn prior(notebook: Notebook) -> Outcome<TrainedPrior> {
     };
     let codes: Vec<CorpusCodes> = (1..5).map(recording).collect();
     let (config_of_prior, length) = (prior_config(), Length::Steps(PRIOR_STEPS));
-    let plan =
-        PriorPlan { config: config_of_prior, length, learning_rate: 5e-3, batch: 3, seed: 5 };
+    let plan = PriorPlan {
+        config: config_of_prior,
+        length,
+        learning_rate: 5e-3,
+        batch: 3,
+        seed: 5,
+        from: None,
+    };
     let known = KnownCodec { config: &config, quantizer: &quantizer };
     let threads = if notebook.begun.is_some() { 1 } else { 2 };
     run(notebook, threads, |run| train_prior(known, &codes, &[], &plan, run))

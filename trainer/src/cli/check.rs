@@ -63,6 +63,7 @@ impl CheckArgs {
             seed: self.seed,
             threads: self.threads.map_or_else(cores, usize::from),
             cancel: stop_flag("there is no result")?,
+            heard: &[],
             on_file: &on_file,
         };
         let Survey { recordings, verdicts } = survey(&self.folder, &options)?;

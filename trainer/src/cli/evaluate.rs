@@ -210,6 +210,7 @@ impl EvaluateArgs {
             seed: session.seed,
             threads: self.threads(),
             cancel: session.cancel,
+            heard: &[],
             on_file: &on_file,
         };
         let Survey { mut recordings, verdicts } = survey(folder, &options)?;

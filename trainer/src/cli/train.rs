@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use distill_shared::bundle::{Bundle, Card, CodecMetadata, CorpusCodes};
-use distill_shared::model::config::{CodecConfig, ModelConfig};
+use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 use super::duration;
 use super::exit::Ending;
@@ -50,6 +50,10 @@ pub(super) struct TrainArgs {
     /// Steps of the prior, whatever time they take
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     prior_steps: Option<u32>,
+    /// Begin with what this bundle has learned instead of from nothing: after sounds were added to
+    /// the folder, or for a folder that sounds like it
+    #[arg(long, value_name = "BUNDLE")]
+    from: Option<PathBuf>,
     /// What to call it; the output's name if not given
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
@@ -77,6 +81,7 @@ impl TrainArgs {
     pub(super) fn run(self) -> Result<Ending> {
         let start = Instant::now();
         let output = self.output()?;
+        let from = self.begins_with()?;
         let run_dir = match self.stage {
             Stage::Prior => prior_run_dir(&output),
             Stage::Codec | Stage::All => output.with_added_extension("run"),
@@ -90,11 +95,11 @@ impl TrainArgs {
                 folder: Some(&self.folder),
                 overrides: &self.prior,
                 keep_codes: !self.no_corpus_codes,
-                settings: self.settings(&session)?,
+                settings: self.settings(&session, None)?,
             };
             replace_prior(&mut session, &source, &|_| lengths.prior())
         } else {
-            self.train(&mut session, &lengths, &output)
+            self.train(&mut session, &lengths, &output, from.as_ref())
         };
         if !resumed && trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
             // It would come to the same again.
@@ -105,15 +110,41 @@ impl TrainArgs {
         report(&written, &bundle, &session, self.run.json)
     }
 
+    /// The bundle to begin with, if there is one.
+    fn begins_with(&self) -> Result<Option<Bundle>> {
+        let Some(path) = &self.from else { return Ok(None) };
+        if self.stage == Stage::Prior {
+            let problem = "--stage prior keeps the codec of the bundle as it is; leave --from out";
+            return Err(Usage(problem.to_owned()).into());
+        }
+        Ok(Some(Bundle::open(path)?))
+    }
+
     /// Opens the corpus and begins the run, or goes on with the one that was interrupted.
-    fn begin(&self, session: &mut Session) -> Result<(Corpus, Settings<CodecConfig>)> {
-        let mut corpus = session.open_corpus(&self.folder)?;
-        let mut settings = self.codec.settings(&corpus)?;
+    fn begin(
+        &self,
+        session: &mut Session,
+        from: Option<&Bundle>,
+    ) -> Result<(Corpus, Settings<CodecConfig>)> {
+        let mut corpus = session.open_corpus(&self.folder, &from.map_or(Vec::new(), heard_by))?;
+        let recordings = Recordings::of_corpus(&corpus);
+        let mut settings = match from {
+            None => self.codec.settings(&corpus)?,
+            Some(bundle) => {
+                let settings = self.codec.settings_from(bundle)?;
+                if settings.config.channels < corpus.channels {
+                    let name = &bundle.card().name;
+                    let line = format!("{name} is mono, so the recordings are heard in mono");
+                    session.listeners.display.say(&line);
+                }
+                corpus = corpus.as_heard_by(&settings.config);
+                settings
+            }
+        };
         if self.stage == Stage::All {
             self.prior.check(&settings.config, &corpus)?;
         }
-        let recordings = Recordings::of_corpus(&corpus);
-        session.begin_run(Terms { settings: self.settings(session)?, recordings })?;
+        session.begin_run(Terms { settings: self.settings(session, from)?, recordings })?;
         if let Some(config) = session.begun_codec()? {
             corpus = corpus.as_heard_by(&config);
             settings.config = config;
@@ -122,7 +153,11 @@ impl TrainArgs {
     }
 
     /// What decides the outcome, besides the recordings.
-    fn settings(&self, session: &Session) -> Result<BTreeMap<String, String>> {
+    fn settings(
+        &self,
+        session: &Session,
+        from: Option<&Bundle>,
+    ) -> Result<BTreeMap<String, String>> {
         let mut settings = self.run.settings(session);
         settings.extend(given(&self.codec)?);
         settings.extend(given(&self.prior)?);
@@ -136,6 +171,7 @@ impl TrainArgs {
         let timed = self.codec_steps.is_none() || self.prior_steps.is_none();
         let budget = timed.then(|| duration::text(self.budget.unwrap_or(DEFAULT_BUDGET)));
         for (name, text) in [
+            ("--from", from.map(|bundle| bundle.digest().to_owned())),
             ("--stage", stage.map(str::to_owned)),
             ("--codec-steps", steps(self.codec_steps)),
             ("--prior-steps", steps(self.prior_steps)),
@@ -152,8 +188,9 @@ impl TrainArgs {
         session: &mut Session,
         lengths: &Lengths,
         output: &Path,
+        from: Option<&Bundle>,
     ) -> Result<(Bundle, PathBuf)> {
-        let (mut corpus, settings) = self.begin(session)?;
+        let (mut corpus, settings) = self.begin(session, from)?;
         let summary = summary_of(&corpus);
         let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
         let mut keep_codes = !self.no_corpus_codes;
@@ -180,34 +217,14 @@ impl TrainArgs {
             bundle = bundle.with_corpus_codes(&codes)?;
         }
         if self.stage == Stage::All {
-            bundle = self.with_prior(session, lengths, bundle, &codes, output)?;
+            let settings = match from {
+                None => self.prior.settings(&bundle.config().codec, &codes)?,
+                Some(from) => self.prior.settings_from(from, &codes)?,
+            };
+            bundle = with_prior(session, lengths, bundle, (&codes, &settings), output)?;
         }
         let written = session.write(&bundle, output, session.is_whole())?;
         Ok((bundle, written))
-    }
-
-    /// Trains a prior into `bundle`. If it diverges, the codec alone is written to `output`.
-    fn with_prior(
-        &self,
-        session: &mut Session,
-        lengths: &Lengths,
-        bundle: Bundle,
-        codes: &[CorpusCodes],
-        output: &Path,
-    ) -> Result<Bundle> {
-        let settings = self.prior.settings(&bundle.config().codec, codes)?;
-        let prior = match session.train_prior(&bundle, codes, &settings, &|_| lengths.prior()) {
-            Err(error) if error.is::<Diverged>() => {
-                let written = session.write(&bundle, output, false)?;
-                let kept = format!("the codec is kept in {} without a prior", written.display());
-                return Err(error.context(kept));
-            }
-            prior => prior?,
-        };
-        let bundle = bundle
-            .with_prior(&prior.config, prior.weights, prior.metadata)
-            .context("cannot bundle the prior")?;
-        with_preview(bundle, session.seed)
     }
 
     /// The bundle to write, if it can be written: better to know before hours of training.
@@ -242,6 +259,34 @@ impl TrainArgs {
             prior_follows: self.stage == Stage::All,
         }
     }
+}
+
+/// Trains a prior on `codes` into `bundle`. If it diverges, the codec alone is written to `output`.
+fn with_prior(
+    session: &mut Session,
+    lengths: &Lengths,
+    bundle: Bundle,
+    (codes, settings): (&[CorpusCodes], &Settings<PriorConfig>),
+    output: &Path,
+) -> Result<Bundle> {
+    let prior = match session.train_prior(&bundle, codes, settings, &|_| lengths.prior()) {
+        Err(error) if error.is::<Diverged>() => {
+            let written = session.write(&bundle, output, false)?;
+            let kept = format!("the codec is kept in {} without a prior", written.display());
+            return Err(error.context(kept));
+        }
+        prior => prior?,
+    };
+    let bundle = bundle
+        .with_prior(&prior.config, prior.weights, prior.metadata)
+        .context("cannot bundle the prior")?;
+    with_preview(bundle, session.seed)
+}
+
+/// Names of the recordings that a bundle was trained on, as far as it remembers them.
+fn heard_by(bundle: &Bundle) -> Vec<String> {
+    let trained = bundle.corpus_codes().into_iter().filter(|one| !one.held_out);
+    trained.map(|one| one.name).collect()
 }
 
 /// How long each stage is trained.

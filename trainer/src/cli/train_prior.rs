@@ -123,7 +123,7 @@ pub(super) fn replace_prior(
     let codec = &bundle.config().codec;
     let codes = match source.folder {
         Some(folder) => {
-            let corpus = session.open_corpus(folder)?.as_heard_by(codec);
+            let corpus = session.open_corpus(folder, &[])?.as_heard_by(codec);
             session.read_codes(&corpus, codec, bundle.tensors())?
         }
         None => bundle.corpus_codes(),

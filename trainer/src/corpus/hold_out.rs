@@ -15,9 +15,10 @@ const MOST_SOUND: f64 = 0.2;
 ///
 /// Files are taken in an order that only `seed` and their names decide, passing over those that
 /// would hold out more than a fifth of the sound, until a tenth of the files and a twentieth of the
-/// sound are held out. If no file fits (one file, or a few of the same length), the last tenth of
+/// sound are held out. Those called `heard` are passed over: a measurement on what was trained on
+/// before says nothing. If no file fits (one file, or a few of the same length), the last tenth of
 /// the longest one becomes a recording of its own and is held out.
-pub(super) fn hold_out(recordings: &mut Vec<Recording>, seed: u64) {
+pub(super) fn hold_out(recordings: &mut Vec<Recording>, seed: u64, heard: &[String]) {
     let all: usize = recordings.iter().map(Recording::samples).sum();
     let share = |samples: usize| samples as f64 / all as f64;
     let files = (recordings.len() as f64 * FILES).max(1.0);
@@ -26,6 +27,9 @@ pub(super) fn hold_out(recordings: &mut Vec<Recording>, seed: u64) {
     for index in order(recordings, seed) {
         if held_files >= files && share(held_samples) >= LEAST_SOUND {
             break;
+        }
+        if heard.contains(&recordings[index].name) {
+            continue;
         }
         let samples = held_samples + recordings[index].samples();
         if share(samples) <= MOST_SOUND {
@@ -85,12 +89,26 @@ mod tests {
     fn a_tenth_of_the_files_is_held_out_as_the_seed_decides() {
         let chosen = |seed| {
             let mut recordings = recordings(&[1000; 40]);
-            hold_out(&mut recordings, seed);
+            hold_out(&mut recordings, seed, &[]);
             assert_eq!(held_out(&recordings).len(), 4);
             held_out(&recordings).join(" ")
         };
         assert_eq!(chosen(1), chosen(1));
         assert_ne!(chosen(1), chosen(2));
+    }
+
+    #[test]
+    fn what_was_trained_on_before_is_not_held_out() {
+        let mut before = recordings(&[1000; 30]);
+        hold_out(&mut before, 5, &[]);
+        let was_held: Vec<String> = held_out(&before).iter().map(|&name| name.to_owned()).collect();
+        let heard: Vec<String> =
+            before.into_iter().filter(|one| !one.held_out).map(|one| one.name).collect();
+        let mut more = recordings(&[1000; 60]);
+        hold_out(&mut more, 5, &heard);
+        let held = held_out(&more);
+        assert!(!held.iter().any(|name| heard.contains(&(*name).to_owned())), "{held:?}");
+        assert_eq!((was_held.len(), held.len()), (3, 6));
     }
 
     #[test]
@@ -105,7 +123,7 @@ mod tests {
     fn a_file_that_holds_most_of_the_sound_is_trained_on() {
         for seed in 0..20 {
             let mut recordings = recordings(&[90_000, 4000, 4000, 4000]);
-            hold_out(&mut recordings, seed);
+            hold_out(&mut recordings, seed, &[]);
             assert!(!held_out(&recordings).contains(&"000.wav"), "seed {seed}");
             assert!(!held_out(&recordings).is_empty(), "seed {seed}");
         }
@@ -115,7 +133,7 @@ mod tests {
     fn of_too_few_files_the_end_of_the_longest_is_held_out() {
         for lengths in [&[1000][..], &[900, 1000, 900]] {
             let mut recordings = recordings(lengths);
-            hold_out(&mut recordings, 0);
+            hold_out(&mut recordings, 0, &[]);
             let longest = if lengths.len() == 1 { "000.wav" } else { "001.wav" };
             assert_eq!(held_out(&recordings), [format!("{longest} (last tenth)")]);
             let length = |name| recordings.iter().find(|r| r.name == name).unwrap().samples();

@@ -69,6 +69,8 @@ pub struct OpenOptions<'a> {
     pub threads: usize,
     /// Once set, opening fails soon.
     pub cancel: &'a AtomicBool,
+    /// Names of recordings that were trained on before: they are not held out.
+    pub heard: &'a [String],
     /// Called from any thread after each file, with the number of all files.
     pub on_file: &'a (dyn Fn(usize) + Sync),
 }
@@ -84,7 +86,7 @@ impl Corpus {
         if recordings.is_empty() {
             bail!(nothing_usable(folder, &verdicts));
         }
-        Ok((Self::new(recordings, options.seed), verdicts))
+        Ok((Self::with_heard(recordings, options.seed, options.heard), verdicts))
     }
 
     /// Makes a corpus of recordings at [`SAMPLE_RATE`], of one or two channels each: makes their
@@ -94,7 +96,11 @@ impl Corpus {
     ///
     /// Panics if there is no recording, or one without a channel.
     #[must_use]
-    pub fn new(mut recordings: Vec<Recording>, seed: u64) -> Self {
+    pub fn new(recordings: Vec<Recording>, seed: u64) -> Self {
+        Self::with_heard(recordings, seed, &[])
+    }
+
+    fn with_heard(mut recordings: Vec<Recording>, seed: u64, heard: &[String]) -> Self {
         let channels = recordings.iter().map(|recording| recording.audio.len()).max();
         let channels = channels.expect("a corpus has a recording");
         for Recording { audio, .. } in &mut recordings {
@@ -103,7 +109,7 @@ impl Corpus {
             }
         }
         let gain = level::gain(&recordings);
-        hold_out::hold_out(&mut recordings, seed);
+        hold_out::hold_out(&mut recordings, seed, heard);
         Self { recordings, channels, sample_rate: SAMPLE_RATE, gain }
     }
 

@@ -62,6 +62,9 @@ pub struct CodecPlan {
     pub batch: usize,
     /// Decides initial weights, crops and everything else that is drawn.
     pub seed: u64,
+    /// Tensors of a codec of these sizes that was trained before, to begin with instead of from
+    /// nothing.
+    pub from: Option<Tensors>,
 }
 
 /// A trained codec.
@@ -147,9 +150,10 @@ impl<'a> Training<'a> {
         }
         let (workers, device, begun) =
             (Workers::new(run.threads)?, run.device.clone(), run.begun(Stage::Codec));
-        let (weights, books) = match &begun {
-            Some(begun) => begin::resumed(begun, &train, plan, (&workers, &device))?,
-            None => begin::first(&train, plan, (&workers, &device))?,
+        let (weights, books) = match (&begun, &plan.from) {
+            (Some(begun), _) => begin::resumed(begun, &train, plan, (&workers, &device))?,
+            (None, Some(from)) => begin::tuned(from, &train, plan, (&workers, &device))?,
+            (None, None) => begin::first(&train, plan, (&workers, &device))?,
         };
         let codec = Codec::new(config, &weights)?;
         let length = plan.length.after(began.elapsed().as_secs_f64());
@@ -190,7 +194,8 @@ impl<'a> Training<'a> {
     /// One optimizer update.
     fn step(&mut self) -> Result<(CodecStepMetrics, Verdict)> {
         let step = self.learner.schedule.step();
-        if PLACEMENTS.contains(&step) && self.learner.schedule.share() < 0.5 {
+        let moves_fast = PLACEMENTS.contains(&step) && self.plan.from.is_none();
+        if moves_fast && self.learner.schedule.share() < 0.5 {
             let surveyed = surveyed(&self.train, self.plan);
             let (codec, workers) = (&self.codec, &self.workers);
             let current = Some(self.books.quantizer());

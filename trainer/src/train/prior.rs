@@ -62,6 +62,9 @@ pub struct PriorPlan {
     pub batch: usize,
     /// Decides initial weights, pieces and everything else that is drawn.
     pub seed: u64,
+    /// Tensors of a prior of these sizes that was trained before, to begin with instead of from
+    /// nothing.
+    pub from: Option<Tensors>,
 }
 
 impl PriorPlan {

@@ -1,7 +1,9 @@
-//! What training of the codec begins with: the best linear codec, or where a run was interrupted.
+//! What training of the codec begins with: the best linear codec, a codec that was trained before, or
+//! where a run was interrupted.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use distill_shared::bundle::{Tensor as Stored, Tensors};
 use distill_shared::model::codec::{Codec, FIXED};
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
@@ -41,6 +43,24 @@ pub(super) fn first(
     Ok((weights, books))
 }
 
+/// Weights and codebooks of a codec that was trained before. What it knows of the loudness of its
+/// recordings is measured anew. Its entries stay where they are, so that most codes go on meaning
+/// what they meant to the prior that was trained with it; those that nothing chooses start afresh.
+pub(super) fn tuned(
+    from: &Tensors,
+    train: &Material,
+    plan: &CodecPlan,
+    run: (&Workers, &Device),
+) -> Result<(Weights, LearningCodebooks)> {
+    let config = &plan.config;
+    let stored = |name: &str| {
+        from.get(name).with_context(|| format!("the codec to begin with lacks {name}"))
+    };
+    let mut weights = gathered(config, run.1, |name, _| stored(name))?;
+    insert_bounds(&mut weights, config, train, run)?;
+    Ok((weights, LearningCodebooks::of(config, stored(CODEBOOKS)?.to_f32())))
+}
+
 /// Weights and codebooks as they were when a run was interrupted.
 pub(super) fn resumed(
     begun: &Begun,
@@ -49,16 +69,26 @@ pub(super) fn resumed(
     run: (&Workers, &Device),
 ) -> Result<(Weights, LearningCodebooks)> {
     let (config, state) = (&plan.config, &begun.state);
-    let mut weights = Weights::default();
-    for (name, shape) in config.tensors().into_iter().filter(|(name, _)| name != CODEBOOKS) {
-        let values = weight(state, &name, &shape)?.to_f32();
-        weights.insert(&name, Tensor::from_vec(values, shape, run.1)?)?;
-    }
+    let mut weights = gathered(config, run.1, |name, shape| weight(state, name, shape))?;
     if begun.changed.recordings {
         // What is new may be louder than all that was there.
         insert_bounds(&mut weights, config, train, run)?;
     }
     Ok((weights, LearningCodebooks::resumed(config, state)?))
+}
+
+/// All weights of a codec but the codebooks, each as `stored` gives it for a name and a shape.
+fn gathered<'a>(
+    config: &CodecConfig,
+    device: &Device,
+    stored: impl Fn(&str, &[usize]) -> Result<&'a Stored>,
+) -> Result<Weights> {
+    let mut weights = Weights::default();
+    for (name, shape) in config.tensors().into_iter().filter(|(name, _)| name != CODEBOOKS) {
+        let values = stored(&name, &shape)?.to_f32();
+        weights.insert(&name, Tensor::from_vec(values, shape, device)?)?;
+    }
+    Ok(weights)
 }
 
 /// Initial weights of everything that is learned by gradients.

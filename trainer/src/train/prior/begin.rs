@@ -1,4 +1,5 @@
-//! What training of a prior begins with: what can be counted, or where a run was interrupted.
+//! What training of a prior begins with: what can be counted, a prior that was trained before, or where
+//! a run was interrupted.
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
@@ -10,7 +11,7 @@ use super::super::init::initial_weights;
 use super::super::keeper::Begun;
 use super::super::learner::weight;
 use super::super::pieces::Recorded;
-use super::super::target::begin_target;
+use super::super::target::{SCALE, begin_target};
 use super::{END_BIAS, GUIDE, KnownCodec, PriorPlan};
 use crate::descriptors::Moment;
 
@@ -30,7 +31,8 @@ pub(super) fn recorded<'a>(
     train.map(recorded).collect()
 }
 
-/// Weights to begin with.
+/// Weights to begin with. Of a prior that was trained before, they are those that were learned; what is
+/// counted is counted anew.
 pub(super) fn first_weights(
     codec: KnownCodec,
     plan: &PriorPlan,
@@ -40,6 +42,14 @@ pub(super) fn first_weights(
     let mut weights = initial_weights(&plan.config.tensors(codec.config), plan.seed, device)?;
     begin_target(&mut weights, codec.config, codec.quantizer, train)?;
     begin_ends(&mut weights, train)?;
+    let learned = |name: &str| ![GUIDE, SCALE, END_BIAS].contains(&name);
+    let names = plan.config.tensors(codec.config).into_iter().filter(|(name, _)| learned(name));
+    for (name, shape) in plan.from.iter().flat_map(|_| names.clone()) {
+        let stored = plan.from.as_ref().and_then(|from| from.get(&name));
+        if let Some(stored) = stored.filter(|stored| stored.shape() == shape) {
+            weights.insert(&name, Tensor::from_vec(stored.to_f32(), shape, device)?)?;
+        }
+    }
     Ok(weights)
 }
 
