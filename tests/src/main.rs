@@ -108,6 +108,7 @@ fn compare(sound: &Sound, corpus: &Path) -> Result<()> {
         seed: 0,
         threads,
         cancel: &AtomicBool::new(false),
+        program: None,
         heard: &[],
         on_file: &|_| {},
     };

@@ -59,7 +59,14 @@ fn main() -> Result<ExitCode> {
 /// The recordings in a folder.
 fn recordings(folder: &Path) -> Result<Corpus> {
     let cancel = AtomicBool::new(false);
-    let options = OpenOptions { seed: 0, threads: 2, cancel: &cancel, on_file: &|_| () };
+    let options = OpenOptions {
+        seed: 0,
+        threads: 2,
+        cancel: &cancel,
+        program: None,
+        heard: &[],
+        on_file: &|_| (),
+    };
     Ok(Corpus::open(folder, &options)?.0)
 }
 

@@ -3,7 +3,7 @@
 mod keeping;
 mod trial;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,6 +48,8 @@ pub struct Session<'a> {
     pub seed: u64,
     /// Once set, the stage at hand ends with what it has.
     pub cancel: &'a AtomicBool,
+    /// The program `distill`, to decode recordings with in processes of their own.
+    pub program: Option<PathBuf>,
     /// Hears what happens.
     pub listeners: Listeners,
     /// Keeps what training has come to, if that is wanted.
@@ -84,6 +86,7 @@ impl Session<'_> {
             seed: self.seed,
             threads: self.threads,
             cancel: self.cancel,
+            program: self.program.as_deref(),
             heard,
             on_file: &on_file,
         };
@@ -348,6 +351,13 @@ fn rounded(weights: &Tensors) -> Tensors {
         Tensor::f16(tensor.shape(), &tensor.to_f32()).expect("the shape is the tensor's own")
     };
     weights.iter().map(|(name, tensor)| (name.clone(), round(tensor))).collect()
+}
+
+/// Names of the recordings that a bundle was trained on, as far as it remembers them.
+#[must_use]
+pub fn heard_by(bundle: &Bundle) -> Vec<String> {
+    let trained = bundle.corpus_codes().into_iter().filter(|one| !one.held_out);
+    trained.map(|one| one.name).collect()
 }
 
 /// What the card says of a corpus.

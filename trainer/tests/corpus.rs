@@ -32,7 +32,14 @@ fn open(folder: &Path) -> anyhow::Result<(Corpus, Vec<Verdict>)> {
     let cancel = AtomicBool::new(false);
     Corpus::open(
         folder,
-        &OpenOptions { seed: 3, threads: 2, cancel: &cancel, heard: &[], on_file: &|_| {} },
+        &OpenOptions {
+            seed: 3,
+            threads: 2,
+            cancel: &cancel,
+            program: None,
+            heard: &[],
+            on_file: &|_| {},
+        },
     )
 }
 
@@ -108,8 +115,14 @@ fn threads_do_not_change_the_corpus() {
         seen.fetch_add(1, Ordering::Relaxed);
     };
     let open = |threads| {
-        let options =
-            OpenOptions { seed: 1, threads, cancel: &cancel, heard: &[], on_file: &on_file };
+        let options = OpenOptions {
+            seed: 1,
+            threads,
+            cancel: &cancel,
+            program: None,
+            heard: &[],
+            on_file: &on_file,
+        };
         Corpus::open(folder.path(), &options).unwrap()
     };
     assert_eq!(open(1), open(3));
@@ -130,8 +143,76 @@ fn a_stopped_reading_says_so() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("a.wav"), &[sound(1, 48_000, 0.2)], 48_000);
     let cancel = AtomicBool::new(true);
-    let options =
-        OpenOptions { seed: 0, threads: 1, cancel: &cancel, heard: &[], on_file: &|_| {} };
+    let options = OpenOptions {
+        seed: 0,
+        threads: 1,
+        cancel: &cancel,
+        program: None,
+        heard: &[],
+        on_file: &|_| {},
+    };
     let error = Corpus::open(folder.path(), &options).unwrap_err();
     assert!(error.is::<distill_trainer::stop::Cancelled>(), "{error:#}");
+}
+
+/// A program that decodes files as `distill` does, but dies of some.
+#[cfg(unix)]
+fn fragile_decoder(folder: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("decoder");
+    let program = env!("CARGO_BIN_EXE_distill");
+    let script = format!(
+        "#!/bin/sh\nshift 2\nfor file; do\n  case $file in\n    *poison*) kill -9 $$;;\n  esac\n  \
+         {program} decode-files -- \"$file\"\ndone\n"
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_kills_its_decoder_costs_only_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sounds");
+    let names = ["a", "b poison", "c", "d", "e poison", "f poison", "g", "ü z"];
+    for (i, name) in (0..).zip(names) {
+        write(&folder.join(format!("{name}.wav")), &[sound(i, 48_000, 0.2)], 48_000);
+    }
+    let program = fragile_decoder(home.path());
+    let cancel = AtomicBool::new(false);
+    let read = |program: Option<&Path>| {
+        let options = OpenOptions {
+            seed: 3,
+            threads: 1,
+            cancel: &cancel,
+            program,
+            heard: &[],
+            on_file: &|_| {},
+        };
+        distill_trainer::corpus::survey(&folder, &options).unwrap()
+    };
+    let apart = read(Some(&program));
+    for verdict in &apart.verdicts {
+        let died =
+            matches!(&verdict.outcome, Outcome::Skipped { reason } if reason.contains("died"));
+        assert_eq!(died, verdict.name.contains("poison"), "{verdict:?}");
+    }
+    let mut whole = read(None).recordings;
+    whole.retain(|recording| !recording.name.contains("poison"));
+    assert_eq!(apart.recordings, whole, "the others are heard as ever, to the bit");
+    assert_eq!(read(Some(Path::new("/nowhere"))).recordings.len(), 8, "without a program, too");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_takes_too_long_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    // What is not written yet never ends.
+    let path = folder.path().join("endless.wav");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_distill"));
+    command.args(["decode-files", "--patience", "1", "--"]).arg(&path);
+    assert_eq!(command.output().unwrap().status.code(), Some(9));
 }

@@ -16,6 +16,9 @@ use symphonia::core::meta::MetadataOptions;
 /// Rates that a file may have, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
+/// Samples that a channel of a file may have: two hours at 48 kHz and more.
+pub const MOST_SAMPLES: usize = 1 << 29;
+
 /// A file as sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
@@ -58,6 +61,9 @@ pub enum DecodeError {
         /// How much can be decoded.
         percent: f64,
     },
+    /// It has more than [`MOST_SAMPLES`].
+    #[error("it is too long; split it into parts of two hours at most")]
+    Long,
     /// Its rate is out of range.
     #[error("its sample rate of {0} Hz is not supported")]
     Rate(u32),
@@ -134,6 +140,10 @@ fn read_packets(reader: &mut dyn FormatReader, decoder: &mut dyn AudioDecoder, i
         };
         match decoder.decode(&packet) {
             Ok(buffer) => {
+                if sound.samples() + buffer.frames() > MOST_SAMPLES {
+                    sound.too_long = true;
+                    break;
+                }
                 if !sound.append(&buffer) {
                     sound.notes.push("its channels or rate change; only the start is used".into());
                     break;
@@ -164,9 +174,15 @@ struct Sound {
     packets: usize,
     lost: usize,
     stopped: Option<SymphoniaError>,
+    too_long: bool,
 }
 
 impl Sound {
+    /// Samples of a channel so far.
+    fn samples(&self) -> usize {
+        self.audio.first().map_or(0, Vec::len)
+    }
+
     /// Appends a packet; `false` if it is not like the ones before.
     fn append(&mut self, buffer: &GenericAudioBufferRef) -> bool {
         let spec = (buffer.spec().rate(), buffer.spec().channels().clone());
@@ -201,7 +217,10 @@ impl Sound {
 
     /// The sound, if it is at least half of what the header promises.
     fn finish(self, expected_s: Option<f64>) -> Result<Decoded, DecodeError> {
-        let Self { mut audio, spec, mut notes, packets, lost, stopped, .. } = self;
+        let Self { mut audio, spec, mut notes, packets, lost, stopped, too_long, .. } = self;
+        if too_long {
+            return Err(DecodeError::Long);
+        }
         let damaged = lost > 0 || stopped.is_some();
         let Some((rate, channels)) = spec.filter(|_| audio.first().is_some_and(|c| !c.is_empty()))
         else {

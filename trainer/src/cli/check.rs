@@ -59,10 +59,12 @@ impl CheckArgs {
             bar.set_length(files as u64);
             bar.inc(1);
         };
+        let program = std::env::current_exe().ok();
         let options = OpenOptions {
             seed: self.seed,
             threads: self.threads.map_or_else(cores, usize::from),
             cancel: stop_flag("there is no result")?,
+            program: program.as_deref(),
             heard: &[],
             on_file: &on_file,
         };

@@ -25,7 +25,7 @@ use crate::evaluate::prior::{self, PriorOptions, measure_generation, measure_pri
 use crate::evaluate::reconstruction::{Reconstruction, reconstruct};
 use crate::evaluate::{Baseline, Evaluation, MeasureOptions, measure, table};
 use crate::listeners::Listeners;
-use crate::pipeline::Session;
+use crate::pipeline::{Session, heard_by};
 use crate::progress::Display;
 use crate::stop::Usage;
 
@@ -40,7 +40,7 @@ pub(super) struct EvaluateArgs {
     /// training
     folder: Option<PathBuf>,
     /// If FOLDER is the one that the bundle was trained on: only what training held out of it, as
-    /// the seed on the card and the names of the files decide
+    /// the bundle remembers, or as the seed on the card and the names of the files decide
     #[arg(long)]
     held_out: bool,
     /// Only the beginning of each recording: seconds, or a time such as 1m30s
@@ -125,11 +125,12 @@ impl EvaluateArgs {
             threads: 1, // speeds are those of one thread
             seed: bundle.card().codec.training.seed,
             cancel: stop_flag("there is no result")?,
+            program: std::env::current_exe().ok(),
             listeners: Listeners { display, ..Listeners::default() },
             run_dir: None,
             diverged: None,
         };
-        let recordings = self.recordings(folder, &mut session)?;
+        let recordings = self.recordings(folder, &heard_by(&bundle), &mut session)?;
         let files = self.output.as_deref().map(|folder| paths(folder, &recordings)).transpose()?;
         let made = reconstruct(&mut session, &bundle, recordings)
             .with_context(|| format!("cannot evaluate {}", self.bundle.display()))?;
@@ -199,8 +200,13 @@ impl EvaluateArgs {
         Ok(())
     }
 
-    /// The recordings to measure with.
-    fn recordings(&self, folder: &Path, session: &mut Session) -> Result<Vec<Recording>> {
+    /// The recordings to measure with, of which those called `heard` were trained on.
+    fn recordings(
+        &self,
+        folder: &Path,
+        heard: &[String],
+        session: &mut Session,
+    ) -> Result<Vec<Recording>> {
         let bar = session.listeners.display.count("reading");
         let on_file = |files: usize| {
             bar.set_length(files as u64);
@@ -210,6 +216,7 @@ impl EvaluateArgs {
             seed: session.seed,
             threads: self.threads(),
             cancel: session.cancel,
+            program: session.program.as_deref(),
             heard: &[],
             on_file: &on_file,
         };
@@ -231,7 +238,7 @@ impl EvaluateArgs {
             bail!(nothing_usable(folder, &verdicts));
         }
         if self.held_out {
-            recordings = Corpus::new(recordings, session.seed).recordings;
+            recordings = Corpus::with_heard(recordings, session.seed, heard).recordings;
             recordings.retain(|recording| recording.held_out);
         }
         self.keep_beginnings(&mut recordings, display);

@@ -4,6 +4,7 @@
 
 mod check;
 mod decode;
+mod decode_files;
 mod devices;
 mod duration;
 mod encode;
@@ -49,6 +50,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Library(library::LibraryArgs),
     Devices(devices::DevicesArgs),
+    #[command(hide = true)]
+    DecodeFiles(decode_files::DecodeFilesArgs),
 }
 
 impl Command {
@@ -64,6 +67,7 @@ impl Command {
             Self::Inspect(args) => args.run(),
             Self::Library(args) => args.run(),
             Self::Devices(args) => args.run(),
+            Self::DecodeFiles(args) => args.run(),
         }
     }
 }

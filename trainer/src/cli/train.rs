@@ -18,7 +18,7 @@ use super::train_prior::{PriorSource, prior_run_dir, replace_prior};
 use crate::budget::Budget;
 use crate::corpus::Corpus;
 use crate::date;
-use crate::pipeline::{Session, Trained, corpus_health, summary_of, with_preview};
+use crate::pipeline::{Session, Trained, corpus_health, heard_by, summary_of, with_preview};
 use crate::run_dir::terms::{Recordings, Terms};
 use crate::settings::{CodecOverrides, PriorOverrides, Settings};
 use crate::stop::Usage;
@@ -281,12 +281,6 @@ fn with_prior(
         .with_prior(&prior.config, prior.weights, prior.metadata)
         .context("cannot bundle the prior")?;
     with_preview(bundle, session.seed)
-}
-
-/// Names of the recordings that a bundle was trained on, as far as it remembers them.
-fn heard_by(bundle: &Bundle) -> Vec<String> {
-    let trained = bundle.corpus_codes().into_iter().filter(|one| !one.held_out);
-    trained.map(|one| one.name).collect()
 }
 
 /// How long each stage is trained.

@@ -69,6 +69,9 @@ pub struct OpenOptions<'a> {
     pub threads: usize,
     /// Once set, opening fails soon.
     pub cancel: &'a AtomicBool,
+    /// The program `distill`, which decodes them in processes of their own; without one they are
+    /// decoded in this process.
+    pub program: Option<&'a Path>,
     /// Names of recordings that were trained on before: they are not held out.
     pub heard: &'a [String],
     /// Called from any thread after each file, with the number of all files.
@@ -100,7 +103,13 @@ impl Corpus {
         Self::with_heard(recordings, seed, &[])
     }
 
-    fn with_heard(mut recordings: Vec<Recording>, seed: u64, heard: &[String]) -> Self {
+    /// The same, but that none of the recordings called `heard` is held out.
+    ///
+    /// # Panics
+    ///
+    /// Panics as [`Self::new`] does.
+    #[must_use]
+    pub fn with_heard(mut recordings: Vec<Recording>, seed: u64, heard: &[String]) -> Self {
         let channels = recordings.iter().map(|recording| recording.audio.len()).max();
         let channels = channels.expect("a corpus has a recording");
         for Recording { audio, .. } in &mut recordings {

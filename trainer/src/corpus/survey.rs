@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, ensure};
@@ -11,9 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::files::{self, SoundFile};
 use super::{OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Verdict};
-use crate::audio::decode::{Decoded, decode};
+use crate::audio::decode::Decoded;
+use crate::audio::decoder_process::Decoding;
 use crate::audio::resample::resample;
 use crate::stop::Cancelled;
+
+/// Files that a process decodes before another takes over, at most.
+const BATCH: usize = 16;
 
 /// What was found in a folder.
 #[derive(Debug)]
@@ -36,17 +40,34 @@ pub fn survey(folder: &Path, options: &OpenOptions) -> Result<Survey> {
         .num_threads(options.threads)
         .build()
         .context("cannot start threads to decode with")?;
-    let one = |file: &SoundFile| {
-        let cancelled = options.cancel.load(Ordering::Relaxed);
-        let read = (!cancelled).then(|| read_file(file));
-        (options.on_file)(files.len());
-        read
-    };
-    let read: Option<Vec<_>> = pool.install(|| files.par_iter().map(one).collect());
-    // A file left out means that the run was cancelled.
+    let batch = files.len().div_ceil(4 * options.threads.max(1)).clamp(1, BATCH);
+    let on_file = || (options.on_file)(files.len());
+    let some = |files: &[SoundFile]| read_files(files, options, &on_file);
+    let read: Option<Vec<_>> = pool.install(|| files.par_chunks(batch).map(some).collect());
+    // Files left out mean that the run was cancelled.
     let read = read.ok_or(Cancelled)?;
     ensure!(!options.cancel.load(Ordering::Relaxed), Cancelled);
-    Ok(without_duplicates(read))
+    Ok(without_duplicates(read.into_iter().flatten().collect()))
+}
+
+/// Reads some of the files; none once cancelled.
+fn read_files(files: &[SoundFile], options: &OpenOptions, on_file: &dyn Fn()) -> Option<Vec<Read>> {
+    let promising = files.iter().filter(|file| file.problem.is_none());
+    let paths: Vec<PathBuf> = promising.map(|file| file.path.clone()).collect();
+    let mut decoding = Decoding::new(options.program, &paths);
+    let mut read = Vec::with_capacity(files.len());
+    for file in files {
+        if options.cancel.load(Ordering::Relaxed) {
+            return None;
+        }
+        let decoded = match &file.problem {
+            Some(problem) => Err(problem.clone()),
+            None => decoding.next()?,
+        };
+        read.push(judge(file, decoded));
+        on_file();
+    }
+    Some(read)
 }
 
 /// A file with its verdict, and its sound if that can be used.
@@ -58,8 +79,8 @@ struct Read {
 /// SHA-256 over rate and samples as they are in the file.
 type Fingerprint = [u8; 32];
 
-/// Decodes a file, judges whether it can be used and brings it to the rate of the corpus.
-fn read_file(file: &SoundFile) -> Read {
+/// Judges whether what was decoded of a file can be used, and brings it to the rate of the corpus.
+fn judge(file: &SoundFile, decoded: Result<Decoded, String>) -> Read {
     let mut verdict = Verdict {
         name: file.name.clone(),
         outcome: Outcome::Used,
@@ -68,7 +89,7 @@ fn read_file(file: &SoundFile) -> Read {
         channels: 0,
         notes: Vec::new(),
     };
-    match usable_sound(file, &mut verdict) {
+    match decoded.and_then(|decoded| usable_sound(file, decoded, &mut verdict)) {
         Ok(sound) => Read { verdict, sound: Some(sound) },
         Err(reason) => {
             verdict.outcome = Outcome::Skipped { reason };
@@ -80,12 +101,9 @@ fn read_file(file: &SoundFile) -> Read {
 /// The sound of a file, or why it cannot be used. Fills in what becomes known of the file.
 fn usable_sound(
     file: &SoundFile,
+    decoded: Decoded,
     verdict: &mut Verdict,
 ) -> Result<(Fingerprint, Recording), String> {
-    if let Some(problem) = &file.problem {
-        return Err(problem.clone());
-    }
-    let decoded = decode(&file.path).map_err(|error| error.to_string())?;
     verdict.seconds = decoded.seconds();
     verdict.rate = decoded.rate;
     verdict.channels = decoded.channels;
