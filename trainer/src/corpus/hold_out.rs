@@ -16,9 +16,15 @@ const MOST_SOUND: f64 = 0.2;
 /// Files are taken in an order that only `seed` and their names decide, passing over those that
 /// would hold out more than a fifth of the sound, until a tenth of the files and a twentieth of the
 /// sound are held out. Those called `heard` are passed over: a measurement on what was trained on
-/// before says nothing. If no file fits (one file, or a few of the same length), the last tenth of
+/// before says nothing. Of those that are `alike`, given as the index of the first one that each is like,
+/// all are held out, or none. If no file fits (one file, or a few of the same length), the last tenth of
 /// the longest one becomes a recording of its own and is held out.
-pub(super) fn hold_out(recordings: &mut Vec<Recording>, seed: u64, heard: &[String]) {
+pub(super) fn hold_out(
+    recordings: &mut Vec<Recording>,
+    seed: u64,
+    heard: &[String],
+    alike: &[usize],
+) {
     let all: usize = recordings.iter().map(Recording::samples).sum();
     let share = |samples: usize| samples as f64 / all as f64;
     let files = (recordings.len() as f64 * FILES).max(1.0);
@@ -28,13 +34,18 @@ pub(super) fn hold_out(recordings: &mut Vec<Recording>, seed: u64, heard: &[Stri
         if held_files >= files && share(held_samples) >= LEAST_SOUND {
             break;
         }
-        if heard.contains(&recordings[index].name) {
+        let group: Vec<usize> =
+            (0..recordings.len()).filter(|&other| alike[other] == alike[index]).collect();
+        let known =
+            |&one: &usize| recordings[one].held_out || heard.contains(&recordings[one].name);
+        if group.iter().any(known) {
             continue;
         }
-        let samples = held_samples + recordings[index].samples();
+        let samples =
+            held_samples + group.iter().map(|&one| recordings[one].samples()).sum::<usize>();
         if share(samples) <= MOST_SOUND {
-            recordings[index].held_out = true;
-            (held_files, held_samples) = (held_files + 1.0, samples);
+            group.iter().for_each(|&one| recordings[one].held_out = true);
+            (held_files, held_samples) = (held_files + group.len() as f64, samples);
         }
     }
     if held_samples == 0 {
@@ -81,6 +92,12 @@ mod tests {
         lengths.iter().enumerate().map(one).collect()
     }
 
+    /// Holds out of recordings of which none is like another.
+    fn hold_out_of(recordings: &mut Vec<Recording>, seed: u64, heard: &[String]) {
+        let alike: Vec<usize> = (0..recordings.len()).collect();
+        hold_out(recordings, seed, heard, &alike);
+    }
+
     fn held_out(recordings: &[Recording]) -> Vec<&str> {
         recordings.iter().filter(|r| r.held_out).map(|r| r.name.as_str()).collect()
     }
@@ -89,7 +106,7 @@ mod tests {
     fn a_tenth_of_the_files_is_held_out_as_the_seed_decides() {
         let chosen = |seed| {
             let mut recordings = recordings(&[1000; 40]);
-            hold_out(&mut recordings, seed, &[]);
+            hold_out_of(&mut recordings, seed, &[]);
             assert_eq!(held_out(&recordings).len(), 4);
             held_out(&recordings).join(" ")
         };
@@ -100,15 +117,29 @@ mod tests {
     #[test]
     fn what_was_trained_on_before_is_not_held_out() {
         let mut before = recordings(&[1000; 30]);
-        hold_out(&mut before, 5, &[]);
+        hold_out_of(&mut before, 5, &[]);
         let was_held: Vec<String> = held_out(&before).iter().map(|&name| name.to_owned()).collect();
         let heard: Vec<String> =
             before.into_iter().filter(|one| !one.held_out).map(|one| one.name).collect();
         let mut more = recordings(&[1000; 60]);
-        hold_out(&mut more, 5, &heard);
+        hold_out_of(&mut more, 5, &heard);
         let held = held_out(&more);
         assert!(!held.iter().any(|name| heard.contains(&(*name).to_owned())), "{held:?}");
         assert_eq!((was_held.len(), held.len()), (3, 6));
+    }
+
+    #[test]
+    fn what_is_alike_is_held_out_together_or_not_at_all() {
+        // Each three in a row are alike.
+        let alike: Vec<usize> = (0..60).map(|i| i / 3 * 3).collect();
+        for seed in 0..10 {
+            let mut recordings = recordings(&[1000; 60]);
+            hold_out(&mut recordings, seed, &[], &alike);
+            let of_three = recordings.chunks(3).map(|c| c.iter().filter(|r| r.held_out).count());
+            let of_three: Vec<usize> = of_three.collect();
+            assert!(of_three.iter().all(|held| [0, 3].contains(held)), "{of_three:?}");
+            assert_eq!(of_three.iter().sum::<usize>(), 6);
+        }
     }
 
     #[test]
@@ -123,7 +154,7 @@ mod tests {
     fn a_file_that_holds_most_of_the_sound_is_trained_on() {
         for seed in 0..20 {
             let mut recordings = recordings(&[90_000, 4000, 4000, 4000]);
-            hold_out(&mut recordings, seed, &[]);
+            hold_out_of(&mut recordings, seed, &[]);
             assert!(!held_out(&recordings).contains(&"000.wav"), "seed {seed}");
             assert!(!held_out(&recordings).is_empty(), "seed {seed}");
         }
@@ -133,7 +164,7 @@ mod tests {
     fn of_too_few_files_the_end_of_the_longest_is_held_out() {
         for lengths in [&[1000][..], &[900, 1000, 900]] {
             let mut recordings = recordings(lengths);
-            hold_out(&mut recordings, 0, &[]);
+            hold_out_of(&mut recordings, 0, &[]);
             let longest = if lengths.len() == 1 { "000.wav" } else { "001.wav" };
             assert_eq!(held_out(&recordings), [format!("{longest} (last tenth)")]);
             let length = |name| recordings.iter().find(|r| r.name == name).unwrap().samples();

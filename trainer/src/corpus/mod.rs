@@ -4,6 +4,7 @@
 //! left as they are; one [`Corpus::gain`] for all brings the corpus as a whole to the level that
 //! training expects, so that loud and quiet recordings keep their distance.
 
+mod alike;
 mod files;
 mod hold_out;
 mod level;
@@ -118,7 +119,8 @@ impl Corpus {
             }
         }
         let gain = level::gain(&recordings);
-        hold_out::hold_out(&mut recordings, seed, heard);
+        let alike = alike::alike(&recordings);
+        hold_out::hold_out(&mut recordings, seed, heard, &alike);
         Self { recordings, channels, sample_rate: SAMPLE_RATE, gain }
     }
 
