@@ -1,7 +1,7 @@
 //! Import: a sound file as a clip, to blend with, to swap from, or to go on from.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,9 +43,24 @@ pub fn import(path: &Path, model: &Arc<Model>, codec: &str) -> Result<Clip, Stri
     Ok(Clip { name, codec: codec.to_owned(), codes: Arc::new(codes) })
 }
 
-/// The first `seconds` of a file as stereo samples, and its rate in Hz.
+/// The first `seconds` of the file at `path`, as [`read_wave`] reads it.
 fn read(path: &Path, seconds: f64) -> Result<(Vec<[f32; 2]>, u32), String> {
-    let mut reader = WavReader::open(path).map_err(|error| match error {
+    let told = |error: std::io::Error| error.to_string();
+    // Asked before opening, since opening a pipe waits for a writer.
+    if !std::fs::metadata(path).map_err(told)?.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    read_wave(BufReader::new(File::open(path).map_err(told)?), seconds)
+}
+
+/// The first `seconds` of a WAV file as stereo samples, the first channel of the file and the second, and
+/// its rate in Hz. Takes no more room than these samples do, however many channels the file has.
+///
+/// # Errors
+///
+/// Fails with a clause if the file cannot be read or holds no sound.
+pub fn read_wave(file: impl Read, seconds: f64) -> Result<(Vec<[f32; 2]>, u32), String> {
+    let mut reader = WavReader::new(file).map_err(|error| match error {
         hound::Error::IoError(error) => error.to_string(),
         _ => "it is no WAV file that can be read".to_owned(),
     })?;
@@ -54,22 +69,42 @@ fn read(path: &Path, seconds: f64) -> Result<(Vec<[f32; 2]>, u32), String> {
         return Err(format!("its rate is {sample_rate} Hz with {channels} channels"));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let most = (seconds * f64::from(sample_rate)) as usize * usize::from(channels);
-    let samples: Result<Vec<f32>, _> = match sample_format {
-        SampleFormat::Float => reader.samples().take(most).collect(),
-        SampleFormat::Int => integers(&mut reader, bits_per_sample).take(most).collect(),
+    let most = (seconds * f64::from(sample_rate)) as usize;
+    let channels = usize::from(channels);
+    let sound = match sample_format {
+        SampleFormat::Float => frames(reader.samples(), channels, most),
+        SampleFormat::Int => frames(integers(&mut reader, bits_per_sample), channels, most),
     };
-    let samples = samples.map_err(|_| "it is damaged".to_owned())?;
-    let finite = |sample: f32| if sample.is_finite() { sample } else { 0.0 };
-    let last = usize::from(channels.min(2)) - 1;
-    let frames = samples.chunks_exact(usize::from(channels));
-    let sound: Vec<_> = frames.map(|frame| [finite(frame[0]), finite(frame[last])]).collect();
+    let sound = sound.map_err(|_| "it is damaged".to_owned())?;
     if sound.is_empty() { Err("it holds no sound".to_owned()) } else { Ok((sound, sample_rate)) }
+}
+
+/// The first two of the `channels` that lie interleaved in `samples`, of up to `most` frames. What is not
+/// finite is silence.
+fn frames(
+    mut samples: impl Iterator<Item = hound::Result<f32>>,
+    channels: usize,
+    most: usize,
+) -> hound::Result<Vec<[f32; 2]>> {
+    let mut sound = Vec::new();
+    let mut frame = [0.0; 2];
+    while sound.len() < most {
+        for channel in 0..channels {
+            // A frame that is cut off is left out.
+            let Some(sample) = samples.next() else { return Ok(sound) };
+            let sample = sample?;
+            if let Some(place) = frame.get_mut(channel) {
+                *place = if sample.is_finite() { sample } else { 0.0 };
+            }
+        }
+        sound.push(if channels == 1 { [frame[0]; 2] } else { frame });
+    }
+    Ok(sound)
 }
 
 /// Integers of so many bits as samples of full scale 1.
 fn integers(
-    reader: &mut WavReader<BufReader<File>>,
+    reader: &mut WavReader<impl Read>,
     bits: u16,
 ) -> impl Iterator<Item = hound::Result<f32>> {
     let full_scale = (f64::from(bits) - 1.0).exp2();

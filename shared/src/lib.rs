@@ -21,3 +21,4 @@ pub mod phases;
 pub mod player;
 pub mod quantizer;
 pub mod stft;
+pub mod whole_file;

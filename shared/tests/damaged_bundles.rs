@@ -4,8 +4,11 @@
 
 mod toy;
 
+use std::sync::Arc;
+
 use distill_shared::bundle::{Bundle, BundleError};
 use distill_shared::model::config::ModelConfig;
+use distill_shared::player::{Model, Sampling, Take, TakeKey};
 use half::f16;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -228,6 +231,20 @@ fn numbers_up_to_the_limit_are_weights() {
 }
 
 #[test]
+fn a_model_of_zeros_is_a_model_and_plays_nothing_wild() {
+    let mut parts = Parts::new();
+    parts.data.fill(0);
+    let bundle = Bundle::read(&parts.seal()).unwrap();
+    let model = Arc::new(Model::from_bundle(&bundle).unwrap());
+    let mut take = Take::new(model, TakeKey { seed: 1, take: 0 }).unwrap();
+    let mut sound = vec![f32::NAN; 2 * bundle.config().codec.hop()];
+    for _ in 0..9 {
+        take.step(&Sampling::default(), &mut sound);
+        assert!(sound.iter().all(|sample| sample.abs() <= 1.0));
+    }
+}
+
+#[test]
 fn a_code_outside_its_codebook_is_told() {
     let error = error_after(|parts| parts.tensor("corpus.codes")[0] = 4);
     assert_eq!(error, BundleError::Code(4));
@@ -289,6 +306,18 @@ fn bytes_that_no_tensor_owns_are_refused() {
             parts.header["prior.norm.bias"]["data_offsets"].clone();
     });
     assert!(matches!(overlap, BundleError::Layout(_)), "{overlap}");
+    let hole = error_after(|parts| {
+        let start = range(&parts.header["preview"]).start;
+        parts.data.splice(start..start, [0; 2]);
+        for entry in parts.header.as_object_mut().unwrap().values_mut() {
+            let offsets = entry["data_offsets"].as_array().cloned().unwrap_or_default();
+            if offsets.first().and_then(Value::as_u64).is_some_and(|at| at >= start as u64) {
+                entry["data_offsets"] =
+                    offsets.iter().map(|at| at.as_u64().unwrap() + 2).collect::<Vec<_>>().into();
+            }
+        }
+    });
+    assert_eq!(hole, BundleError::Layout("preview".to_owned()));
     let backwards = error_after(|parts| {
         parts.header["prior.start"]["data_offsets"] = json!([u64::MAX, 0]);
     });
@@ -300,6 +329,11 @@ fn a_header_is_held_to_its_limits() {
     assert_eq!(Bundle::read(&[]), Err(BundleError::CutOff));
     assert_eq!(Bundle::read(&[0; 7]), Err(BundleError::CutOff));
     assert_eq!(Bundle::read(&[255; 64]), Err(BundleError::HeaderTooLarge(u64::MAX)));
+    let of_length = |length: u64| Bundle::read(&[&length.to_le_bytes()[..], b"{}"].concat());
+    assert!(matches!(of_length(0), Err(BundleError::Header(_))));
+    assert_eq!(of_length(3), Err(BundleError::CutOff));
+    assert_eq!(of_length(1 << 63), Err(BundleError::HeaderTooLarge(1 << 63)));
+    assert_eq!(of_length((1 << 20) + 1), Err(BundleError::HeaderTooLarge((1 << 20) + 1)));
     let entry = r#"{"dtype":"F16","shape":[0],"data_offsets":[0,0]}"#;
     let many = |count: u32| (0..count).map(|i| format!("\"t{i}\":{entry}")).collect::<Vec<_>>();
     let many_keys = (0..65).map(|i| format!("\"k{i}\":\"\"")).collect::<Vec<_>>().join(",");

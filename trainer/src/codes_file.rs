@@ -1,27 +1,44 @@
 //! Codes of a recording as a file of their own, `docs/codes.md`.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use distill_shared::bundle::{Bundle, write_atomically};
+use anyhow::{Context, Result, anyhow, ensure};
+use distill_shared::bundle::{Bundle, MAX_ROWS, write_atomically};
 use distill_shared::codes::Codes;
 use distill_shared::codes_file::{FORMAT, Head, VERSION};
+use distill_shared::whole_file::{ReadError, read_whole};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
 /// The largest file that is read, in bytes: about ten hours of sound.
-const MAX_BYTES: u64 = 256 << 20;
+const MAX_BYTES: usize = 256 << 20;
+/// Codes of the longest file that is read, of all levels together.
+const MAX_CODES: usize = MAX_ROWS;
+/// Codes of a frame, at most: more levels than any codec has.
+const MAX_LEVELS: usize = 64;
 
 /// Codes, and what they are codes of.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodesFile {
     /// What they are codes of.
-    #[serde(flatten)]
     pub head: Head,
-    /// The codes, frame by frame, coarse to fine: `[T][N]`.
-    pub codes: Vec<Vec<u32>>,
+    /// The codes, `[T, N]`; without frames, of any number of levels.
+    pub codes: Codes,
+}
+
+/// What tells whether the rest can be read.
+#[derive(Deserialize)]
+struct Identity {
+    format: String,
+    version: u64,
+}
+
+/// What is beside the [`Head`].
+#[derive(Deserialize)]
+struct Body {
+    #[serde(deserialize_with = "frames")]
+    codes: Codes,
 }
 
 impl CodesFile {
@@ -29,7 +46,7 @@ impl CodesFile {
     #[must_use]
     pub fn new(bundle: &Bundle, name: &str, samples: usize, codes: &Codes) -> Self {
         let head = Head::new(&bundle.config().codec, bundle.codec_digest(), name, samples);
-        Self { head, codes: (0..codes.frames()).map(|t| codes.frame(t).to_vec()).collect() }
+        Self { head, codes: codes.clone() }
     }
 
     /// Reads the file at `path`.
@@ -39,21 +56,33 @@ impl CodesFile {
     /// Fails if it cannot be read or is no codes file of a known version.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let foreign = || format!("{shown} is not a file of codes; make one with distill encode");
-        let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        ensure!(bytes <= MAX_BYTES, "{shown} is too large for a file of codes");
-        let mut text = String::new();
-        file.take(MAX_BYTES).read_to_string(&mut text).with_context(foreign)?;
-        let parsed: Value = serde_json::from_str(&text).with_context(foreign)?;
-        ensure!(parsed["format"] == FORMAT, foreign());
+        let bytes = read_whole(path, MAX_BYTES).map_err(|error| match error {
+            ReadError::Io(error) => anyhow!("cannot read {shown}: {error}"),
+            error => anyhow!("{shown} {error}; choose a file that distill encode made"),
+        })?;
+        Self::of_bytes(&bytes, &shown)
+    }
+
+    /// Reads the file with these `bytes`, which errors call `name`. Allocates no more than four bytes
+    /// for each code, and [`MAX_CODES`] of them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is no codes file of a known version.
+    pub fn of_bytes(bytes: &[u8], name: &dyn fmt::Display) -> Result<Self> {
+        let foreign = || format!("{name} is not a file of codes; make one with distill encode");
+        // Read thrice, each time without what does not matter then: a tree of all of it would take
+        // forty times the room of the file.
+        let identity: Identity = serde_json::from_slice(bytes).with_context(foreign)?;
+        ensure!(identity.format == FORMAT, foreign());
         // Before the rest, which a newer version may have changed.
-        let version = parsed["version"].as_u64().with_context(foreign)?;
         ensure!(
-            version <= VERSION,
-            "{shown} was written by a newer version of distill; this one reads version {VERSION}"
+            identity.version <= VERSION,
+            "{name} was written by a newer version of distill; this one reads version {VERSION}"
         );
-        serde_json::from_value(parsed).with_context(foreign)
+        let head = serde_json::from_slice(bytes).with_context(foreign)?;
+        let Body { codes } = serde_json::from_slice(bytes).with_context(foreign)?;
+        Ok(Self { head, codes })
     }
 
     /// Writes the file to `path`, replacing what is there at a stroke.
@@ -62,7 +91,8 @@ impl CodesFile {
     ///
     /// Fails if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = self.head.with_frames(self.codes.iter().map(Vec::as_slice));
+        let frames = (0..self.codes.frames()).map(|t| self.codes.frame(t));
+        let text = self.head.with_frames(frames);
         write_atomically(path, text.as_bytes())?;
         Ok(())
     }
@@ -78,21 +108,20 @@ impl CodesFile {
             self.head.codec == bundle.codec_digest(),
             "the codes belong to another bundle; encode the sound again with this one"
         );
-        let mut codes = Codes::new(codec.quantizers);
-        for (t, frame) in self.codes.iter().enumerate() {
-            let levels = frame.len();
-            ensure!(
-                levels == codec.quantizers,
-                "frame {t} has {levels} codes, the codec has {} levels",
-                codec.quantizers
-            );
-            if let Some(code) = frame.iter().find(|&&code| code as usize >= codec.codebook_size) {
-                let size = codec.codebook_size;
-                anyhow::bail!(
-                    "frame {t} has the code {code}; codes of this codec are below {size}"
-                );
-            }
-            codes.push(frame);
+        let (quantizers, size) = (codec.quantizers, codec.codebook_size);
+        let codes = match self.codes.frames() {
+            0 => Codes::new(quantizers),
+            _ => self.codes.clone(),
+        };
+        let levels = codes.quantizers();
+        ensure!(
+            levels == quantizers,
+            "a frame has {levels} codes, and the codec has {quantizers} levels"
+        );
+        let wrong = codes.as_slice().iter().position(|&code| code as usize >= size);
+        if let Some(at) = wrong {
+            let (t, code) = (at / levels, codes.as_slice()[at]);
+            anyhow::bail!("frame {t} has the code {code}; codes of this codec are below {size}");
         }
         let samples = self.head.samples;
         ensure!(
@@ -102,5 +131,106 @@ impl CodesFile {
             codes.frames()
         );
         Ok(codes)
+    }
+}
+
+/// Reads frames, all of as many codes.
+fn frames<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Codes, D::Error> {
+    struct Frames;
+
+    impl<'de> Visitor<'de> for Frames {
+        type Value = Codes;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a list of frames")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Codes, A::Error> {
+            let (mut codes, mut frame) = (Codes::default(), Vec::new());
+            while seq.next_element_seed(Frame(&mut frame))?.is_some() {
+                let (t, own) = (codes.frames(), frame.len());
+                if own == 0 || (t > 0 && own != codes.quantizers()) {
+                    let message = format!("frame {t} has {own} codes; all have as many, and some");
+                    return Err(de::Error::custom(message));
+                }
+                if t == 0 {
+                    codes = Codes::new(own);
+                }
+                if codes.as_slice().len() + own > MAX_CODES {
+                    return Err(de::Error::custom(format_args!("over {MAX_CODES} codes")));
+                }
+                codes.push(&frame);
+                frame.clear();
+            }
+            Ok(codes)
+        }
+    }
+
+    deserializer.deserialize_seq(Frames)
+}
+
+/// Reads the codes of a frame.
+struct Frame<'a>(&'a mut Vec<u32>);
+
+impl<'de> DeserializeSeed<'de> for Frame<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Frame<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the codes of a frame")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(code) = seq.next_element()? {
+            if self.0.len() == MAX_LEVELS {
+                return Err(de::Error::custom(format_args!("a frame of over {MAX_LEVELS} codes")));
+            }
+            self.0.push(code);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distill_shared::codes::unflatten_codes;
+
+    use super::*;
+
+    fn read(codes: &str) -> Result<CodesFile> {
+        let text = format!(
+            r#"{{"format":"distill-codes","codes":{codes},"version":1,"codec":"0f","name":"a",
+                "sample_rate":48000,"samples":9,"codebook_size":4}}"#
+        );
+        CodesFile::of_bytes(text.as_bytes(), &"a.json")
+    }
+
+    #[test]
+    fn frames_of_as_many_codes_are_read_in_any_order_of_keys() {
+        let file = read("[[0,1],[2,3]]").expect("they are codes");
+        assert_eq!(file.codes, unflatten_codes(&[0, 1, 2, 3], 2).expect("two frames"));
+        assert_eq!(file.head.samples, 9);
+        assert_eq!(read("[]").expect("no frames are codes").codes.frames(), 0);
+    }
+
+    #[test]
+    fn frames_that_differ_and_codes_that_are_none_are_refused() {
+        for wrong in ["[[0,1],[2]]", "[[0,1],[]]", "[[]]", "[[-1]]", "[[4294967296]]", "[0]", "{}"]
+        {
+            let error = format!("{:#}", read(wrong).expect_err("they are no codes"));
+            assert!(error.contains("a.json is not a file of codes"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn deep_json_is_refused() {
+        assert!(read(&"[".repeat(100_000)).is_err());
     }
 }

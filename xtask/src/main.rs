@@ -5,6 +5,7 @@ mod bundle;
 mod debian;
 mod demo;
 mod display;
+mod fuzz;
 mod program;
 mod python;
 mod soak;
@@ -32,6 +33,8 @@ enum Task {
     Pictures,
     /// Measures training, playing and sizes
     Bench(bench::Options),
+    /// Gives every parser files that were made to harm it
+    Fuzz(fuzz::Options),
     /// Checks for hours what `test` checks for moments
     Soak(soak::Options),
 }
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
         Task::Test => test::run(),
         Task::Pictures => display::take_pictures(),
         Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Soak(options) => soak::run(&options),
     }
 }

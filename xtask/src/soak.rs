@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::bundle::{package_debug, release};
 use crate::display;
+use crate::fuzz;
 use crate::program::{cargo, run as run_program, target_dir};
 
 #[derive(Debug, Args)]
@@ -23,6 +24,9 @@ pub(crate) struct Options {
 /// What has long forms: the names of test programs.
 const CHECKS: [&str; 6] =
     ["live", "schedules", "rough_host", "vst3_host", "states", "system_calls"];
+
+/// Seconds of fuzzing, all parsers together.
+const FUZZING: u64 = 30 * 60;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     package_debug()?;
@@ -43,6 +47,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if cfg!(target_os = "linux") && "realtime_sanitizer".contains(&options.filter) {
         println!("\n== realtime_sanitizer ({} s)", start.elapsed().as_secs());
         run_program(&mut realtime_sanitizer())?;
+    }
+    if "fuzz".contains(&options.filter) {
+        println!("\n== fuzz ({} s)", start.elapsed().as_secs());
+        fuzz::run(&fuzz::Options::of_seconds(FUZZING))?;
     }
     if "window".contains(&options.filter) {
         display::test_window(500)?;

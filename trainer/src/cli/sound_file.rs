@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use distill_shared::math::soft_clip;
 
-use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+use crate::audio::export::{BitDepth, ExportFormat, FileFormat, RATES, write_audio};
 use crate::stop::Usage;
 
 /// Where and how sound is written.
@@ -17,7 +17,7 @@ pub(super) struct SoundFileArgs {
     pub(super) output: Option<PathBuf>,
     /// Sample rate of the file in Hz
     #[arg(long, value_name = "HZ", default_value_t = 48_000,
-        value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
+        value_parser = clap::value_parser!(u32).range(i64::from(*RATES.start())..=i64::from(*RATES.end())))]
     rate: u32,
     /// Format of the file; by the ending of --output, or WAV
     #[arg(long)]

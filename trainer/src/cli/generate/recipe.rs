@@ -1,29 +1,31 @@
 //! How a take was made, as a file beside it, `docs/generate.md`: enough to make it again.
 
-use std::fs::{self, File};
+use std::fmt;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use distill_shared::bundle::{Bundle, write_atomically};
 use distill_shared::player::{GROUPS, TakeKey};
+use distill_shared::whole_file::{ReadError, read_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::infill::Region;
-use crate::audio::export::{ExportFormat, Shape, Tags};
+use crate::audio::export::{ExportFormat, RATES, Shape, Tags};
 
 /// What the `format` of every such file says.
 const FORMAT: &str = "distill-take";
 /// The version that is written, and the newest that is read.
 const VERSION: u64 = 1;
 /// The largest file that is read, in bytes; real ones are a thousand times smaller.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
-/// How one take was made.
+/// How one take was made: what the file beside it tells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Recipe {
+pub struct Recipe {
     format: String,
     version: u64,
     /// Version of the program.
@@ -207,21 +209,37 @@ impl Recipe {
     /// Reads the recipe at `path`.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let foreign = || {
-            format!("{shown} does not tell how a take was made; distill generate writes such files")
-        };
-        let len = fs::metadata(path).with_context(|| format!("cannot read {shown}"))?.len();
-        ensure!(len <= MAX_BYTES, foreign());
-        let text = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-        let parsed: Value = serde_json::from_slice(&text).with_context(foreign)?;
+        let bytes = read_whole(path, MAX_BYTES).map_err(|error| match error {
+            ReadError::Io(error) => anyhow!("cannot read {shown}: {error}"),
+            ReadError::NotAFile | ReadError::TooLarge(_) => anyhow!(foreign(&shown)),
+        })?;
+        Self::of_bytes(&bytes, &shown)
+    }
+
+    /// Reads the recipe with these `bytes`, which errors call `name`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is none, of a newer version, or of a sound that could not be written.
+    pub fn of_bytes(bytes: &[u8], name: &dyn fmt::Display) -> Result<Self> {
+        let foreign = || foreign(name);
+        let parsed: Value = serde_json::from_slice(bytes).with_context(foreign)?;
         ensure!(parsed["format"] == FORMAT, foreign());
         // Before the rest, which a newer version may have changed.
         let version = parsed["version"].as_u64().with_context(foreign)?;
         ensure!(
             version <= VERSION,
-            "{shown} was written by a newer version of distill; this one reads version {VERSION}"
+            "{name} was written by a newer version of distill; this one reads version {VERSION}"
         );
-        serde_json::from_value(parsed).with_context(foreign)
+        let recipe: Self = serde_json::from_value(parsed).with_context(foreign)?;
+        let rate = recipe.sound.format.rate;
+        ensure!(
+            RATES.contains(&rate),
+            "{name} tells of a sound of {rate} Hz, and distill writes {} to {}",
+            RATES.start(),
+            RATES.end()
+        );
+        Ok(recipe)
     }
 
     /// Where the recipe of the sound at `sound` lies. Fails if another kind of file is there.
@@ -242,6 +260,11 @@ impl Recipe {
         text.push('\n');
         Ok(write_atomically(path, text.as_bytes())?)
     }
+}
+
+/// What a file that is no recipe is told.
+fn foreign(name: &dyn fmt::Display) -> String {
+    format!("{name} does not tell how a take was made; distill generate writes such files")
 }
 
 /// Factors that leave the temperature of every group of levels as it is.
