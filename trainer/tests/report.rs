@@ -60,7 +60,7 @@ fn home() -> TempDir {
         };
         write_audio(&sounds.join(name), &[(0..SAMPLES).map(value).collect()], format).unwrap();
     }
-    fs::write(sounds.join("<b>broken</b>.wav"), "no sound").unwrap();
+    fs::write(sounds.join("<b>broken.wav"), "no sound").unwrap();
     home
 }
 
@@ -112,10 +112,10 @@ fn data(page: &Document, tag: &str, media_type: &str) -> Vec<Vec<u8>> {
     bytes.collect()
 }
 
-/// Points of the held-out curve in the first chart.
+/// Points of the held-out curve in the first chart: the elements of that class but for the line.
 fn measurements(page: &Document) -> usize {
     let chart = page.descendants().find(|node| node.has_tag_name("svg")).unwrap();
-    chart.descendants().filter(|node| node.has_tag_name("circle")).count()
+    chart.descendants().filter(|node| node.attribute("class") == Some("held")).count() - 1
 }
 
 /// The page without the section of times.
@@ -129,7 +129,7 @@ fn a_report_is_there_while_a_run_goes_on_and_keeps_its_curves_when_it_is_resumed
     let home = home();
     let home = home.path();
     let report = home.join("x.report.html");
-    let train = format!("train sounds -o x.distill {TINY} --codec-steps 1200 --prior-steps 20");
+    let train = format!("train sounds -o x.distill {TINY} --codec-steps 600 --prior-steps 20");
     let child = command(home, &format!("{train} --log log.jsonl")).spawn().unwrap();
     let page = wait_for(&report, |text| text.contains("training the codec"));
     let page = parse(&page);
@@ -175,23 +175,33 @@ fn a_report_lets_hear_and_see_what_was_trained() {
             !node.has_tag_name("img") || node.attribute("alt").is_some_and(|alt| !alt.is_empty())
         );
     }
-    let bundle = Bundle::open(&home.join("x.distill")).unwrap();
-    let pairs = bundle.card().corpus.held_out_files;
     let sounds = data(&page, "audio", "audio/flac");
-    assert_eq!(sounds.len(), 3 + 2 * pairs);
-    for (i, bytes) in sounds.iter().enumerate() {
+    assert_eq!(sounds.len(), 3 + 2 * 5, "takes, and what was held out, and the others beside it");
+    let samples = |bytes: &Vec<u8>| {
         let path = home.join("sound.flac");
         fs::write(&path, bytes).unwrap();
-        let samples = decode(&path).unwrap().audio[0].len();
-        assert_eq!(samples, if i < 3 { 4 * 48_000 } else { usize::from(SAMPLES) }, "sound {i}");
-    }
+        decode(&path).unwrap().audio[0].len()
+    };
+    let samples: Vec<usize> = sounds.iter().map(samples).collect();
+    assert_eq!(samples[..3], [4 * 48_000; 3]);
+    // The last tenth of one was held out.
+    let expected = [SAMPLES / 10, SAMPLES - SAMPLES / 10, SAMPLES, SAMPLES, SAMPLES];
+    let (recordings, kept): (Vec<usize>, Vec<usize>) =
+        samples[3..].chunks(2).map(|pair| (pair[0], pair[1])).unzip();
+    assert_eq!(recordings, kept, "as long as the recordings");
+    assert_eq!(recordings[0], usize::from(SAMPLES / 10), "what was held out comes first");
+    let mut heard = recordings;
+    heard.sort_unstable();
+    assert_eq!(heard, expected.map(usize::from));
     let pictures = data(&page, "img", "image/png");
     assert_eq!(pictures.len(), sounds.len() + 2, "one of each sound, and one of each level");
     assert!(pictures.iter().all(|bytes| bytes.starts_with(b"\x89PNG")));
     let of = |id: &str| text_of(&page, |node| node.attribute("id") == Some(id));
-    assert!(of("files").contains("<b>broken</b>.wav"), "{}", of("files"));
+    assert!(of("files").contains("<b>broken.wav"), "{}", of("files"));
     assert!(of("files").contains("4 of 5 sound files are used"));
-    assert!(of("codes").contains("The codes are") && of("takes").contains("Copying"));
+    assert!(
+        of("codes").contains("from the most used to the least") && of("takes").contains("Copying")
+    );
     assert!(of("training").contains("knowing which code follows which"));
     assert!(of("settings").contains("distill train sounds -o x.distill --width 16"));
     assert!(of("offer").contains("not, and why"));
@@ -245,18 +255,6 @@ fn a_prior_that_is_trained_alone_has_a_report_of_its_own() {
 }
 
 #[test]
-fn a_run_that_diverges_says_so() {
-    let home = home();
-    let home = home.path();
-    let train = format!("train sounds -o x.distill {TINY} --stage codec --codec-lr 1e30");
-    let output = command(home, &format!("{train} --codec-steps 60")).output().unwrap();
-    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = fs::read_to_string(home.join("x.report.html")).unwrap();
-    let told = state(&parse(&text));
-    assert!(told.contains("Training diverged") && told.contains("--codec-lr"), "{told}");
-}
-
-#[test]
 #[ignore = "needs Chromium: cargo xtask test"]
 fn a_browser_shows_and_plays_a_report_without_a_complaint() {
     let home = home();
@@ -276,7 +274,7 @@ fn a_browser_shows_and_plays_a_report_without_a_complaint() {
                 "{found}"
             );
         };
-        all("seconds", &|seconds| seconds == 4.0 || (seconds - 0.3125).abs() < 0.01);
+        all("seconds", &|seconds| seconds == 4.0 || (0.03..0.32).contains(&seconds));
         all("widths", &|pixels| pixels > 0.0);
         all("curves", &|length| length > 10.0);
         assert_eq!(found["scripts"], 1, "the one that looks");

@@ -17,8 +17,7 @@ use crate::report::Report;
 use crate::report::sound::{pairs, takes};
 use crate::report::story::{Baselines, Files, State, Story};
 use crate::run_dir::terms::Terms;
-use crate::stop::Cancelled;
-use crate::train::{Diverged, corpus_counts};
+use crate::train::corpus_counts;
 
 /// Entries of a codebook up to which pairs of codes are counted: a table has the square of them.
 const COUNTED: usize = 2048;
@@ -152,13 +151,7 @@ impl Session<'_> {
 
     /// Tells how the run has ended: with `error`, or with a bundle.
     pub fn end_report(&mut self, error: Option<&anyhow::Error>) {
-        let state = match error {
-            None if self.is_stopped() => State::Stopped,
-            None => State::Done,
-            Some(error) if error.is::<Cancelled>() => State::Stopped,
-            Some(error) if error.is::<Diverged>() => State::Diverged(format!("{error:#}")),
-            Some(error) => State::Failed(format!("{error:#}")),
-        };
+        let state = State::at_end(error, self.is_stopped());
         self.listeners.tell(|story| (story.state, story.place) = (state, None));
     }
 

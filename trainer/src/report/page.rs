@@ -163,6 +163,7 @@ mod tests {
         let page = roxmltree::Document::parse_with_options(page, options).unwrap();
         let texts = page.descendants().filter(roxmltree::Node::is_text);
         let texts = texts.filter_map(|node| node.text()).map(str::trim);
+        let texts = texts.filter(|text| !text.is_empty());
         texts.collect::<Vec<_>>().join("\n")
     }
 

@@ -4,6 +4,8 @@ use distill_shared::bundle::{CurvePoint, LevelHealth};
 
 use super::trace::Trace;
 use crate::evaluate::prior::copying::Shared;
+use crate::stop::Cancelled;
+use crate::train::Diverged;
 
 /// Warnings that a report tells.
 const WARNINGS: usize = 40;
@@ -62,6 +64,20 @@ pub enum State {
     Diverged(String),
     /// Something failed: a sentence.
     Failed(String),
+}
+
+impl State {
+    /// How a run has ended: with `error`, or without one, be it that it was `stopped`.
+    #[must_use]
+    pub fn at_end(error: Option<&anyhow::Error>, stopped: bool) -> Self {
+        match error {
+            None if stopped => Self::Stopped,
+            None => Self::Done,
+            Some(error) if error.is::<Cancelled>() => Self::Stopped,
+            Some(error) if error.is::<Diverged>() => Self::Diverged(format!("{error:#}")),
+            Some(error) => Self::Failed(format!("{error:#}")),
+        }
+    }
 }
 
 impl Default for State {
@@ -137,6 +153,8 @@ pub struct Player {
 pub struct Pair {
     /// Name of the recording.
     pub name: String,
+    /// Whether training has left it out.
+    pub held_out: bool,
     /// The recording.
     pub original: Player,
     /// What the codec keeps.
@@ -183,5 +201,25 @@ impl Stage {
     pub(super) fn measured(&mut self, step: u32, train_loss: f64, validation_loss: f64) {
         let (train_loss, validation_loss) = (Some(train_loss), Some(validation_loss));
         self.curve.push(CurvePoint { step, train_loss, validation_loss });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn how_a_run_has_ended_follows_from_its_error() {
+        assert_eq!(State::at_end(None, false), State::Done);
+        assert_eq!(State::at_end(None, true), State::Stopped);
+        assert_eq!(State::at_end(Some(&Cancelled.into()), true), State::Stopped);
+        let diverged =
+            Err::<(), _>(Diverged { loss: f64::NAN, step: 7 }).context("x.distill is kept");
+        let State::Diverged(told) = State::at_end(diverged.as_ref().err(), true) else { panic!() };
+        assert!(told.starts_with("x.distill is kept: the loss became NaN at step 7"), "{told}");
+        let full = anyhow!("the disk is full");
+        assert_eq!(State::at_end(Some(&full), true), State::Failed("the disk is full".to_owned()));
     }
 }

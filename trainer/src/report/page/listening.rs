@@ -52,12 +52,13 @@ pub(super) fn add_pairs(story: &Story, html: &mut Html) {
     }
     html.within("section", &[("id", "pairs")], |html| {
         html.line("h2", "What the codec keeps");
-        let text = "Recordings that were held out from training, and the same through the codec: new sound \
-                    cannot be truer than this.";
+        let text = "Recordings, and the same through the codec: new sound cannot be truer than this. Most \
+                    telling are those that were held out from training.";
         html.line("p", text);
         for pair in &story.pairs {
             html.within("div", &[("class", "pair")], |html| {
-                html.line("h3", &pair.name);
+                let held_out = if pair.held_out { "held out" } else { "trained on" };
+                html.line("h3", &format!("{} ({held_out})", pair.name));
                 html.within("div", &[("class", "sounds")], |html| {
                     add_player(&pair.original, "Recording", html);
                     add_player(&pair.kept, "Through the codec", html);

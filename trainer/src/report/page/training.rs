@@ -64,29 +64,18 @@ fn add_stage(stage: &Stage, (title, told): (&str, &str), levels: Vec<Level>, htm
     });
 }
 
-/// The losses of a stage: of every step where they are known, else as they were measured.
+/// The losses of a stage: of every update, as far as the run has made it since it went on last, and as they
+/// were measured.
 fn losses(stage: &Stage) -> Vec<Line> {
     let measured = |value: fn(&CurvePoint) -> Option<f64>| {
         let points = stage.curve.iter();
-        points.filter_map(move |point| Some((f64::from(point.step), value(point)?)))
+        points.filter_map(move |point| Some((f64::from(point.step), value(point)?))).collect()
     };
-    let steps = stage.loss.points();
-    // What came before the run went on is known from its measurements.
-    let first = steps.first().map_or(f64::INFINITY, |(step, _)| *step);
-    let before = measured(|point| point.train_loss).filter(|(step, _)| *step < first);
+    let line = |name, class, points, dotted| Line { name, class, points, dotted };
     vec![
-        Line {
-            name: "training",
-            class: "train",
-            points: before.chain(steps.iter().copied()).collect(),
-            dotted: false,
-        },
-        Line {
-            name: "held-out recordings",
-            class: "held",
-            points: measured(|point| point.validation_loss).collect(),
-            dotted: true,
-        },
+        line("training, step by step", "train", stage.loss.points(), false),
+        line("training, on average", "mean", measured(|point| point.train_loss), false),
+        line("held-out recordings", "held", measured(|point| point.validation_loss), true),
     ]
 }
 
@@ -97,7 +86,7 @@ pub(super) fn add_codes(story: &Story, html: &mut Html) {
     }
     html.within("section", &[("id", "codes")], |html| {
         html.line("h2", "Codes");
-        html.line("p", &sentence(&format!("the codes are {}", health::sentence(&story.levels))));
+        html.line("p", &sentence(&health::sentence(&story.levels)));
         let has_uses = !story.uses.is_empty();
         html.within("table", &[("class", "codes")], |html| {
             html.within("thead", &[], |html| {
@@ -150,8 +139,9 @@ mod tests {
             stage.measured(step, f64::from(step), 1.0);
         }
         (25..32).for_each(|step| stage.loss.push(step, 2.0));
-        let [train, held] = &losses(&stage)[..] else { panic!("two curves") };
-        assert_eq!(train.points[..3], [(10.0, 10.0), (20.0, 20.0), (25.0, 2.0)]);
+        let [train, mean, held] = &losses(&stage)[..] else { panic!("three curves") };
+        assert_eq!((train.points[0], train.points.len()), ((25.0, 2.0), 7));
+        assert_eq!(mean.points, [(10.0, 10.0), (20.0, 20.0), (30.0, 30.0)]);
         assert_eq!(held.points, [(10.0, 1.0), (20.0, 1.0), (30.0, 1.0)]);
     }
 
@@ -163,7 +153,7 @@ mod tests {
         let mut html = Html::default();
         add_codes(&story, &mut html);
         let text = html.into_text();
-        assert!(text.contains("The codes are healthy: every level"), "{text}");
+        assert!(text.contains("<p>Healthy: every level"), "{text}");
         assert_eq!(text.matches("<img").count(), 2);
         assert!(text.contains("<td>97 %</td>") && text.contains("<td>41</td>"), "{text}");
         assert!(text.contains("alt=\"Use of the entries of level 2: 97 % are used\""), "{text}");
