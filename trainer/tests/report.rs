@@ -198,7 +198,7 @@ fn a_report_lets_hear_and_see_what_was_trained() {
     assert!(pictures.iter().all(|bytes| bytes.starts_with(b"\x89PNG")));
     let of = |id: &str| text_of(&page, |node| node.attribute("id") == Some(id));
     assert!(of("files").contains("<b>broken.wav"), "{}", of("files"));
-    assert!(of("files").contains("4 of 5 sound files are used"));
+    assert!(of("files").contains("4 of 5 files are used"));
     assert!(
         of("codes").contains("from the most used to the least") && of("takes").contains("Copying")
     );

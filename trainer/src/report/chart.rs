@@ -5,7 +5,7 @@ use super::html::Html;
 /// Size of a chart in units of its own; it is scaled to the width there is.
 const WIDTH: f64 = 480.0;
 /// Room left of the plot for numbers, and below it.
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 60.0;
 const BELOW: f64 = 30.0;
 /// Room above the plot and right of it.
 const EDGE: f64 = 12.0;
@@ -225,7 +225,7 @@ mod tests {
     fn a_curve_goes_through_its_points() {
         let text = drawn(&[(0.0, 1.0), (50.0, 3.0), (100.0, 2.0)], true);
         assert_eq!(text.matches("<circle").count(), 3, "{text}");
-        assert!(text.contains("d=\"M52.0 "), "it begins at the left edge: {text}");
+        assert!(text.contains("d=\"M60.0 "), "it begins at the left edge: {text}");
         assert!(text.contains("L468.0 "), "and ends at the right one: {text}");
         assert!(text.contains("loss: from 1.000 to 2.000 at step 100"), "{text}");
     }

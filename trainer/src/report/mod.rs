@@ -141,11 +141,11 @@ impl Report {
         match event {
             TrainingEvent::CodecStep(step) => {
                 note_step(codec, &step.progress, step.spectral_loss);
-                self.note_progress("codec", &step.progress);
+                self.note_progress("training the codec", &step.progress);
             }
             TrainingEvent::PriorStep(step) => {
                 note_step(prior, &step.progress, step.loss);
-                self.note_progress("prior", &step.progress);
+                self.note_progress("training the prior", &step.progress);
             }
             TrainingEvent::CodecEpoch(epoch) => {
                 codec.measured(epoch.progress.step, epoch.train_loss, epoch.validation_loss);
@@ -156,11 +156,11 @@ impl Report {
             }
             TrainingEvent::CodecComplete(complete) => {
                 codec.best = Some(complete.best_validation_loss);
-                self.note_end("codec", complete.elapsed_s);
+                self.note_end("training the codec", complete.elapsed_s);
             }
             TrainingEvent::PriorComplete(complete) => {
                 prior.best = Some(complete.best_validation_loss);
-                self.note_end("prior", complete.elapsed_s);
+                self.note_end("training the prior", complete.elapsed_s);
             }
             TrainingEvent::Resumed(Resumption { stage, curve }) => {
                 let stage = match stage {

@@ -93,7 +93,7 @@ pub struct Files {
     pub used: usize,
     /// Those of them that are held out to measure with.
     pub held_out: usize,
-    /// Sound files that were found.
+    /// Files that were found.
     pub found: usize,
     /// Seconds of sound.
     pub seconds: f64,
