@@ -2,7 +2,10 @@
 //!
 //! Training calls one function with these values and knows nothing of who listens.
 
+use distill_shared::bundle::CurvePoint;
 use serde::{Deserialize, Serialize};
+
+use crate::train::Stage;
 
 /// Something that happened in a training run.
 #[derive(Debug, Clone, Serialize)]
@@ -20,11 +23,22 @@ pub enum TrainingEvent {
     PriorEpoch(PriorEpochMetrics),
     /// The prior is trained.
     PriorComplete(PriorTrainingComplete),
+    /// A stage goes on where a run was interrupted.
+    Resumed(Resumption),
     /// Something the musician should know.
     Warning {
         /// In one sentence.
         message: String,
     },
+}
+
+/// What an interrupted stage of training had measured before it goes on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Resumption {
+    /// The stage.
+    pub stage: Stage,
+    /// Losses at each measurement, oldest first.
+    pub curve: Vec<CurvePoint>,
 }
 
 /// Where a stage of training stands.

@@ -21,6 +21,7 @@ pub mod log;
 pub mod pipeline;
 pub mod progress;
 pub mod render;
+pub mod report;
 pub mod run_dir;
 pub mod settings;
 pub mod sizes;

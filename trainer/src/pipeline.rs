@@ -1,6 +1,7 @@
 //! A run from a folder of recordings to a bundle, stage by stage.
 
 mod keeping;
+mod telling;
 mod trial;
 
 use std::path::{Path, PathBuf};
@@ -104,6 +105,7 @@ impl Session<'_> {
             corpus.seconds(),
             if corpus.channels == 1 { "mono" } else { "stereo" },
         ));
+        self.tell_files(&corpus, &verdicts);
         Ok(corpus)
     }
 
@@ -120,9 +122,12 @@ impl Session<'_> {
         length: Length,
     ) -> Result<Trained<CodecConfig, CodecMetadata>> {
         if let Some(codec) = self.run_dir.as_ref().and_then(RunDir::finished_codec) {
+            self.tell_codec(&codec.metadata);
             return Ok(codec);
         }
         self.listeners.display.say(&format!("codec  {}", settings.chosen));
+        self.listeners.tell(|story| story.codec.sizes = settings.chosen.to_string());
+        self.doing("training the codec");
         let plan = CodecPlan {
             config: settings.config.clone(),
             length,
@@ -169,6 +174,7 @@ impl Session<'_> {
         weights: &Tensors,
     ) -> Result<Vec<CorpusCodes>> {
         self.listeners.display.say("reading the corpus with the codec");
+        self.doing("reading the recordings with the codec");
         self.with_run(self.cancel, |run| train::extract_code_sequences(corpus, codec, weights, run))
     }
 
@@ -187,6 +193,9 @@ impl Session<'_> {
         length: &dyn Fn(u32) -> Length,
     ) -> Result<Trained<PriorConfig, PriorMetadata>> {
         self.listeners.display.say(&format!("prior  {}", settings.chosen));
+        self.listeners.tell(|story| story.prior.sizes = settings.chosen.to_string());
+        self.doing("listening for what can be asked for");
+        self.tell_baselines(codes, &bundle.config().codec);
         let begun = self.run_dir.as_ref().map(RunDir::prior_config).transpose()?.flatten();
         let hasty = self.is_stopped() && begun.is_none();
         let never = AtomicBool::new(false);
@@ -211,6 +220,7 @@ impl Session<'_> {
         }
         let quantizer = &train::quantizer(config, tensors)?;
         let codec = KnownCodec { config, quantizer };
+        self.doing("training the prior");
         let train = |run: &mut Run| train::train_prior(codec, codes, &moments, &plan, run);
         let prior = if hasty { self.with_run(cancel, train)? } else { self.with_kept_run(train)? };
         self.diverged = self.diverged.or(prior.diverged);
@@ -218,6 +228,7 @@ impl Session<'_> {
         let training = TrainingSummary { stopped_early, ..self.summary(settings) };
         let mut trained = finished(prior, training, not_offered, kept);
         if !stopped_early {
+            self.doing("trying what the prior follows");
             self.try_out(bundle, codes, &mut trained)?;
         }
         Ok(trained)
@@ -232,7 +243,7 @@ impl Session<'_> {
     ) -> Result<Length> {
         let Length::Seconds(seconds) = length else { return Ok(length) };
         let whole = ModelConfig { codec: codec.clone(), prior: Some(prior.clone()) };
-        let trial = trial_seconds(&whole, self.threads)?;
+        let trial = trial_seconds(&whole, self.threads, self.report_s())?;
         Ok(Length::Seconds((seconds - trial).max(LEAST_S.min(seconds))))
     }
 

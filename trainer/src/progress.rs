@@ -109,6 +109,7 @@ impl Display {
                 self.finish();
                 self.say(&format!("prior  {steps} steps in {time}  best {best:.3}"));
             }
+            TrainingEvent::Resumed(_) => {}
             TrainingEvent::Warning { message } => self.warn(message),
         }
     }

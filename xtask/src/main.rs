@@ -1,6 +1,7 @@
 //! Builds, packages, tests and measures Distill: `cargo xtask COMMAND`.
 
 mod bench;
+mod browser;
 mod bundle;
 mod debian;
 mod demo;
@@ -29,7 +30,7 @@ enum Task {
     Demo(demo::Options),
     /// Checks everything that continuous integration checks
     Test,
-    /// Takes the pictures of the window in docs/images
+    /// Takes the pictures of the window and of a report in docs/images
     Pictures,
     /// Measures training, playing and sizes
     Bench(bench::Options),
@@ -45,7 +46,7 @@ fn main() -> Result<()> {
         Task::Bundle(options) => bundle::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test => test::run(),
-        Task::Pictures => display::take_pictures(),
+        Task::Pictures => display::take_pictures().and_then(|()| browser::take_picture()),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Soak(options) => soak::run(&options),

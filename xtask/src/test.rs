@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::browser;
 use crate::bundle::package_debug;
 use crate::display;
 use crate::fuzz;
@@ -20,13 +21,14 @@ const NOT_IN_THE_PLUGIN: [&str; 6] =
 type Section = fn() -> Result<()>;
 
 pub(crate) fn run() -> Result<()> {
-    let sections: [(&str, Section); 8] = [
+    let sections: [(&str, Section); 9] = [
         ("format", format),
         ("lints", lints),
         ("documentation", documentation),
         ("dependencies", dependencies),
         ("build", build),
         ("tests", tests),
+        ("report in a browser", browser::test_report),
         ("window", window),
         ("VST3 hosts and file format", hosts),
     ];

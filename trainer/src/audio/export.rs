@@ -4,7 +4,8 @@ mod flac;
 mod tags;
 mod wav;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Cursor};
 use std::path::Path;
 
 use anyhow::Result;
@@ -99,7 +100,7 @@ pub struct SoundFile {
 
 enum Encoder {
     Wav(WavFile),
-    Flac(Box<FlacFile>),
+    Flac(Box<FlacFile<File>>),
 }
 
 impl SoundFile {
@@ -173,6 +174,22 @@ pub fn write_audio(path: &Path, audio: &[Vec<f32>], format: ExportFormat) -> Res
     let mut file = SoundFile::create(path, shape, None)?;
     file.write(audio)?;
     file.finish()
+}
+
+/// The bytes of a FLAC file of `audio`, `[C][S]` at `rate` Hz, in 16 bits.
+///
+/// # Errors
+///
+/// Fails if there is no channel, or if the format cannot hold it.
+pub fn flac_bytes(audio: &[Vec<f32>], rate: u32) -> Result<Vec<u8>> {
+    let format = ExportFormat { format: FileFormat::Flac, bit_depth: BitDepth::Int16, rate };
+    let samples = audio.first().map_or(0, Vec::len);
+    let mut bytes = Cursor::new(Vec::new());
+    let shape = Shape { channels: audio.len(), samples, format };
+    let mut flac = FlacFile::new(&mut bytes, shape, None)?;
+    flac.write(interleaved(audio))?;
+    flac.finish()?;
+    Ok(bytes.into_inner())
 }
 
 /// The samples one after the other, channel by channel.
@@ -366,6 +383,14 @@ mod tests {
         assert_eq!(refused(1 << 30, FileFormat::Flac, BitDepth::Int24), "");
         let told = refused(1 << 36, FileFormat::Flac, BitDepth::Int24);
         assert!(told.contains("holds 18 days"), "{told}");
+    }
+
+    #[test]
+    fn a_file_in_memory_has_the_bytes_of_one_on_disk() {
+        let audio = ramps(5000);
+        let on_disk = in_pieces(shape(5000, FileFormat::Flac, BitDepth::Int16), &audio, None);
+        assert_eq!(flac_bytes(&audio, 44_100).unwrap(), on_disk);
+        assert!(flac_bytes(&[], 44_100).is_err());
     }
 
     #[test]

@@ -9,13 +9,12 @@ use distill_shared::bundle::{
     Bundle, CorpusCodes, CorpusSummary, Distances, EvaluationSummary, Figures, GenerationSummary,
     PriorEvaluationSummary, TrainingSummary,
 };
-use distill_shared::model::conditioning::{Conditioning, Distribution};
 use distill_shared::model::config::{CodecConfig, PriorConfig};
 use serde_json::{Value, json};
 
 use super::exit::Ending;
 use super::output::{print, print_json};
-use super::set::note;
+use crate::descriptors::words::offered;
 use crate::health;
 use crate::progress::clock;
 
@@ -281,29 +280,7 @@ fn prior_text(prior: &PriorConfig, bundle: &Bundle) -> String {
 /// What the prior can be asked for, with its range in the corpus.
 fn offered_text(bundle: &Bundle) -> String {
     let Some(prior) = bundle.prior_config() else { return String::new() };
-    let Conditioning { loudness, brightness, density, velocity, pitch, classes } =
-        &prior.conditioning;
-    let rate = bundle.config().codec.frame_rate();
-    let range = |name: &str, unit: &str, found: &Distribution, show: &dyn Fn(f64) -> f64| {
-        let (low, high) = (show(found.value(0.0).into()), show(found.value(1.0).into()));
-        format!("{name} ({low:.0} to {high:.0} {unit})")
-    };
-    let mut offered = Vec::new();
-    offered.extend(loudness.iter().map(|found| range("loudness", "dB", found, &|db| db)));
-    let hz = &|octaves: f64| octaves.exp2();
-    offered.extend(brightness.iter().map(|found| range("brightness", "Hz", found, hz)));
-    let per_second = &|onsets: f64| onsets * rate;
-    let unit = "onsets per second";
-    offered.extend(density.iter().map(|found| range("density", unit, found, per_second)));
-    offered.extend(velocity.iter().map(|found| range("velocity", "dB", found, &|db| db)));
-    offered.extend(pitch.range().map(|(low, high)| {
-        let (low, high) = (note(low), note(high));
-        format!("pitch ({low} to {high}, from {} notes of the recordings)", pitch.len())
-    }));
-    if !classes.is_empty() {
-        offered.push(format!("class ({})", classes.join(", ")));
-    }
-    offered.join(", ")
+    offered(&prior.conditioning, bundle.config().codec.frame_rate()).join(", ")
 }
 
 /// Number of weights whose names begin with `start`.

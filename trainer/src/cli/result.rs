@@ -11,7 +11,7 @@ use super::output::{print, print_json};
 use crate::pipeline::Session;
 
 /// Prints the result: the path of the bundle, or one JSON object.
-pub(super) fn report(
+pub(super) fn print_result(
     path: &Path,
     bundle: &Bundle,
     session: &Session,

@@ -1,22 +1,29 @@
 //! What the commands that train have in common.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use distill_shared::bundle::Bundle;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::duration;
+use super::exit::Ending;
 use super::interrupt::stop_flag;
+use super::result::print_result;
 use crate::device::{DeviceChoice, cores};
 use crate::listeners::Listeners;
 use crate::log::Log;
 use crate::pipeline::Session;
 use crate::progress::Display;
+use crate::report::Report;
+use crate::report::story::Story;
 use crate::run_dir::{FoundRun, RunDir, Start};
+use crate::train::Diverged;
 
 /// Arguments of every command that trains.
 #[derive(Debug, Args)]
@@ -46,14 +53,24 @@ pub(super) struct RunArgs {
     /// Print one JSON object when done
     #[arg(long)]
     pub(super) json: bool,
+    /// Write no report: otherwise there is one beside the bundle, X.report.html for X.distill, to be
+    /// read in a browser while the run goes on and after it
+    #[arg(long)]
+    no_report: bool,
     /// Tell nothing on the way but warnings
     #[arg(long)]
     quiet: bool,
 }
 
 impl RunArgs {
-    /// Prepares a run whose directory is `run_dir`.
-    pub(super) fn session(&self, run_dir: PathBuf) -> Result<Session<'static>> {
+    /// Prepares a run whose directory is `run_dir`, and whose report, which calls it `name`, is to lie at
+    /// `report`.
+    pub(super) fn session(
+        &self,
+        run_dir: PathBuf,
+        report: PathBuf,
+        name: String,
+    ) -> Result<Session<'static>> {
         let device = self.device.open()?;
         let found = match (self.fresh, self.accept_changes) {
             (true, _) => FoundRun::Drop,
@@ -63,6 +80,12 @@ impl RunArgs {
         let run_dir = RunDir::open(run_dir, Start { found, every: self.checkpoint_every })?;
         let log = if run_dir.resumes() { Log::go_on } else { Log::create };
         let log = self.log.as_deref().map(log).transpose()?;
+        let report = (!self.no_report).then(|| {
+            Report::new(
+                report,
+                Story { name, command: command_line(arguments()), ..Story::default() },
+            )
+        });
         let display = if self.quiet { Display::quiet() } else { Display::new() };
         Ok(Session {
             device,
@@ -70,7 +93,7 @@ impl RunArgs {
             seed: self.seed,
             cancel: stop_flag("what has been learnt is saved")?,
             program: std::env::current_exe().ok(),
-            listeners: Listeners { display, log },
+            listeners: Listeners { display, log, report },
             run_dir: Some(run_dir),
             diverged: None,
         })
@@ -87,6 +110,60 @@ impl RunArgs {
     }
 }
 
+/// Ends a run that has come to a bundle and the place where that is written, or to an error: completes its
+/// report and prints the result. `resumed` says whether it went on with one that was interrupted.
+pub(super) fn end(
+    session: &mut Session,
+    trained: Result<(Bundle, PathBuf)>,
+    resumed: bool,
+    json: bool,
+) -> Result<Ending> {
+    if !resumed && trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
+        // It would come to the same again.
+        session.give_up_run();
+    }
+    let ended = trained.and_then(|(bundle, written)| {
+        session.show_bundle(&bundle, &written);
+        session.end_run(&written)?;
+        Ok((bundle, written))
+    });
+    session.end_report(ended.as_ref().err());
+    let (bundle, written) = ended?;
+    print_result(&written, &bundle, session, json)
+}
+
+/// What lies beside `bundle`, `X.distill`, as `X.` and this ending.
+pub(super) fn beside(bundle: &Path, ending: &str) -> PathBuf {
+    if bundle.extension().is_some_and(|extension| extension == "distill") {
+        bundle.with_extension(ending)
+    } else {
+        bundle.with_added_extension(ending)
+    }
+}
+
+/// The name of a file without its ending.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The words of our command line, whatever bytes they are of.
+fn arguments() -> impl Iterator<Item = String> {
+    env::args_os().map(|argument| argument.to_string_lossy().into_owned())
+}
+
+/// The command line of these `arguments`, the first of which is the program, as it would be typed.
+fn command_line(arguments: impl Iterator<Item = String>) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./=:,@%+".contains(c);
+    let quoted = arguments.skip(1).map(|argument| {
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    std::iter::once("distill".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
 /// The options that were given of those that were not left to the program, by name.
 pub(super) fn given(overrides: &impl Serialize) -> Result<BTreeMap<String, String>> {
     let Value::Object(fields) = serde_json::to_value(overrides)? else {
@@ -95,4 +172,30 @@ pub(super) fn given(overrides: &impl Serialize) -> Result<BTreeMap<String, Strin
     let given = fields.into_iter().filter(|(_, value)| !value.is_null());
     let option = |field: String| format!("--{}", field.replace('_', "-"));
     Ok(given.map(|(field, value)| (option(field), value.to_string())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_one_that_can_be_typed() {
+        let typed =
+            |arguments: &[&str]| command_line(arguments.iter().map(|one| (*one).to_owned()));
+        let line = typed(&["/usr/bin/distill", "train", "my sounds", "-o", "it's.distill", ""]);
+        assert_eq!(line, r"distill train 'my sounds' -o 'it'\''s.distill' ''");
+        assert_eq!(
+            typed(&["x", "--budget", "10m", "a=b", "Grüße"]),
+            "distill --budget 10m a=b Grüße"
+        );
+        assert_eq!(typed(&["x", "$(rm -r ~)"]), "distill '$(rm -r ~)'");
+    }
+
+    #[test]
+    fn a_report_lies_beside_its_bundle() {
+        let beside = |bundle: &str| beside(Path::new(bundle), "report.html");
+        assert_eq!(beside("a/x.distill"), Path::new("a/x.report.html"));
+        assert_eq!(beside("a/take.2"), Path::new("a/take.2.report.html"));
+        assert_eq!(beside("x"), Path::new("x.report.html"));
+    }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use distill_shared::bundle::Bundle;
 use distill_shared::model::conditioning::{Conditioning, Controls, Pitches};
 
+use crate::descriptors::words::note;
 use crate::stop::Usage;
 
 /// What can be asked for, and how.
@@ -139,12 +140,6 @@ fn read_pitch(text: &str) -> Option<f32> {
     };
     let octave: i16 = octave.parse().ok().filter(|octave| (-1..=9).contains(octave))?;
     Some(f32::from(12 * (octave + 1) + steps + shift))
-}
-
-/// The name of a MIDI key.
-pub(super) fn note(key: u8) -> String {
-    const NAMES: [&str; 12] = ["c", "c#", "d", "d#", "e", "f", "f#", "g", "g#", "a", "a#", "b"];
-    format!("{}{}", NAMES[usize::from(key) % 12], i16::from(key) / 12 - 1)
 }
 
 #[cfg(test)]

@@ -12,9 +12,8 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 use super::duration;
 use super::exit::Ending;
-use super::result::report;
-use super::run::{RunArgs, given};
-use super::train_prior::{PriorSource, prior_run_dir, replace_prior};
+use super::run::{RunArgs, beside, end, given, stem};
+use super::train_prior::{PriorSource, prior_report, prior_run_dir, replace_prior};
 use crate::budget::Budget;
 use crate::corpus::Corpus;
 use crate::date;
@@ -82,11 +81,13 @@ impl TrainArgs {
         let start = Instant::now();
         let output = self.output()?;
         let from = self.begins_with()?;
-        let run_dir = match self.stage {
-            Stage::Prior => prior_run_dir(&output),
-            Stage::Codec | Stage::All => output.with_added_extension("run"),
+        let (run_dir, report) = match self.stage {
+            Stage::Prior => (prior_run_dir(&output), prior_report(&output)),
+            Stage::Codec | Stage::All => {
+                (output.with_added_extension("run"), beside(&output, "report.html"))
+            }
         };
-        let mut session = self.run.session(run_dir)?;
+        let mut session = self.run.session(run_dir, report, self.bundle_name(&output))?;
         let resumed = session.resumes();
         let lengths = self.lengths(start, session.spent_before());
         let trained = if self.stage == Stage::Prior {
@@ -101,13 +102,12 @@ impl TrainArgs {
         } else {
             self.train(&mut session, &lengths, &output, from.as_ref())
         };
-        if !resumed && trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
-            // It would come to the same again.
-            session.give_up_run();
-        }
-        let (bundle, written) = trained?;
-        session.end_run(&written)?;
-        report(&written, &bundle, &session, self.run.json)
+        end(&mut session, trained, resumed, self.run.json)
+    }
+
+    /// What the bundle is called.
+    fn bundle_name(&self, output: &Path) -> String {
+        self.name.clone().unwrap_or_else(|| stem(output))
     }
 
     /// The bundle to begin with, if there is one.
@@ -201,9 +201,10 @@ impl TrainArgs {
         }
         let codes = session.read_codes(&corpus, &codec.config, &codec.weights)?;
         let levels = corpus_health(&codes, &codec.config);
+        session.show_codec(Some(&corpus), &codes, &codec.config, &codec.weights);
         session.tell_health(&levels);
         let card = Card {
-            name: self.name.clone().unwrap_or_else(|| stem(output)),
+            name: self.bundle_name(output),
             created: date::now(),
             software: concat!("distill ", env!("CARGO_PKG_VERSION")).to_owned(),
             corpus: summary,
@@ -301,9 +302,4 @@ impl Lengths {
         let seconds = || Length::Seconds(self.budget.prior_seconds());
         self.prior_steps.map_or_else(seconds, Length::Steps)
     }
-}
-
-/// The name of a file without its ending.
-fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

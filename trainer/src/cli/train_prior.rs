@@ -10,13 +10,12 @@ use distill_shared::bundle::Bundle;
 
 use super::duration;
 use super::exit::Ending;
-use super::result::report;
-use super::run::{RunArgs, given};
+use super::run::{RunArgs, beside, end, given, stem};
 use crate::budget::Budget;
 use crate::pipeline::{Session, with_preview};
 use crate::run_dir::terms::{CODEC_OF_BUNDLE, Recordings, Terms};
 use crate::settings::PriorOverrides;
-use crate::train::{Diverged, Length};
+use crate::train::Length;
 
 /// The budget if no length is given.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(300);
@@ -51,7 +50,8 @@ pub(super) struct TrainPriorArgs {
 impl TrainPriorArgs {
     pub(super) fn run(self) -> Result<Ending> {
         let start = Instant::now();
-        let mut session = self.run.session(prior_run_dir(&self.bundle))?;
+        let (run_dir, report) = (prior_run_dir(&self.bundle), prior_report(&self.bundle));
+        let mut session = self.run.session(run_dir, report, stem(&self.bundle))?;
         let budget = Budget::new(start, self.budget.unwrap_or(DEFAULT_BUDGET));
         let budget = budget.after(session.spent_before());
         let source = PriorSource {
@@ -68,13 +68,7 @@ impl TrainPriorArgs {
         };
         let resumed = session.resumes();
         let trained = replace_prior(&mut session, &source, &length);
-        if !resumed && trained.as_ref().is_err_and(|error| error.is::<Diverged>()) {
-            // It would come to the same again.
-            session.give_up_run();
-        }
-        let (bundle, written) = trained?;
-        session.end_run(&written)?;
-        report(&written, &bundle, &session, self.run.json)
+        end(&mut session, trained, resumed, self.run.json)
     }
 
     /// What decides the outcome, besides the recordings.
@@ -95,6 +89,11 @@ impl TrainPriorArgs {
 /// it does.
 pub(super) fn prior_run_dir(bundle: &Path) -> PathBuf {
     bundle.with_added_extension("prior.run")
+}
+
+/// The report of such a run.
+pub(super) fn prior_report(bundle: &Path) -> PathBuf {
+    beside(bundle, "prior.report.html")
 }
 
 /// What a prior is trained from, and where it goes.
@@ -121,11 +120,10 @@ pub(super) fn replace_prior(
     let path = source.bundle;
     let bundle = Bundle::open(path)?;
     let codec = &bundle.config().codec;
-    let codes = match source.folder {
-        Some(folder) => {
-            let corpus = session.open_corpus(folder, &[])?.as_heard_by(codec);
-            session.read_codes(&corpus, codec, bundle.tensors())?
-        }
+    let corpus = source.folder.map(|folder| session.open_corpus(folder, &[])).transpose()?;
+    let corpus = corpus.map(|corpus| corpus.as_heard_by(codec));
+    let codes = match &corpus {
+        Some(corpus) => session.read_codes(corpus, codec, bundle.tensors())?,
         None => bundle.corpus_codes(),
     };
     if codes.is_empty() {
@@ -139,6 +137,8 @@ pub(super) fn replace_prior(
         Terms { settings: source.settings.clone(), recordings: Recordings::of_codes(&codes) };
     terms.settings.insert(CODEC_OF_BUNDLE.to_owned(), bundle.codec_digest());
     session.begin_run(terms)?;
+    session.tell_codec(&bundle.card().codec);
+    session.show_codec(corpus.as_ref(), &codes, codec, bundle.tensors());
     let prior = session.train_prior(&bundle, &codes, &settings, length)?;
     // Another run may have written the bundle meanwhile.
     let now = Bundle::open(path)?;

@@ -7,6 +7,7 @@
 pub mod offer;
 mod onsets;
 mod pitch;
+pub mod words;
 
 use distill_shared::model::conditioning::BEGINNING;
 use realfft::num_complex::Complex;

@@ -22,10 +22,11 @@ impl Session<'_> {
     /// Fails as [`RunDir::begin`] does.
     pub fn begin_run(&mut self, terms: Terms) -> Result<()> {
         if let Some(run_dir) = &mut self.run_dir {
-            for line in run_dir.begin(terms)? {
+            for line in run_dir.begin(terms.clone())? {
                 self.listeners.display.say(&line);
             }
         }
+        self.begin_report(&terms);
         Ok(())
     }
 

@@ -90,6 +90,7 @@ pub struct TrainedCodec {
 /// Fails with [`Diverged`] if the loss does not stay finite before anything was measured.
 pub fn train_codec(corpus: &Corpus, plan: &CodecPlan, run: &mut Run) -> Result<TrainedCodec> {
     let mut training = Training::new(corpus, plan, run)?;
+    run.tell_resumption(Stage::Codec, &training.learner);
     run.reserve(|| training.state())?;
     let mut diverged = None;
     while diverged.is_none() && !training.learner.schedule.is_over() && !run.cancelled() {

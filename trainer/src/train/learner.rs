@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::keeper::{Begun, Changed};
 use super::optimizer::{AdamW, Moments};
 use super::schedule::{Position, Schedule};
-use super::state::{State, flat, pack, unpack};
+use super::state::{Stage, State, flat, pack, unpack};
 use super::watch::{Verdict, Watch};
 use super::workers::Workers;
 use super::{Diverged, Run};
-use crate::events::Progress;
+use crate::events::{Progress, Resumption, TrainingEvent};
 
 /// Weights in a state: their names follow.
 const WEIGHTS: &str = "weights.";
@@ -201,6 +201,11 @@ impl Learner {
         Ok(Measured { train_loss, best })
     }
 
+    /// What was measured so far, oldest first.
+    pub(super) fn curve(&self) -> &[CurvePoint] {
+        &self.curve
+    }
+
     /// What did best so far.
     pub(super) fn best(&self) -> &Best {
         &self.best
@@ -230,6 +235,14 @@ pub(super) fn weight<'a>(state: &'a State, name: &str, shape: &[usize]) -> Resul
 }
 
 impl Run<'_> {
+    /// Tells what `learner` had measured of a stage before it was interrupted, if it was.
+    pub(super) fn tell_resumption(&mut self, stage: Stage, learner: &Learner) {
+        let curve = learner.curve().to_vec();
+        if !curve.is_empty() {
+            (self.events)(TrainingEvent::Resumed(Resumption { stage, curve }));
+        }
+    }
+
     /// Tells of a step that was not applied. Gives the error to end with if training has diverged.
     pub(super) fn judge(&mut self, verdict: Verdict, loss: f64, step: u32) -> Option<Diverged> {
         if let Some(message) = verdict.warning(loss, step) {

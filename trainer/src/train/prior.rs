@@ -120,6 +120,7 @@ pub fn train_prior(
     run: &mut Run,
 ) -> Result<TrainedPrior> {
     let mut training = Training::new(codec, codes, moments, plan, run)?;
+    run.tell_resumption(Stage::Prior, &training.learner);
     run.reserve(|| training.state())?;
     let mut diverged = None;
     while diverged.is_none() && !training.is_over() && !run.cancelled() {

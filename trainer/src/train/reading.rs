@@ -84,11 +84,17 @@ pub fn quantizer(config: &CodecConfig, tensors: &Tensors) -> Result<Quantizer> {
 /// Use of each level over whole sequences, coarse to fine.
 #[must_use]
 pub fn corpus_use(codes: &[CorpusCodes], config: &CodecConfig) -> Vec<LevelUse> {
+    corpus_counts(codes, config).iter().map(|level| level_use(level)).collect()
+}
+
+/// How often each entry of each level occurs in whole sequences, `[N][K]`.
+#[must_use]
+pub fn corpus_counts(codes: &[CorpusCodes], config: &CodecConfig) -> Vec<Vec<u32>> {
     let mut chosen = vec![vec![0_u32; config.codebook_size]; config.quantizers];
     for codes in codes {
         for frame in codes.codes.as_slice().chunks_exact(config.quantizers) {
             chosen.iter_mut().zip(frame).for_each(|(level, &code)| level[code as usize] += 1);
         }
     }
-    chosen.iter().map(|level| level_use(level)).collect()
+    chosen
 }

@@ -1,8 +1,7 @@
 //! FLAC, piece by piece: flacenc makes each block as soon as its samples are there. What is known
 //! only in the end (lengths, a checksum of the samples) has its fixed place at the start.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 
 use anyhow::{Result, anyhow, bail};
 use distill_shared::math::quantize;
@@ -20,8 +19,8 @@ use crate::stop::Usage;
 const MOST_SAMPLES: u64 = (1 << 36) - 1;
 
 /// Writes a FLAC file.
-pub(super) struct FlacFile {
-    file: BufWriter<File>,
+pub(super) struct FlacFile<W: Write + Seek> {
+    file: BufWriter<W>,
     config: Verified<Encoder>,
     /// The same without prediction.
     plain: Verified<Encoder>,
@@ -34,9 +33,9 @@ pub(super) struct FlacFile {
     block: (FrameBuf, Context),
 }
 
-impl FlacFile {
+impl<W: Write + Seek> FlacFile<W> {
     /// Begins the file.
-    pub(super) fn new(file: File, shape: Shape, tags: Option<&Tags>) -> Result<Self> {
+    pub(super) fn new(file: W, shape: Shape, tags: Option<&Tags>) -> Result<Self> {
         let Shape { channels, samples, format } = shape;
         if format.bit_depth == BitDepth::Float32 {
             bail!("FLAC holds integers; choose a bit depth of 16 or 24");

@@ -15,10 +15,11 @@ use super::infill::{Clip, Region};
 use super::recipe::{Recipe, Settings};
 use crate::audio::export::{Shape, SoundFile};
 use crate::cli::interrupt::stop_flag;
-use crate::cli::set::{SetArgs, note};
+use crate::cli::set::SetArgs;
 use crate::cli::sound_file::keep_below_full_scale;
 use crate::clip::read_clip;
 use crate::codes_file::CodesFile;
+use crate::descriptors::words::note;
 use crate::render::Rendering;
 use crate::stop::{Cancelled, Usage};
 

@@ -181,7 +181,8 @@ fn frames(seconds: f64, model: &Model) -> usize {
     (seconds * model.config().codec.frame_rate()) as usize
 }
 
-fn summary(sounds: &[Vec<Copying>], model: &Model) -> Shared {
+/// What sounds that were compared frame by frame share with the corpus that `model` keeps.
+pub(crate) fn summary(sounds: &[Vec<Copying>], model: &Model) -> Shared {
     let all = || sounds.iter().flatten();
     let count = all().count().max(1) as f64;
     let alarms = sounds.iter().filter(|heard| heard.iter().any(Copying::is_copied)).count();

@@ -56,6 +56,16 @@ pub fn likelihood(model: &Arc<Model>, held: &[&Codes], trained: &[&Codes]) -> Re
     })
 }
 
+/// What tables that were counted on `trained` need for a code of `held`, in nats: of codes, and of pairs of
+/// codes. There are `size` entries in a codebook. Runs on the threads of the current pool.
+#[must_use]
+pub fn nats_of_tables(held: &[&Codes], trained: &[&Codes], size: usize) -> [f64; 2] {
+    [false, true].map(|pairs| {
+        let bits = tables(held, trained, size, pairs);
+        bits.iter().sum::<f64>() * std::f64::consts::LN_2 / bits.len().max(1) as f64
+    })
+}
+
 /// Bits per frame that the prior needs for each level of `recordings`.
 fn bits(model: &Arc<Model>, recordings: &[&Codes]) -> Result<Vec<f64>> {
     let levels = model.config().codec.quantizers;
@@ -172,6 +182,8 @@ mod tests {
         assert!(alone.iter().all(|bits| (bits - 2.0).abs() < 0.05), "{alone:?}");
         let pairs = tables(&[&cycle], &[&cycle], 4, true);
         assert!(pairs.iter().all(|bits| *bits < 0.1), "{pairs:?}");
+        let [alone, pairs] = nats_of_tables(&[&cycle], &[&cycle], 4);
+        assert!((alone - 4.0_f64.ln()).abs() < 0.04 && pairs < 0.07, "{alone}, {pairs}");
     }
 
     #[test]

@@ -85,12 +85,12 @@ fn followed_pitches(model: &Arc<Model>, pitches: Pitches, seed: u64) -> Result<P
 }
 
 /// Seconds that [`try_out`] and [`lasting::shift_of_ends`] take at most on `threads` threads with a
-/// prior of `config`: their time does not hang on the weights.
+/// prior of `config`, and `others_s` seconds of other takes: their time does not hang on the weights.
 ///
 /// # Errors
 ///
 /// Fails if the sizes are not those of a model.
-pub fn trial_seconds(config: &ModelConfig, threads: usize) -> Result<f64> {
+pub fn trial_seconds(config: &ModelConfig, threads: usize, others_s: f64) -> Result<f64> {
     const SAMPLE_S: f32 = 1.0;
     let Some(prior) = &config.prior else { return Ok(0.0) };
     let offered = &prior.conditioning;
@@ -101,7 +101,8 @@ pub fn trial_seconds(config: &ModelConfig, threads: usize) -> Result<f64> {
     let factor = start.elapsed().as_secs_f64() / f64::from(SAMPLE_S);
     let seconds = lasting::seconds()
         + OF_RANK.seconds_of(ranks * RANKS.len())
-        + OF_PITCH.seconds_of(offered.pitch.len());
+        + OF_PITCH.seconds_of(offered.pitch.len())
+        + others_s;
     Ok(factor * seconds / threads.max(1) as f64)
 }
 
