@@ -46,7 +46,7 @@ fn main() {
             if n == silent {
                 let (codes, frames) = (Arc::clone(&codes), 8..40);
                 asked = Some(Instant::now());
-                params.selection.audition(Audition { codes, frames, looped: false });
+                params.selection.audition(Audition { frames, ..Audition::whole(codes) });
             }
             let now = Instant::now();
             engine.begin(&Block { settings, len: BLOCK, now, playing: true, meter: None });

@@ -1,23 +1,29 @@
 //! Auditions: codes that the editor wants to hear, beside all that notes play.
 //!
 //! The editor asks for one, the worker makes its stream and sends it to the audio thread unasked, and
-//! that plays it as soon as there is sound.
+//! that plays it as soon as there is sound. Where two clips are compared an audition has two sides: both
+//! play, each at the same place as the other, and one of them is heard.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use distill_shared::codes::Codes;
 use distill_shared::player::Model;
+
+/// Sides of an audition, at most.
+pub const SIDES: usize = 2;
 
 /// Codes to be heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audition {
     /// The codes.
     pub codes: Arc<Codes>,
-    /// The frames of them to be heard.
+    /// Those of the other side, if there is one.
+    pub other: Option<Arc<Codes>>,
+    /// The frames of them to be heard. What ends before is silent after it.
     pub frames: Range<usize>,
-    /// Whether they come again and again.
+    /// Whether they come again and again: if there are two sides, as many as both have.
     pub looped: bool,
 }
 
@@ -26,15 +32,31 @@ impl Audition {
     #[must_use]
     pub fn whole(codes: Arc<Codes>) -> Self {
         let frames = 0..codes.frames();
-        Self { codes, frames, looped: false }
+        Self { codes, other: None, frames, looped: false }
     }
 
-    /// Whether there is anything to be heard that `model` can play.
+    /// What is heard on one side, if it has that side.
+    #[must_use]
+    pub fn of(&self, side: usize) -> Option<Self> {
+        let Self { codes, other, looped, .. } = self;
+        let own = [Some(codes), other.as_ref()].into_iter().nth(side).flatten()?;
+        // Loops of different lengths would not stay at the same place.
+        let both = [Some(codes), other.as_ref()].into_iter().flatten();
+        let shortest = both.map(|codes| codes.frames()).min().unwrap_or(0);
+        let end = if *looped { self.frames.end.min(shortest) } else { self.frames.end };
+        let frames = self.frames.start..end;
+        Some(Self { codes: Arc::clone(own), other: None, frames, looped: *looped })
+    }
+
+    /// Whether there is anything to be heard on each side that `model` can play.
     #[must_use]
     pub fn suits(&self, model: &Model) -> bool {
         let codec = &model.config().codec;
-        let there = self.frames.start < self.frames.end.min(self.codes.frames());
-        there && self.codes.fit(codec.quantizers, codec.codebook_size)
+        let mut sides = (0..SIDES).filter_map(|side| self.of(side));
+        sides.all(|Self { codes, frames, .. }| {
+            let there = frames.start < frames.end.min(codes.frames());
+            there && codes.fit(codec.quantizers, codec.codebook_size)
+        })
     }
 }
 
@@ -49,12 +71,19 @@ pub struct Auditions {
     request: Mutex<Option<(u64, Audition)>>,
     /// Frames of it that were heard.
     heard: AtomicU64,
+    /// Number of the newest that has two sides.
+    compared: AtomicU64,
+    /// The side that is heard of what has two.
+    side: AtomicUsize,
 }
 
 impl Auditions {
     /// Asks for `audition` in place of any other. Not for the audio thread.
     pub fn begin(&self, audition: Audition) {
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        if audition.other.is_some() {
+            self.compared.store(number, Ordering::Relaxed);
+        }
         let mut request = self.request.lock().unwrap_or_else(PoisonError::into_inner);
         *request = Some((number, audition));
         self.heard.store(0, Ordering::Relaxed);
@@ -64,6 +93,23 @@ impl Auditions {
     /// Ends it, if any is heard. Real-time safe.
     pub fn end(&self) {
         self.wanted.store(0, Ordering::Release);
+    }
+
+    /// How many sides audition `number` has, as long as it is wanted. Real-time safe.
+    #[must_use]
+    pub fn sides(&self, number: u64) -> usize {
+        1 + usize::from(self.compared.load(Ordering::Relaxed) == number)
+    }
+
+    /// Lets that side be heard of what has two, from now on. Real-time safe.
+    pub fn turn_to(&self, side: usize) {
+        self.side.store(side.min(SIDES - 1), Ordering::Relaxed);
+    }
+
+    /// The side that is heard of what has two. Real-time safe.
+    #[must_use]
+    pub fn side(&self) -> usize {
+        self.side.load(Ordering::Relaxed)
     }
 
     /// Takes the request that waits, and its number. Never waits itself.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use distill_shared::bundle::is_digest;
 use distill_shared::codes::{ABSENT, Codes, unflatten_codes};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub const MAX_CODES: usize = 1 << 16;
 pub const MAX_LEVELS: usize = 64;
 /// Letters of the longest name.
 pub const MAX_NAME: usize = 60;
+/// The best rating.
+pub const MAX_RATING: u8 = 5;
 /// How an absent code is written, which no codebook is large enough for.
 const NO_CODE: u32 = 0xffff;
 /// Hexadecimal digits of a code.
@@ -26,6 +29,8 @@ const DIGITS: usize = 4;
 pub struct Clip {
     /// What the musician calls it.
     pub name: String,
+    /// How good the musician finds it, 1 to [`MAX_RATING`]; 0 if that was not said.
+    pub rating: u8,
     /// Digest of the codec that the codes belong to: to another they mean nothing.
     pub codec: String,
     /// The codes.
@@ -52,6 +57,9 @@ pub struct SavedClip {
     pub pad: usize,
     /// [`Clip::name`].
     pub name: String,
+    /// [`Clip::rating`]; older versions saved none.
+    #[serde(default)]
+    pub rating: u8,
     /// [`Clip::codec`].
     pub codec: String,
     /// Levels of the codec.
@@ -97,6 +105,7 @@ impl Clips {
         let saved = |(pad, clip): (usize, &Clip)| SavedClip {
             pad,
             name: clip.name.clone(),
+            rating: clip.rating,
             codec: clip.codec.clone(),
             levels: clip.codes.quantizers(),
             codes: digits(&clip.codes),
@@ -122,14 +131,15 @@ impl Clips {
     #[must_use]
     pub fn of(saved: SavedClips) -> Option<Self> {
         let mut clips = Self::default();
-        for SavedClip { pad, name, codec, levels, codes } in saved.clips {
-            let is_digest = codec.len() == 64 && codec.bytes().all(|b| b.is_ascii_hexdigit());
+        for SavedClip { pad, name, rating, codec, levels, codes } in saved.clips {
             let fits = codes.len() <= MAX_CODES * DIGITS
                 && levels <= MAX_LEVELS
-                && name.chars().count() <= MAX_NAME;
-            let codes = unflatten_codes(&of_digits(&codes).filter(|_| fits && is_digest)?, levels)?;
+                && name.chars().count() <= MAX_NAME
+                && rating <= MAX_RATING
+                && is_digest(&codec);
+            let codes = unflatten_codes(&of_digits(&codes).filter(|_| fits)?, levels)?;
             let place = clips.0.get_mut(pad).filter(|place| place.is_none())?;
-            let clip = Clip { name, codec, codes: Arc::new(codes) };
+            let clip = Clip { name, rating, codec, codes: Arc::new(codes) };
             *place = Some(clip).filter(|clip| clip.codes.frames() > 0);
             place.as_ref()?;
         }
@@ -143,7 +153,7 @@ impl Clip {
         let codes = self.codes;
         let codes = if codes.frames() > most { Arc::new(codes.last(most)) } else { codes };
         let name = self.name.chars().take(MAX_NAME).collect();
-        Self { name, codes, ..self }
+        Self { name, rating: self.rating.min(MAX_RATING), codes, ..self }
     }
 }
 
@@ -174,7 +184,8 @@ mod tests {
 
     fn clip(first: u32) -> Clip {
         let codes = unflatten_codes(&[first, 2, ABSENT, 255], 2).expect("two frames");
-        Clip { name: "Bell \u{1f514}".to_owned(), codec: "0f".repeat(32), codes: Arc::new(codes) }
+        let (name, codec) = ("Bell \u{1f514}".to_owned(), "0f".repeat(32));
+        Clip { name, rating: 4, codec, codes: Arc::new(codes) }
     }
 
     #[test]
@@ -201,6 +212,8 @@ mod tests {
             ("pad", serde_json::json!(24)),
             ("pad", serde_json::json!(-1)),
             ("name", serde_json::json!("x".repeat(MAX_NAME + 1))),
+            ("rating", serde_json::json!(MAX_RATING + 1)),
+            ("rating", serde_json::json!(-1)),
             ("codec", serde_json::json!("../etc")),
             ("levels", serde_json::json!(0)),
             ("levels", serde_json::json!(3)),
@@ -220,6 +233,16 @@ mod tests {
         assert!(Clips::read(&twice.to_string()).is_err());
         assert!(Clips::read(r#"{"version":2,"clips":[]}"#).is_err_and(|e| e.contains("newer")));
         assert!(Clips::read(&good.to_string()).is_ok());
+    }
+
+    #[test]
+    fn a_clip_of_an_older_version_is_not_rated() {
+        let mut clips = Clips::default();
+        clips.set(3, Some(clip(1)));
+        let mut saved = serde_json::to_value(clips.saved()).expect("JSON");
+        saved["clips"][0].as_object_mut().expect("a clip").remove("rating");
+        let read = Clips::read(&saved.to_string()).expect("older versions wrote it");
+        assert_eq!(read.get(3), Some(&Clip { rating: 0, ..clip(1) }));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use distill_shared::player::Model;
 
-use crate::auditions::Audition;
+use crate::auditions::{Audition, SIDES};
 use crate::instance::Instance;
 use crate::source::{Need, Source};
 use crate::stream::{MAX_STREAMS, Ticket, WorkerEnd};
@@ -94,15 +94,19 @@ impl Desk {
     /// Opens a source for what the editor wants to hear, if that is anything new.
     fn begin_audition(&mut self, edition: u64) {
         let Some((number, audition)) = self.instance.auditions().take() else { return };
-        let model = self.model.as_ref().filter(|(of, _)| *of == edition && self.out < MAX_STREAMS);
+        let has_room = self.out + SIDES <= MAX_STREAMS;
+        let model = self.model.as_ref().filter(|(of, _)| *of == edition && has_room);
         let Some((_, model)) = model.filter(|(_, model)| audition.suits(model)) else {
             self.instance.auditions().finish(number);
             return;
         };
-        let (stream, source) = Source::audition(model, number, audition);
-        let _ = self.end.streams.push(stream);
-        self.out += 1;
-        self.sources.push(source);
+        let sides = (0..SIDES).filter_map(|side| Some((side, audition.of(side)?)));
+        for (side, audition) in sides {
+            let (stream, source) = Source::audition(model, number, side, audition);
+            let _ = self.end.streams.push(stream);
+            self.out += 1;
+            self.sources.push(source);
+        }
     }
 
     /// How much each source needs a worker that does; of those that go with `like`, if it is given.

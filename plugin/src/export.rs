@@ -13,6 +13,7 @@ use std::time::Instant;
 use distill_shared::bundle::write_atomically;
 use distill_shared::codes::ABSENT;
 use distill_shared::codes_file::Head;
+use distill_shared::flac::{FlacError, FlacFormat, FlacWriter};
 use distill_shared::math::quantize;
 use distill_shared::player::{Model, ModelError};
 
@@ -32,16 +33,40 @@ const BLOCK: usize = 512;
 /// Files of one name, at most.
 const MAX_NAMESAKES: u32 = 1000;
 
-/// How a sample is stored.
+/// What a file is, and how a sample is stored in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Depth {
-    /// 16-bit integers.
-    Int16,
-    /// 24-bit integers.
+pub enum Format {
+    /// WAV with 16-bit integers.
+    Wav16,
+    /// WAV with 24-bit integers.
     #[default]
-    Int24,
-    /// 32-bit floats.
-    Float32,
+    Wav24,
+    /// WAV with 32-bit floats.
+    WavFloat,
+    /// FLAC with 16-bit integers.
+    Flac16,
+    /// FLAC with 24-bit integers.
+    Flac24,
+}
+
+impl Format {
+    /// The ending of such files.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Wav16 | Self::Wav24 | Self::WavFloat => "wav",
+            Self::Flac16 | Self::Flac24 => "flac",
+        }
+    }
+
+    /// Bits of a sample.
+    fn bits(self) -> u16 {
+        match self {
+            Self::Wav16 | Self::Flac16 => 16,
+            Self::Wav24 | Self::Flac24 => 24,
+            Self::WavFloat => 32,
+        }
+    }
 }
 
 /// A clip to be written.
@@ -55,8 +80,8 @@ pub struct Export {
     pub settings: Settings,
     /// The project's sample rate in Hz.
     pub rate: f32,
-    /// How samples are stored.
-    pub depth: Depth,
+    /// What the file is to be.
+    pub format: Format,
     /// Where the file goes.
     pub folder: PathBuf,
 }
@@ -88,10 +113,9 @@ impl Export {
         let shown = self.folder.display();
         fs::create_dir_all(&self.folder)
             .map_err(|error| format!("The folder {shown} cannot be made: {error}."))?;
-        let path = free_path(&self.folder, &self.clip.name)
+        let path = free_path(&self.folder, &self.clip.name, self.format.ending())
             .ok_or_else(|| format!("{shown} is full of files of that name."))?;
-        let bytes =
-            self.wav(&sound).map_err(|error| format!("The clip was not exported: {error}."))?;
+        let bytes = self.encode(&sound)?;
         let failed = |error| format!("{} cannot be written: {error}.", path.display());
         write_atomically(&path, &bytes).map_err(failed)?;
         let codes = &self.clip.codes;
@@ -171,29 +195,51 @@ impl Export {
         samples
     }
 
-    /// The bytes of a WAV file.
-    fn wav(&self, sound: &[[f32; 2]]) -> Result<Vec<u8>, hound::Error> {
-        let (bits_per_sample, sample_format) = match self.depth {
-            Depth::Int16 => (16, hound::SampleFormat::Int),
-            Depth::Int24 => (24, hound::SampleFormat::Int),
-            Depth::Float32 => (32, hound::SampleFormat::Float),
-        };
+    /// The bytes of the file.
+    fn encode(&self, sound: &[[f32; 2]]) -> Result<Vec<u8>, String> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-        let sample_rate = self.rate.round() as u32;
-        let spec = hound::WavSpec { channels: 2, sample_rate, bits_per_sample, sample_format };
-        let mut bytes = Cursor::new(Vec::new());
-        let mut writer = hound::WavWriter::new(&mut bytes, spec)?;
-        for sample in sound.as_flattened() {
-            match sample_format {
-                hound::SampleFormat::Float => writer.write_sample(*sample)?,
-                hound::SampleFormat::Int => {
-                    writer.write_sample(quantize(*sample, bits_per_sample))?
-                }
+        let rate = self.rate.round() as u32;
+        let bits = self.format.bits();
+        match self.format {
+            Format::Flac16 | Format::Flac24 => {
+                flac(sound, rate, bits).map_err(|error| error.to_string())
             }
+            Format::Wav16 | Format::Wav24 => {
+                wav(sound, rate, bits, hound::SampleFormat::Int).map_err(|error| error.to_string())
+            }
+            Format::WavFloat => wav(sound, rate, bits, hound::SampleFormat::Float)
+                .map_err(|error| error.to_string()),
         }
-        writer.finalize()?;
-        Ok(bytes.into_inner())
+        .map_err(|error| format!("The clip was not exported: {error}."))
     }
+}
+
+/// The bytes of a FLAC file.
+fn flac(sound: &[[f32; 2]], rate: u32, bits: u16) -> Result<Vec<u8>, FlacError> {
+    let format = FlacFormat { rate, channels: 2, bits };
+    let mut writer = FlacWriter::new(Cursor::new(Vec::new()), format, None)?;
+    writer.write(sound.as_flattened().iter().copied())?;
+    Ok(writer.finish()?.into_inner())
+}
+
+/// The bytes of a WAV file.
+fn wav(
+    sound: &[[f32; 2]],
+    sample_rate: u32,
+    bits_per_sample: u16,
+    sample_format: hound::SampleFormat,
+) -> Result<Vec<u8>, hound::Error> {
+    let spec = hound::WavSpec { channels: 2, sample_rate, bits_per_sample, sample_format };
+    let mut bytes = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec)?;
+    for sample in sound.as_flattened() {
+        match sample_format {
+            hound::SampleFormat::Float => writer.write_sample(*sample)?,
+            hound::SampleFormat::Int => writer.write_sample(quantize(*sample, bits_per_sample))?,
+        }
+    }
+    writer.finalize()?;
+    Ok(bytes.into_inner())
 }
 
 /// Does what a worker would, until there is nothing to do.
@@ -216,12 +262,13 @@ pub fn plain(name: &str) -> String {
     name.trim_matches([' ', '.']).to_owned()
 }
 
-/// A path in `folder` for a sound called `name` where no file is yet.
-fn free_path(folder: &Path, name: &str) -> Option<PathBuf> {
+/// A path in `folder` for a sound called `name` with that ending where no file is yet, of its sound or
+/// its codes.
+fn free_path(folder: &Path, name: &str, ending: &str) -> Option<PathBuf> {
     let name = plain(name);
     let name = if name.is_empty() { "Clip" } else { &name };
     let numbered = |n: u32| if n == 1 { name.to_owned() } else { format!("{name} {n}") };
-    let paths = (1..=MAX_NAMESAKES).map(|n| folder.join(numbered(n) + ".wav"));
+    let paths = (1..=MAX_NAMESAKES).map(|n| folder.join(format!("{}.{ending}", numbered(n))));
     let is_free = |path: &PathBuf| !path.exists() && !path.with_extension("json").exists();
     let mut paths = paths.filter(is_free);
     paths.next()
@@ -235,7 +282,7 @@ mod tests {
     fn names_become_paths_inside_the_folder_and_replace_nothing() {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = |name: &str| {
-            let path = free_path(folder.path(), name).expect("there is room");
+            let path = free_path(folder.path(), name, "wav").expect("there is room");
             assert_eq!(path.parent(), Some(folder.path()));
             fs::write(&path, []).expect("it can be written");
             path.file_name().unwrap_or_default().to_string_lossy().into_owned()

@@ -151,15 +151,20 @@ impl Heads {
     /// followed, that is struck at `velocity`, 0 to 1.
     pub fn begin_take(&mut self, key: Option<u8>, velocity: f32) -> Start {
         let played = zones(&self.patch).play(key, velocity);
-        let zone = self.of_zone(&played.zone);
-        let number = zone.next;
-        zone.next += 1;
-        // Takes that nobody waited for need not be asked for any more.
-        zone.asked = zone.asked.max(zone.next);
-        let slot = self.slot(&played.zone, number);
-        let stream = self.streams[slot].take();
-        let take = played.zone.take(number);
+        let take = played.zone.take(self.of_zone(&played.zone).next);
+        let stream = self.skip_take(&played.zone);
         Start { generation: self.generation, take, played, stream }
+    }
+
+    /// Counts the next take of a zone as played. Gives its stream, if that has come.
+    pub fn skip_take(&mut self, zone: &Zone) -> Option<Stream> {
+        let of = self.of_zone(zone);
+        let number = of.next;
+        of.next += 1;
+        // Takes that nobody waited for need not be asked for any more.
+        of.asked = of.asked.max(of.next);
+        let slot = self.slot(zone, number);
+        self.streams[slot].take()
     }
 
     /// Hands out every stream that is left.

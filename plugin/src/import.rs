@@ -40,7 +40,7 @@ pub fn import(path: &Path, model: &Arc<Model>, codec: &str) -> Result<Clip, Stri
     let whole = sound.len().div_ceil(config.hop());
     let codes = encode(model, &channels).first(whole.min(frames));
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Clip { name, codec: codec.to_owned(), codes: Arc::new(codes) })
+    Ok(Clip { name, rating: 0, codec: codec.to_owned(), codes: Arc::new(codes) })
 }
 
 /// The first `seconds` of the file at `path`, as [`read_wave`] reads it.

@@ -12,6 +12,7 @@ use distill_shared::player::Model;
 
 use crate::auditions::Auditions;
 use crate::history::History;
+use crate::level_names::Naming;
 use crate::pads::Pads;
 use crate::state::BundleRef;
 use crate::zones::Zones;
@@ -102,6 +103,7 @@ pub struct Instance {
     texts: Mutex<Texts>,
     history: History,
     pads: Pads,
+    naming: Naming,
     auditions: Auditions,
 }
 
@@ -116,6 +118,12 @@ impl Instance {
     #[must_use]
     pub fn pads(&self) -> &Pads {
         &self.pads
+    }
+
+    /// What levels of codes are called. Not for the audio thread.
+    #[must_use]
+    pub fn naming(&self) -> &Naming {
+        &self.naming
     }
 
     /// What the editor lets hear.

@@ -11,8 +11,9 @@
 //! | [`loader`] | loader | reads bundles |
 //! | [`studio`], [`export`], [`import`] | studio | clips as sound files, and sound files as clips |
 //! | [`filters`] | main | makes the filters for all speeds |
-//! | [`history`], [`pads`], [`clips`], [`auditions`] | all but audio | what was played, what is kept of it, what the editor lets hear |
+//! | [`history`], [`pads`], [`clips`], [`level_names`], [`auditions`] | all but audio | what was played, what is kept of it and what it is called, what the editor lets hear |
 //! | [`instance`], [`selection`], [`state`], [`params`] | all | what an instance is, and what a project saves |
+//! | [`presets`] | main | settings as files, and back |
 //! | [`editor`] | main | the window |
 //! | [`vst3`] | all | what stands between VST3 hosts and the framework |
 //!
@@ -35,12 +36,16 @@ pub mod import;
 pub mod instance;
 pub mod interpolator;
 pub mod keyboard;
+pub mod level_names;
 pub mod loader;
 pub mod looper;
 pub mod meter;
 pub mod pads;
 pub mod params;
 pub mod patience;
+pub mod presets;
+#[cfg(test)]
+mod pretend_host;
 pub mod selection;
 pub mod sets;
 pub mod source;

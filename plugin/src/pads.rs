@@ -132,7 +132,8 @@ mod tests {
     fn pads_play_the_clips_of_the_codec_that_plays() {
         let codes = Arc::new(unflatten_codes(&[1, 2], 2).expect("a frame"));
         let clip = |codec: &str| {
-            Some(Clip { name: String::new(), codec: codec.to_owned(), codes: Arc::clone(&codes) })
+            let (name, rating, codec) = (String::new(), 0, codec.to_owned());
+            Some(Clip { name, rating, codec, codes: Arc::clone(&codes) })
         };
         let pads = Pads::default();
         pads.set(3, clip("a"));
@@ -142,8 +143,8 @@ mod tests {
         assert_eq!((pads.mark().held, pads.codes(3)), (1 << 5, None));
         assert_eq!(pads.codes(5), Some(Arc::clone(&codes)));
         let before = pads.mark().revision;
-        pads.set(5, clip("b").map(|clip| Clip { name: "Bell".to_owned(), ..clip }));
-        assert_eq!(pads.mark().revision, before, "a name cannot be heard");
+        pads.set(5, clip("b").map(|clip| Clip { name: "Bell".to_owned(), rating: 5, ..clip }));
+        assert_eq!(pads.mark().revision, before, "neither name nor rating can be heard");
         pads.set(5, None);
         assert_eq!((pads.mark().held, pads.codes(5)), (0, None));
         assert_ne!(pads.mark().revision, before);

@@ -43,8 +43,12 @@ impl HeadSets {
     }
 
     /// Hands out the take of a note, as [`Heads::begin_take`] does. Real-time safe.
-    pub fn begin_take(&mut self, key: Option<u8>, velocity: f32) -> Start {
-        self.current.begin_take(key, velocity)
+    pub fn begin_take(&mut self, key: Option<u8>, velocity: f32, end: &mut AudioEnd) -> Start {
+        let start = self.current.begin_take(key, velocity);
+        // The heads that are about to come have the same zones, and go on where these end.
+        let skipped = self.next.as_mut().and_then(|(next, _)| next.skip_take(&start.played.zone));
+        skipped.into_iter().for_each(|stream| end.retire(stream));
+        start
     }
 
     /// Whether every head of the notes to come has sound.

@@ -94,12 +94,18 @@ impl Source {
         )
     }
 
-    /// What the editor wants to hear as the nth audition.
+    /// What the editor wants to hear on one side of the nth audition; its zone has the number of the
+    /// side.
     #[must_use]
-    pub fn audition(model: &Arc<Model>, number: u64, audition: Audition) -> (Stream, Self) {
+    pub fn audition(
+        model: &Arc<Model>,
+        number: u64,
+        side: usize,
+        audition: Audition,
+    ) -> (Stream, Self) {
         let sampling = Sampling::default();
         let patch = Patch { edition: 0, zones: None, seed: 0, variations: 0, clips: 0, sampling };
-        let (zone, spare) = (Zone::default(), false);
+        let (zone, spare) = (Zone::numbered(side), false);
         let ticket = Ticket { generation: AUDITION, oldest: 0, take: number, zone, spare, patch };
         Self::open(model, &ticket, Some(audition))
     }
@@ -321,7 +327,7 @@ impl Making {
     /// The take or the clip of `source`, from its beginning.
     fn begin(source: &Source) -> Result<Self, ModelError> {
         let Source { model, ticket, clip, .. } = source;
-        let clip = clip.as_ref().and_then(|Audition { codes, frames, looped }| {
+        let clip = clip.as_ref().and_then(|Audition { codes, frames, looped, .. }| {
             Playback::new(model, codes, frames.clone(), *looped)
         });
         let voice = match clip {

@@ -1,16 +1,18 @@
 //! What a host saves with a project, and what is let in when it is loaded.
 //!
-//! The framework writes every parameter and, as JSON, the [`BundleRef`] and the
-//! [`SavedClips`](crate::clips::SavedClips). Loading is all or
-//! nothing: a state that cannot be understood changes nothing but the message in the editor, and
-//! one that can leaves no parameter as it was.
+//! The framework writes every parameter and, as JSON, the [`BundleRef`], the
+//! [`SavedClips`](crate::clips::SavedClips) and the [`SavedNames`](crate::level_names::SavedNames).
+//! Loading is all or nothing: a state that cannot be understood changes nothing but the message in the
+//! editor, and one that can leaves no parameter as it was.
 
 use std::collections::BTreeMap;
 
+use distill_shared::bundle::is_digest;
 use nice_plug::plugin::PluginState;
 use serde::{Deserialize, Serialize};
 
 use crate::clips::Clips;
+use crate::level_names::LevelNames;
 use crate::params::{LIMITS, Limit};
 
 /// Version of [`BundleRef`] that is written; every version up to it is read.
@@ -21,6 +23,8 @@ const MAX_TEXT: usize = 4096;
 const FIELD: &str = "bundle";
 /// The one that holds the clips; there is none in what older versions saved.
 const CLIPS: &str = "clips";
+/// The one that holds the names of levels; nor is there one of them.
+const LEVELS: &str = "levels";
 
 /// Names a bundle: by its content, and by where it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,12 +62,9 @@ impl BundleRef {
     fn read(text: &str) -> Result<Self, String> {
         let reference: Self = serde_json::from_str(text)
             .map_err(|_| "The saved bundle cannot be read: the project is damaged.".to_owned())?;
-        let is_digest = |text: &str| {
-            text.is_empty() || (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()))
-        };
         if reference.version > VERSION {
             Err("A newer Distill saved this project. Update Distill to open it.".to_owned())
-        } else if !is_digest(&reference.digest)
+        } else if !(reference.digest.is_empty() || is_digest(&reference.digest))
             || reference.path.len().max(reference.name.len()) > MAX_TEXT
             || reference.path.contains('\0')
         {
@@ -79,9 +80,11 @@ impl BundleRef {
 pub fn filter(state: &mut PluginState) {
     let text = |field: &str| state.fields.get(field).map(String::as_str);
     let clips = text(CLIPS).map_or(Ok(Clips::default()), Clips::read);
+    let names = text(LEVELS).map_or(Ok(LevelNames::default()), LevelNames::read);
     let reference = text(FIELD).map_or(Ok(BundleRef::default()), BundleRef::read);
-    let (reference, clips) = match reference.and_then(|reference| Ok((reference, clips?))) {
-        Ok(both) => both,
+    let all = reference.and_then(|reference| Ok((reference, clips?, names?)));
+    let (reference, clips, names) = match all {
+        Ok(all) => all,
         Err(refused) => {
             state.params.clear();
             // Written by hand, since `refused` is never serialized.
@@ -95,7 +98,9 @@ pub fn filter(state: &mut PluginState) {
     let valid = "texts and numbers are valid JSON";
     let reference = serde_json::to_string(&reference).expect(valid);
     let clips = serde_json::to_string(&clips.saved()).expect(valid);
-    state.fields = [(FIELD, reference), (CLIPS, clips)].map(|(k, v)| (k.to_owned(), v)).into();
+    let names = serde_json::to_string(&names.saved()).expect(valid);
+    let fields = [(FIELD, reference), (CLIPS, clips), (LEVELS, names)];
+    state.fields = fields.map(|(field, text)| (field.to_owned(), text)).into();
 
     let given = std::mem::take(&mut state.params);
     let valid = |(id, limit): (&str, Limit)| (id.to_owned(), limit.apply(given.get(id)));
@@ -136,7 +141,7 @@ mod tests {
         assert!(matches!(state.params["seed"], ParamValue::I32(0)));
         assert!(matches!(state.params["topk"], ParamValue::I32(0)), "another type");
         assert_eq!(state.params.len(), LIMITS.len());
-        assert_eq!(state.fields.len(), 2);
+        assert_eq!(state.fields.len(), 3);
     }
 
     #[test]
@@ -172,6 +177,18 @@ mod tests {
         assert!(state.params.is_empty() && !state.fields.contains_key(CLIPS));
         let kept: BundleRef = serde_json::from_str(&state.fields[FIELD]).unwrap();
         assert!(kept.refused.contains("clips"));
+    }
+
+    #[test]
+    fn a_state_whose_names_make_no_sense_changes_nothing() {
+        let bundle = serde_json::to_string(&BundleRef::default()).unwrap();
+        let state = state(&serde_json::json!({
+            "params": { "gain": { "f32": 3.0 } },
+            "fields": { "bundle": bundle, "levels": r#"{"version":1,"names":[{"level":99}]}"# },
+        }));
+        assert!(state.params.is_empty() && !state.fields.contains_key(LEVELS));
+        let kept: BundleRef = serde_json::from_str(&state.fields[FIELD]).unwrap();
+        assert!(kept.refused.contains("names of levels"));
     }
 
     #[test]

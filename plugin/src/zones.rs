@@ -63,6 +63,14 @@ pub struct Zone {
     pub velocity: Option<f32>,
 }
 
+impl Zone {
+    /// A zone with that number, that asks for nothing.
+    #[must_use]
+    pub fn numbered(index: usize) -> Self {
+        Self { index, ..Self::default() }
+    }
+}
+
 /// How a note is played.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Played {

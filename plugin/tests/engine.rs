@@ -94,6 +94,26 @@ fn a_turned_knob_reaches_the_heads_of_later_notes_at_an_exact_sample() {
 }
 
 #[test]
+fn a_note_that_is_struck_while_a_knob_settles_is_counted_once() {
+    let cold = Sampling { temperature: 0.0, ..Sampling::default() };
+    let mut stage = Stage::new(7);
+    stage.listen(100);
+    stage.settings.sampling = cold;
+    let mut strike = |after: usize, take: u64, sampling| {
+        stage.listen(after);
+        stage.engine.note_on(note(60));
+        let heard = stage.listen(8 * HOP)[0].clone();
+        stage.engine.note_off(&key(60));
+        let wanted = left(&toy::take(&toy::model(7), take, 8, |_| sampling));
+        assert_eq!(heard, wanted, "take {take}");
+    };
+    strike(10, 0, Sampling::default());
+    strike(1000, 1, Sampling::default());
+    strike(12_000, 2, cold);
+    strike(4000, 3, cold);
+}
+
+#[test]
 fn keys_struck_together_sound_together() {
     let mut stage = Stage::new(7);
     stage.engine.note_on(note(60));

@@ -14,11 +14,14 @@ pub mod codes;
 pub mod codes_file;
 pub mod companding;
 pub mod fingerprint;
+#[cfg(feature = "flac")]
+pub mod flac;
 pub mod library;
 pub mod math;
 pub mod model;
 pub mod phases;
 pub mod player;
+pub mod preset;
 pub mod quantizer;
 pub mod stft;
 pub mod whole_file;

@@ -1,4 +1,5 @@
-//! The library: bundles in folders, found, searched, sorted, renamed and removed.
+//! The library: bundles in folders, found, searched, sorted, renamed and removed, and the files of
+//! [presets](crate::preset) beside them.
 //!
 //! Editor and command line share it. It reads every bundle whole, since only then it is known to play,
 //! so it takes some hundredths of a second for each: not for the audio thread or a window's.
@@ -8,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::bundle::Bundle;
+use crate::preset;
 
 /// The ending of bundles.
 const ENDING: &str = "distill";
@@ -62,7 +64,7 @@ pub enum Order {
     Largest,
 }
 
-/// Why a bundle was not renamed or removed.
+/// Why a file of the library was not renamed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     /// The new name is no name of a file.
@@ -71,8 +73,8 @@ pub enum LibraryError {
     /// There is a file of that name.
     #[error("{0} is there already: choose another name")]
     Exists(PathBuf),
-    /// It is no bundle by its name.
-    #[error("{0} is no .distill file")]
+    /// It is neither bundle nor preset by its name.
+    #[error("{0} is no .distill or .distill-preset file")]
     Foreign(PathBuf),
     /// The system refused.
     #[error("{path} cannot be changed")]
@@ -105,15 +107,35 @@ pub fn list(folders: &[PathBuf]) -> Vec<Entry> {
 /// The files in a folder that are bundles by their names, sorted; none if it cannot be read.
 #[must_use]
 pub fn bundles_in(folder: &Path) -> Vec<PathBuf> {
+    files_in(folder, ENDING, MAX_BUNDLES)
+}
+
+/// The files in a folder with that ending, `most` at most, sorted; none if it cannot be read.
+pub(crate) fn files_in(folder: &Path, ending: &str, most: usize) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<PathBuf> = paths.filter(|path| is_bundle(path)).take(MAX_BUNDLES).collect();
+    let mut files: Vec<PathBuf> =
+        paths.filter(|path| ending_of(path) == Some(ending)).take(most).collect();
     files.sort();
     files
 }
 
-fn is_bundle(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == ENDING)
+/// The ending of a file of the library.
+fn ending_of(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?;
+    [ENDING, preset::ENDING].into_iter().find(|ending| extension == *ending)
+}
+
+/// `name` as the name of a file, without an ending.
+///
+/// # Errors
+///
+/// Fails if it is none, on any system.
+pub fn file_name(name: &str) -> Result<&str, LibraryError> {
+    let name = name.trim();
+    let is_plain = |c: char| !(c.is_control() || "/\\".contains(c));
+    let is_name = !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain);
+    if is_name { Ok(name) } else { Err(LibraryError::Name(name.to_owned())) }
 }
 
 impl Entry {
@@ -171,21 +193,15 @@ pub fn sort(entries: &mut [Entry], order: Order) {
     });
 }
 
-/// Renames the file of a bundle within its folder; `name` is without the ending. Returns its new path.
+/// Renames the file of a bundle or a preset within its folder; `name` is without the ending. Returns its new path.
 ///
 /// # Errors
 ///
 /// Fails if `name` is none, there is such a file, or the system refuses.
 pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
-    let name = name.trim();
-    let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
-    if !is_name {
-        return Err(LibraryError::Name(name.to_owned()));
-    }
-    if !is_bundle(path) {
-        return Err(LibraryError::Foreign(path.to_owned()));
-    }
-    let new = path.with_file_name(format!("{name}.{ENDING}"));
+    let name = file_name(name)?;
+    let ending = ending_of(path).ok_or_else(|| LibraryError::Foreign(path.to_owned()))?;
+    let new = path.with_file_name(format!("{name}.{ending}"));
     if new == path {
         return Ok(new);
     }
@@ -202,13 +218,13 @@ pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
     Ok(new)
 }
 
-/// Deletes the file of a bundle.
+/// Deletes the file of a bundle or a preset.
 ///
 /// # Errors
 ///
 /// Fails if it is none by its name, or the system refuses.
 pub fn remove(path: &Path) -> Result<(), LibraryError> {
-    if !is_bundle(path) {
+    if ending_of(path).is_none() {
         return Err(LibraryError::Foreign(path.to_owned()));
     }
     fs::remove_file(path).map_err(|error| LibraryError::System { path: path.to_owned(), error })
@@ -262,7 +278,7 @@ mod tests {
         fs::write(&one, b"one").expect("it can be written");
         fs::write(&other, b"other").expect("it can be written");
         assert!(matches!(rename(&one, "other"), Err(LibraryError::Exists(_))));
-        for bad in ["", "..", "a/b", ".hidden"] {
+        for bad in ["", "..", "a/b", ".hidden", "a\nb"] {
             assert!(matches!(rename(&one, bad), Err(LibraryError::Name(_))), "{bad}");
         }
         let new = rename(&one, " third ").expect("it is free");

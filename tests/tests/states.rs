@@ -19,8 +19,19 @@ fn settled() -> (Instrument, Vec<u8>) {
     // The reference to a bundle that is there is completed while the bundle loads.
     let lost = std::path::Path::new("/nowhere/lost.distill");
     let saved = state::with_bundle(&instrument.save().unwrap(), lost).unwrap();
-    instrument.load(&saved).unwrap();
+    let mut json = state::open(&saved).unwrap();
+    let codec = "0f".repeat(32);
+    let clip = json!({
+        "pad": 3, "name": "Bell", "codec": codec, "levels": 2, "codes": "0001000200ffffff",
+    });
+    let name = json!({ "codec": codec, "level": 1, "name": "Hiss" });
+    let clips = json!({ "version": 1, "clips": [clip] });
+    json["fields"]["clips"] = clips.to_string().into();
+    json["fields"]["levels"] = json!({ "version": 1, "names": [name] }).to_string().into();
+    instrument.load(&state::close(&json)).unwrap();
     let saved = instrument.save().unwrap();
+    let text = String::from_utf8_lossy(&saved);
+    assert!(text.contains("Bell") && text.contains("Hiss"), "{text}");
     (instrument, saved)
 }
 
@@ -140,6 +151,17 @@ fn mutation(saved: &[u8], number: u64) -> Vec<u8> {
         }
     }
     state::close(&json)
+}
+
+#[test]
+fn a_project_of_an_older_version_has_no_names_of_levels() {
+    let (mut instrument, saved) = settled();
+    let mut json = state::open(&saved).unwrap();
+    json["fields"].as_object_mut().unwrap().remove("levels");
+    instrument.load(&state::close(&json)).unwrap();
+    let now = state::open(&instrument.save().unwrap()).unwrap();
+    assert_eq!(now["fields"]["levels"], r#"{"version":1,"names":[]}"#);
+    assert_eq!(now["fields"]["clips"], json["fields"]["clips"]);
 }
 
 #[test]

@@ -276,8 +276,14 @@ fn the_library_lists_renames_and_removes() {
     assert!(all[0]["content"]["seconds"].as_f64().unwrap() > 0.0);
     assert!(all[1]["content"]["problem"].is_string());
     assert_eq!(list("--search BROKEN").len(), 1);
+    let preset = r#"{"version":1,"name":"S","bundle":{"digest":"","name":"Toy"},"values":{}}"#;
+    fs::write(shelf.join("Soft.distill-preset"), preset).unwrap();
     let plain = stdout(&succeed(folder.path(), "library --folder shelf"));
-    assert!(plain.contains("cannot be read") && plain.lines().count() == 2, "{plain}");
+    assert!(plain.contains("cannot be read") && plain.lines().count() == 3, "{plain}");
+    assert!(plain.lines().any(|line| line.starts_with("Soft ") && line.contains("for Toy")));
+    let listed = stdout(&succeed(folder.path(), "library --folder shelf --json --search toy"));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["presets"][0]["content"]["bundle"], "Toy");
     fail(folder.path(), "library rename shelf/a.distill broken", 1, "is there already");
     succeed(folder.path(), "library rename shelf/a.distill bells");
     fail(folder.path(), "library remove shelf/bells.distill", 2, "--yes");

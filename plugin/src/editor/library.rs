@@ -8,11 +8,16 @@ use distill_shared::library::{self, Content, Entry, Order};
 use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
+use super::cell;
 use crate::params::DistillParams;
 use crate::state::BundleRef;
 
 /// How often the folders are looked into while the page is shown.
 const WATCH: Duration = Duration::from_secs(5);
+
+/// Widths of the columns for names and for what there is: beside them is room for two buttons.
+const NAME: f32 = 220.0;
+const CONTENT: f32 = 560.0;
 
 /// The page.
 #[derive(Debug, Default)]
@@ -36,6 +41,12 @@ enum Deed {
 }
 
 impl LibraryPage {
+    /// A page that shows `entries`, for tests.
+    #[cfg(test)]
+    pub(crate) fn holding(entries: Vec<Entry>) -> Self {
+        Self { entries, read: Some(Instant::now()), ..Self::default() }
+    }
+
     pub(crate) fn show(
         &mut self,
         ui: &mut egui::Ui,
@@ -134,7 +145,7 @@ fn show_entry(
     let mut deed = None;
     let typed = renaming.as_mut().filter(|(path, _)| *path == entry.path);
     if let Some((_, name)) = typed {
-        let field = ui.add(egui::TextEdit::singleline(name).desired_width(200.0));
+        let field = ui.add(egui::TextEdit::singleline(name).desired_width(NAME));
         field.request_focus();
         if ui.input(|input| input.key_pressed(egui::Key::Enter)) {
             deed = Some(Deed::Rename(name.clone()));
@@ -142,14 +153,15 @@ fn show_entry(
     } else {
         let name = egui::RichText::new(&entry.name);
         let name = if plays { name.strong() } else { name };
-        ui.label(name).on_hover_text(entry.path.display().to_string());
+        cell(ui, NAME, name).on_hover_text(entry.path.display().to_string());
     }
     match &entry.content {
         Ok(content) => {
-            ui.label(in_words(content, entry.bytes));
+            cell(ui, CONTENT, in_words(content, entry.bytes));
         }
         Err(problem) => {
-            ui.colored_label(ui.visuals().warn_fg_color, problem);
+            let colour = ui.visuals().warn_fg_color;
+            cell(ui, CONTENT, egui::RichText::new(problem).color(colour));
         }
     }
     let playable = entry.content.as_ref().is_ok_and(|content| content.has_prior);

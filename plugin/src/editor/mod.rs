@@ -10,8 +10,11 @@ mod codes;
 mod controls;
 mod envelope;
 mod keys;
+#[cfg(test)]
+mod layout_tests;
 mod library;
 mod meters;
+mod presets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,6 +32,7 @@ use bundle_row::BundleRow;
 use codes::CodesPage;
 use library::LibraryPage;
 use meters::Meters;
+use presets::PresetsPage;
 
 /// Size of the window in logical pixels.
 const SIZE: LogicalSize<f64> = LogicalSize::new(980.0, 640.0);
@@ -61,6 +65,8 @@ enum Page {
     Codes,
     /// The bundles there are.
     Library,
+    /// Settings that were saved.
+    Presets,
 }
 
 /// What the window shows.
@@ -69,6 +75,7 @@ pub struct Window {
     page: Page,
     codes: CodesPage,
     library: LibraryPage,
+    presets: PresetsPage,
     /// The way to the host, while the window is open.
     host: Option<GuiContext>,
     bundle: BundleRow,
@@ -79,8 +86,8 @@ pub struct Window {
 
 impl Window {
     fn new(params: Arc<DistillParams>) -> Self {
-        let (page, codes, library, bundle, meters) = Default::default();
-        Self { params, page, codes, library, host: None, bundle, meters, broken: false }
+        let (page, codes, library, presets, bundle, meters) = Default::default();
+        Self { params, page, codes, library, presets, host: None, bundle, meters, broken: false }
     }
 
     /// Draws everything.
@@ -91,7 +98,12 @@ impl Window {
         ui.horizontal(|ui| {
             ui.heading("Distill");
             ui.add_space(MARGIN);
-            let pages = [(Page::Play, "Play"), (Page::Codes, "Codes"), (Page::Library, "Library")];
+            let pages = [
+                (Page::Play, "Play"),
+                (Page::Codes, "Codes"),
+                (Page::Library, "Library"),
+                (Page::Presets, "Presets"),
+            ];
             for (page, name) in pages {
                 ui.selectable_value(&mut self.page, page, name);
             }
@@ -114,6 +126,7 @@ impl Window {
             }
             Page::Codes => self.codes.show(ui, &self.params, &setter),
             Page::Library => self.library.show(ui, &self.params, &setter),
+            Page::Presets => self.presets.show(ui, &self.params, &setter),
         }
     }
 }
@@ -151,6 +164,17 @@ impl NiceEguiApp for Window {
 /// The background of the window.
 fn panel(ui: &egui::Ui) -> egui::Frame {
     egui::Frame::central_panel(ui.style()).inner_margin(MARGIN)
+}
+
+/// A text in a cell of that width: as much of it as there is room for, and all of it where the pointer
+/// is.
+fn cell(ui: &mut egui::Ui, width: f32, text: impl Into<egui::WidgetText>) -> egui::Response {
+    let text = egui::Label::new(text).truncate();
+    ui.scope(|ui| {
+        ui.set_width(width);
+        ui.add(text)
+    })
+    .inner
 }
 
 /// Says that something is wrong, where it cannot be overlooked.

@@ -1,11 +1,13 @@
 //! What the editor lets hear, beside all that notes play.
 
 use super::Engine;
+use crate::auditions::SIDES;
 use crate::envelope::{Rates, Shape};
+use crate::heads::Start;
 use crate::instance::Instance;
 use crate::stream::{AUDITION, AudioEnd, ControlFrame, Hold, LOOKAHEAD, Stream};
-use crate::voice::{Note, Scene, Voice};
-use crate::zones::{Played, Zone};
+use crate::voice::{Expression, Note, Scene, Voice};
+use crate::zones::Played;
 
 /// Sound as it is, whatever the envelope of notes.
 const PLAIN: Shape = Shape { attack: 0.0, decay: 0.0, sustain: 1.0, release: 0.0, one_shot: false };
@@ -15,16 +17,19 @@ const NOTE: Note = Note { id: None, channel: u8::MAX, key: u8::MAX, velocity: 1.
 /// The audio thread's part in auditions.
 #[derive(Debug)]
 pub(super) struct Listening {
-    /// A stream that has too little sound yet.
-    waiting: Option<Stream>,
-    /// The newest one, and one that fades.
-    voices: [Option<Voice>; 2],
+    /// Streams of the newest audition that have too little sound yet, by their sides.
+    waiting: [Option<Stream>; SIDES],
+    /// Those of the one that is heard, and of one that fades, by their sides.
+    voices: [[Option<Voice>; SIDES]; 2],
+    /// Whether the one that is heard has two sides, though one may be over.
+    compares: bool,
     rates: Rates,
 }
 
 impl Listening {
     pub(super) fn new(rate: f32) -> Self {
-        Self { waiting: None, voices: [None, None], rates: Rates::new(&PLAIN, rate) }
+        let (waiting, voices) = ([None, None], [[None, None], [None, None]]);
+        Self { waiting, voices, compares: false, rates: Rates::new(&PLAIN, rate) }
     }
 
     pub(super) fn set_rate(&mut self, rate: f32) {
@@ -33,37 +38,68 @@ impl Listening {
 
     /// Whether anything is heard.
     pub(super) fn hears(&self) -> bool {
-        self.voices.iter().any(Option::is_some)
+        self.voices.as_flattened().iter().any(Option::is_some)
     }
 
-    /// Takes in the stream of the newest audition.
+    /// Takes in a stream of the newest audition.
     pub(super) fn accept(&mut self, stream: Stream, end: &mut AudioEnd) {
-        if let Some(older) = self.waiting.replace(stream) {
+        let (number, side) = (stream.take, stream.zone.index.min(SIDES - 1));
+        let others = self.waiting.iter_mut().filter_map(|p| p.take_if(|s| s.take != number));
+        others.for_each(|stream| end.retire(stream));
+        if let Some(older) = self.waiting[side].replace(stream) {
             end.retire(older);
         }
     }
 
-    /// Falls silent at once.
-    pub(super) fn end(&mut self, instance: &Instance, end: &mut AudioEnd) {
-        let voices = self.voices.iter().flatten().map(Voice::take);
-        let all = voices.chain(self.waiting.as_ref().map(|stream| stream.take));
-        all.for_each(|number| instance.auditions().finish(number));
-        let voices = self.voices.iter_mut().filter_map(Option::take);
-        let streams = voices.filter_map(Voice::into_stream).chain(self.waiting.take());
-        streams.for_each(|stream| end.retire(stream));
+    /// Number of the audition that waits, if one does.
+    fn waits_for(&self) -> Option<u64> {
+        self.waiting.iter().flatten().map(|stream| stream.take).next()
     }
 
-    /// Begins what waits.
-    fn begin(&mut self, stream: Stream, end: &mut AudioEnd) {
-        self.voices.iter_mut().flatten().for_each(Voice::fade);
+    /// Whether all `sides` that wait have sound.
+    fn are_there(&self, sides: usize) -> bool {
+        let is_there = |stream: &&Stream| {
+            stream.sound.slots() >= LOOKAHEAD * stream.hop || stream.sound.is_abandoned()
+        };
+        self.waiting.iter().flatten().filter(is_there).count() == sides
+    }
+
+    /// Gives up what waits.
+    fn give_up(&mut self, end: &mut AudioEnd) {
+        self.waiting.iter_mut().filter_map(Option::take).for_each(|stream| end.retire(stream));
+    }
+
+    /// Falls silent at once.
+    pub(super) fn end(&mut self, instance: &Instance, end: &mut AudioEnd) {
+        let voices = self.voices.as_flattened().iter().flatten().map(Voice::take);
+        let all = voices.chain(self.waits_for());
+        all.for_each(|number| instance.auditions().finish(number));
+        let voices = self.voices.as_flattened_mut().iter_mut().filter_map(Option::take);
+        voices.filter_map(Voice::into_stream).for_each(|stream| end.retire(stream));
+        self.give_up(end);
+    }
+
+    /// Begins what waits, with `side` heard; its sides begin at the same sample, and stay together since
+    /// time waits for neither.
+    fn begin(&mut self, side: usize, end: &mut AudioEnd) {
+        self.voices.as_flattened_mut().iter_mut().flatten().for_each(Voice::fade);
         self.voices.swap(0, 1);
-        let played = Played { zone: Zone::default(), shift: 0.0, level: 1.0 };
-        let take = stream.take;
-        let stream = Some(stream);
-        let start = crate::heads::Start { generation: AUDITION, take, played, stream };
-        let older = self.voices[0].replace(Voice::new(NOTE, start));
-        if let Some(stream) = older.and_then(Voice::into_stream) {
-            end.retire(stream);
+        self.compares = self.waiting.iter().all(Option::is_some);
+        for (waiting, place) in self.waiting.iter_mut().zip(&mut self.voices[0]) {
+            let older = std::mem::replace(place, waiting.take().map(voice));
+            if let Some(stream) = older.and_then(Voice::into_stream) {
+                end.retire(stream);
+            }
+        }
+        self.turn_to(side);
+    }
+
+    /// Lets `side` be heard of what has two, within a few milliseconds: one fades as the other comes.
+    fn turn_to(&mut self, side: usize) {
+        let heard = if self.compares { side } else { 0 };
+        for (side, voice) in self.voices[0].iter_mut().enumerate() {
+            let volume = if side == heard { 1.0 } else { 0.0 };
+            voice.iter_mut().for_each(|voice| voice.express(Expression::Volume(volume)));
         }
     }
 
@@ -76,7 +112,7 @@ impl Listening {
         end: &mut AudioEnd,
     ) {
         let scene = self.plain(scene);
-        for place in &mut self.voices {
+        for place in self.voices.as_flattened_mut() {
             if let Some(voice) = place {
                 voice.render(left, right, &scene);
             }
@@ -93,6 +129,13 @@ impl Listening {
     }
 }
 
+/// A voice that plays a stream as it is.
+fn voice(stream: Stream) -> Voice {
+    let played = Played { zone: stream.zone, shift: 0.0, level: 1.0 };
+    let (generation, take, stream) = (AUDITION, stream.take, Some(stream));
+    Voice::new(NOTE, Start { generation, take, played, stream })
+}
+
 impl Engine {
     /// Begins and ends auditions as the editor asks, but never in what is rendered to a file.
     /// Real-time safe.
@@ -100,32 +143,34 @@ impl Engine {
         let is_file = self.offline || self.settings.always_wait;
         let auditions = self.instance.auditions();
         let wanted = auditions.wanted().filter(|_| !is_file);
-        let is_wanted = |stream: &Stream| Some(stream.take) == wanted;
-        let is_there = |stream: &Stream| {
-            stream.sound.slots() >= LOOKAHEAD * stream.hop || stream.sound.is_abandoned()
-        };
         let listening = &mut self.listening;
-        if let Some(stream) = listening.waiting.take_if(|s| !is_wanted(s) || is_there(s)) {
-            if is_wanted(&stream) {
-                listening.begin(stream, &mut self.end);
-            } else {
-                self.instance.auditions().finish(stream.take);
-                self.end.retire(stream);
+        if let Some(number) = listening.waits_for() {
+            if Some(number) != wanted {
+                auditions.finish(number);
+                listening.give_up(&mut self.end);
+            } else if listening.are_there(auditions.sides(number)) {
+                listening.begin(auditions.side(), &mut self.end);
             }
         }
         if !listening.hears() {
             return;
         }
+        listening.turn_to(auditions.side());
         let scene = self.scene();
         let scene = self.listening.plain(&scene);
-        for voice in self.listening.voices.iter_mut().flatten() {
-            if voice.is_spent(&scene) {
-                self.instance.auditions().finish(voice.take());
+        let auditions = self.instance.auditions();
+        for sides in &mut self.listening.voices {
+            let Some(first) = sides.iter().flatten().next() else { continue };
+            let number = first.take();
+            if sides.iter().flatten().all(|voice| voice.is_spent(&scene)) {
+                auditions.finish(number);
             } else {
-                self.instance.auditions().report(voice.take(), voice.frame());
+                auditions.report(number, first.frame());
             }
-            if Some(voice.take()) != wanted || voice.is_spent(&scene) {
-                voice.fade();
+            for voice in sides.iter_mut().flatten() {
+                if Some(number) != wanted || voice.is_spent(&scene) {
+                    voice.fade();
+                }
             }
         }
     }

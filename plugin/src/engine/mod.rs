@@ -261,9 +261,9 @@ impl Engine {
             return;
         }
         // A voice that waits for its stream would wait for ever.
-        let Self { voices, sets, settings, .. } = self;
+        let Self { voices, sets, settings, end, .. } = self;
         for voice in voices.iter_mut().filter(|voice| !voice.has_stream()) {
-            voice.replace_take(begin_take(sets, settings, voice.note()));
+            voice.replace_take(begin_take(sets, settings, voice.note(), end));
         }
     }
 
@@ -382,6 +382,6 @@ impl Engine {
 }
 
 /// The take that a note plays.
-fn begin_take(sets: &mut HeadSets, settings: &Settings, note: &Note) -> Start {
-    sets.begin_take((settings.keys != Keys::Ignored).then_some(note.key), note.velocity)
+fn begin_take(sets: &mut HeadSets, settings: &Settings, note: &Note, end: &mut AudioEnd) -> Start {
+    sets.begin_take((settings.keys != Keys::Ignored).then_some(note.key), note.velocity, end)
 }

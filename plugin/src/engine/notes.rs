@@ -81,7 +81,8 @@ impl Engine {
         self.turn_heads();
         self.edition = self.instance.edition();
         self.voices.leave(most.saturating_sub(1));
-        let mut voice = Voice::new(note, begin_take(&mut self.sets, &self.settings, &note));
+        let start = begin_take(&mut self.sets, &self.settings, &note, &mut self.end);
+        let mut voice = Voice::new(note, start);
         voice.bend(self.channels.bend(note.channel));
         if let Some(stream) = self.voices.add(voice) {
             self.end.retire(stream);

@@ -64,7 +64,11 @@ impl Span<f32> {
     pub(super) fn milliseconds(&self, name: &str) -> FloatParam {
         let factor = FloatRange::skew_factor(-2.0);
         let range = FloatRange::Skewed { min: self.low, max: self.high, factor };
-        FloatParam::new(name, self.default, range)
+        // Hosts know shares of ranges only: what they take for the default is to be the default to the
+        // bit.
+        let told = |default: f32, _| range.unnormalize(range.normalize(default));
+        let default = (0..4).fold(self.default, told);
+        FloatParam::new(name, default, range)
             .with_unit(" ms")
             .with_value_to_string(formatters::v2s_f32_rounded(1))
     }

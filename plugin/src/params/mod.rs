@@ -1,6 +1,7 @@
 //! Parameters: what the host may see, automate and save.
 
 mod choices;
+mod each;
 mod help;
 mod limits;
 mod texts;
@@ -13,11 +14,13 @@ use nice_plug::prelude::*;
 
 use crate::engine::{Playing, Settings, Trigger};
 use crate::envelope::Shape;
+use crate::level_names::NameState;
 use crate::pads::ClipState;
 use crate::selection::Selection;
 use limits::*;
 use texts::{named, read_asked, read_count, show_asked, show_count};
 
+pub use each::AnyParam;
 pub use help::{HELP, help};
 pub use limits::{LIMITS, Limit, Span};
 
@@ -35,6 +38,9 @@ pub struct DistillParams {
     /// What lies on the pads. Changed by the host when it loads state, and by the editor.
     #[persist = "clips"]
     pub clips: ClipState,
+    /// What levels of codes are called. Changed by the host when it loads state, and by the editor.
+    #[persist = "levels"]
+    pub level_names: NameState,
     /// How new sound is made.
     #[nested(group = "Prior")]
     pub prior: PriorParams,
@@ -187,9 +193,11 @@ impl DistillParams {
     #[must_use]
     pub fn new(selection: Selection) -> Self {
         let clips = ClipState(Arc::clone(selection.instance()));
+        let level_names = NameState(Arc::clone(selection.instance()));
         Self {
             selection,
             clips,
+            level_names,
             prior: PriorParams::at_default(),
             stream: StreamParams {
                 playing: named(PLAYING.whole("Play").non_automatable(), &texts::PLAYINGS),

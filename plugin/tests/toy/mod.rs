@@ -184,7 +184,8 @@ pub fn random_codes(frames: u32, seed: u32) -> Codes {
 
 /// A clip of a toy.
 pub fn clip(codes: &Codes) -> Clip {
-    Clip { name: "Clip".to_owned(), codec: CODEC.repeat(32), codes: Arc::new(codes.clone()) }
+    let (name, codec) = ("Clip".to_owned(), CODEC.repeat(32));
+    Clip { name, rating: 0, codec, codes: Arc::new(codes.clone()) }
 }
 
 /// An engine and its desk, worked on by the test itself.

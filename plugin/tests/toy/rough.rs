@@ -156,9 +156,12 @@ fn turn(which: u32, dice: &mut Dice, stage: &mut Stage) {
         236..242 => {
             let codes = Arc::new(random_codes(1 + dice.below(20), dice.below(99)));
             let (frames, looped) = (0..1 + dice.below(20) as usize, dice.below(2) == 0);
-            stage.instance.auditions().begin(Audition { codes, frames, looped });
+            let other = (dice.below(2) == 0)
+                .then(|| Arc::new(random_codes(1 + dice.below(20), dice.below(99))));
+            stage.instance.auditions().begin(Audition { codes, other, frames, looped });
         }
         242 => stage.instance.auditions().end(),
+        243..247 => stage.instance.auditions().turn_to(dice.below(2) as usize),
         _ => {}
     }
 }

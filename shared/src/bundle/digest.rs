@@ -6,6 +6,12 @@ use sha2::{Digest, Sha256};
 
 use super::Tensor;
 
+/// Whether `text` is written as digests are: 64 hexadecimal digits.
+#[must_use]
+pub fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// Which model this is: over config and tensors.
 pub(super) fn of_model(config_text: &str, tensors: &BTreeMap<&str, &Tensor>) -> String {
     let mut hash = Sha256::new();

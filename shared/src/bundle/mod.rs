@@ -38,6 +38,7 @@ pub use card::{
     TrainingSummary,
 };
 pub use corpus::CorpusCodes;
+pub use digest::is_digest;
 pub use error::BundleError;
 pub use evaluation::{
     Averages, Bitrate, Distances, EvaluationSummary, Figures, GenerationSummary,

@@ -18,9 +18,9 @@ pub(crate) const CODES: (i16, i16) = (145, 22);
 pub(crate) const LIBRARY: (i16, i16) = (212, 22);
 pub(crate) const NEWEST_TAKE: (i16, i16) = (78, 97);
 const REGENERATE: (i16, i16) = (590, 78);
-const EXPORT: (i16, i16) = (578, 55);
-const DEPTH: (i16, i16) = (663, 55);
-const FLOAT: (i16, i16) = (650, 127);
+const EXPORT: (i16, i16) = (564, 55);
+const FORMAT: (i16, i16) = (650, 55);
+const FLOAT: (i16, i16) = (640, 127);
 /// A part of the grid: some frames of the finer levels.
 const PART: [(i16, i16); 2] = [(400, 250), (520, 420)];
 /// A note of the pad that the first clip lies on.
@@ -47,7 +47,7 @@ pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
     assert!(changed > 0 && changed < before.len() / 4, "{changed} of {} digits", before.len());
     screen.press(u32::from('y'), true).unwrap();
     wait("it is done again", || (codes(&mut first) == anew).then_some(()));
-    screen.click(DEPTH).unwrap();
+    screen.click(FORMAT).unwrap();
     screen.click(FLOAT).unwrap();
     screen.click(EXPORT).unwrap();
     let file = wait("it is exported", || {

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use distill_shared::library::{self, Content, Entry, Order};
+use distill_shared::preset::{self, PresetEntry};
 use serde_json::{Value, json};
 
 use super::exit::Ending;
 use super::output::{print, print_json};
 use crate::stop::Usage;
 
-/// Lists, renames and removes bundles
+/// Lists, renames and removes bundles, and lists presets
 #[derive(Debug, Args)]
 pub(super) struct LibraryArgs {
     #[command(subcommand)]
@@ -82,14 +83,21 @@ impl LibraryArgs {
         let mut entries = library::list(std::slice::from_ref(&folder));
         entries.retain(|entry| entry.has(&self.search));
         library::sort(&mut entries, self.sort.into());
+        let mut presets = preset::list(&folder);
+        presets.retain(|preset| has(preset, &self.search));
         if self.json {
-            let entries: Vec<Value> = entries.iter().map(object).collect();
-            return print_json(&json!({ "folder": folder.to_string_lossy(), "bundles": entries }));
+            let bundles: Vec<Value> = entries.iter().map(object).collect();
+            let presets: Vec<Value> = presets.iter().map(preset_object).collect();
+            let folder = folder.to_string_lossy();
+            return print_json(
+                &json!({ "folder": folder, "bundles": bundles, "presets": presets }),
+            );
         }
         if entries.is_empty() {
             eprintln!("no bundle is in {}", folder.display());
         }
-        entries.iter().try_for_each(|entry| print(&line(entry)))
+        entries.iter().try_for_each(|entry| print(&line(entry)))?;
+        presets.iter().try_for_each(|preset| print(&preset_line(preset)))
     }
 }
 
@@ -144,6 +152,31 @@ fn object(entry: &Entry) -> Value {
         }
     };
     json!({ "name": name, "path": path.to_string_lossy(), "bytes": bytes, "content": content })
+}
+
+/// Whether every word of `words` is in the path of a preset or the name of its bundle.
+fn has(entry: &PresetEntry, words: &str) -> bool {
+    let bundle = entry.content.as_ref().map_or("", |preset| &preset.bundle.name);
+    let text = format!("{} {bundle}", entry.path.display()).to_lowercase();
+    words.to_lowercase().split_whitespace().all(|word| text.contains(word))
+}
+
+/// A preset in a line.
+fn preset_line(entry: &PresetEntry) -> String {
+    let (name, path) = (entry.name(), entry.path.display());
+    match &entry.content {
+        Ok(preset) => format!("{name:<24} preset for {}  {path}", preset.bundle.name),
+        Err(problem) => format!("{name:<24} cannot be read: {problem}"),
+    }
+}
+
+/// A preset as JSON.
+fn preset_object(entry: &PresetEntry) -> Value {
+    let content = match &entry.content {
+        Ok(preset) => json!({ "bundle": preset.bundle.name, "digest": preset.bundle.digest }),
+        Err(problem) => json!({ "problem": problem }),
+    };
+    json!({ "name": entry.name(), "path": entry.path.to_string_lossy(), "content": content })
 }
 
 #[cfg(test)]

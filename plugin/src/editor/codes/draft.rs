@@ -1,4 +1,4 @@
-//! A clip under the hand: its codes, what of them is selected and locked, and what they were before.
+//! A clip under the hand: its codes, what of them is selected and locked, and what was done to it.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -39,14 +39,32 @@ pub(crate) struct Piece {
     rows: Vec<Vec<u32>>,
 }
 
+/// Something that was done, as it takes to undo it or to do it again.
+#[derive(Debug)]
+enum Step {
+    /// The codes on the other side of it.
+    Codes(Arc<Codes>),
+    /// A level was called something else: before, and after. None is what it is called by itself.
+    Naming { level: usize, names: [Option<String>; 2] },
+}
+
+/// What undoing, or doing again, has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// The codes are others.
+    Codes,
+    /// The level is to be called that again.
+    Name(usize, Option<String>),
+}
+
 /// A clip under the hand.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     codes: Arc<Codes>,
     locked: HashSet<(usize, usize)>,
     selection: Option<Region>,
-    undone: Vec<Arc<Codes>>,
-    done: Vec<Arc<Codes>>,
+    undone: Vec<Step>,
+    done: Vec<Step>,
 }
 
 impl Draft {
@@ -67,8 +85,9 @@ impl Draft {
         }
     }
 
+    /// Whether its codes were changed.
     pub(crate) fn is_edited(&self) -> bool {
-        !self.done.is_empty() || !self.undone.is_empty()
+        self.done.iter().chain(&self.undone).any(|step| matches!(step, Step::Codes(_)))
     }
 
     pub(crate) fn selection(&self) -> Option<&Region> {
@@ -138,11 +157,21 @@ impl Draft {
     fn commit(&mut self, codes: Codes) -> bool {
         let changed = codes != *self.codes;
         if changed {
-            self.done.push(std::mem::replace(&mut self.codes, Arc::new(codes)));
-            self.undone.clear();
+            let before = std::mem::replace(&mut self.codes, Arc::new(codes));
+            self.did(Step::Codes(before));
             self.stay_inside();
         }
         changed
+    }
+
+    fn did(&mut self, step: Step) {
+        self.done.push(step);
+        self.undone.clear();
+    }
+
+    /// Notes that a level was called something else: `names` are those before and after.
+    pub(crate) fn named(&mut self, level: usize, names: [Option<String>; 2]) {
+        self.did(Step::Naming { level, names });
     }
 
     /// The codes are others: what is selected has to be among them.
@@ -248,19 +277,35 @@ impl Draft {
     }
 
     /// As it was before the last change.
-    pub(crate) fn undo(&mut self) -> bool {
-        let Some(before) = self.done.pop() else { return false };
-        self.undone.push(std::mem::replace(&mut self.codes, before));
-        self.stay_inside();
-        true
+    pub(crate) fn undo(&mut self) -> Option<Turned> {
+        let step = self.done.pop()?;
+        let (step, turned) = self.turn(step, 0);
+        self.undone.push(step);
+        Some(turned)
     }
 
     /// As it was before the last undoing.
-    pub(crate) fn redo(&mut self) -> bool {
-        let Some(after) = self.undone.pop() else { return false };
-        self.done.push(std::mem::replace(&mut self.codes, after));
-        self.stay_inside();
-        true
+    pub(crate) fn redo(&mut self) -> Option<Turned> {
+        let step = self.undone.pop()?;
+        let (step, turned) = self.turn(step, 1);
+        self.done.push(step);
+        Some(turned)
+    }
+
+    /// Goes to the other side of `step`, the one before it, 0, or after it, 1. Returns what it takes
+    /// to come back.
+    fn turn(&mut self, step: Step, side: usize) -> (Step, Turned) {
+        match step {
+            Step::Codes(codes) => {
+                let left = std::mem::replace(&mut self.codes, codes);
+                self.stay_inside();
+                (Step::Codes(left), Turned::Codes)
+            }
+            Step::Naming { level, names } => {
+                let turned = Turned::Name(level, names[side].clone());
+                (Step::Naming { level, names }, turned)
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use distill_shared::codes::{ABSENT, Codes};
 use distill_shared::player::{GROUPS, Group};
 
 use super::draft::{Draft, Region};
+use crate::level_names::MAX_NAME;
 
 /// Width of the column with the names of the levels.
 const NAMES: f32 = 84.0;
@@ -23,17 +24,19 @@ pub(super) struct Grid {
     pub(super) zoom: f32,
     /// Where a drag began: frame and level.
     anchor: Option<(usize, usize)>,
+    /// The level whose name is being typed, and what was typed so far.
+    naming: Option<(usize, String)>,
 }
 
 impl Default for Grid {
     fn default() -> Self {
-        Self { zoom: 9.0, anchor: None }
+        Self { zoom: 9.0, anchor: None, naming: None }
     }
 }
 
 /// What the grid has to know besides the draft.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View {
+pub(super) struct View<'a> {
     /// Frames of a second.
     pub(super) frame_rate: f64,
     /// The frame that is heard, if any is.
@@ -41,15 +44,19 @@ pub(super) struct View {
     /// Whether to keep the newest frames in sight.
     pub(super) follows: bool,
     pub(super) height: f32,
+    /// What the levels are called.
+    pub(super) names: &'a [String],
 }
 
 /// What was done to the grid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Touch {
     /// A region was selected.
     Selected,
     /// A cell was clicked twice: frame and level.
     Entry(usize, usize),
+    /// A level was given a name: which, and what was typed.
+    Name(usize, String),
 }
 
 impl Grid {
@@ -58,13 +65,13 @@ impl Grid {
         &mut self,
         ui: &mut egui::Ui,
         draft: &mut Draft,
-        view: &View,
+        view: &View<'_>,
     ) -> Option<Touch> {
         let levels = draft.codes().quantizers().max(1);
         let row = ((view.height - TIMES) / levels as f32).floor().clamp(6.0, 44.0);
         let mut touch = None;
         ui.horizontal_top(|ui| {
-            names(ui, levels, row);
+            let named = self.names(ui, view.names, levels, row);
             let area = egui::ScrollArea::horizontal().id_salt("grid").stick_to_right(view.follows);
             area.auto_shrink([false, true]).show_viewport(ui, |ui, viewport| {
                 let width = draft.codes().frames() as f32 * self.zoom;
@@ -77,11 +84,49 @@ impl Grid {
                     first: index(viewport.min.x / self.zoom),
                     end: index(viewport.max.x / self.zoom) + 1,
                 };
-                touch = self.touch(&response, draft, &cells);
+                touch = named.or_else(|| self.touch(&response, draft, &cells));
                 cells.draw(ui, draft, view);
                 hint(response, draft, &cells, view);
             });
         });
+        touch
+    }
+
+    /// Ends the typing of a name; gives the level and what was typed.
+    pub(super) fn take_naming(&mut self) -> Option<(usize, String)> {
+        self.naming.take()
+    }
+
+    /// The names of the levels, each beside its row; gives one that was changed.
+    fn names(
+        &mut self,
+        ui: &mut egui::Ui,
+        names: &[String],
+        levels: usize,
+        row: f32,
+    ) -> Option<Touch> {
+        let size = egui::vec2(NAMES, TIMES + levels as f32 * row);
+        let (area, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+        let mut touch = None;
+        for (level, name) in names.iter().enumerate() {
+            let top = area.top() + TIMES + level as f32 * row;
+            let place = egui::pos2(area.left(), top);
+            let place = egui::Rect::from_min_size(place, egui::vec2(NAMES - 4.0, row));
+            if let Some((_, typed)) = self.naming.as_mut().filter(|(of, _)| *of == level) {
+                if let Some(done) = type_name(ui, place, typed) {
+                    touch = done.map(|typed| Touch::Name(level, typed));
+                    self.naming = None;
+                }
+                continue;
+            }
+            let response =
+                ui.interact(place, ui.scope_id().with(("level", level)), egui::Sense::click());
+            paint_name(ui, place, name);
+            let hint = format!("{name}: click twice to call it something else");
+            if response.on_hover_text(hint).double_clicked() {
+                self.naming = Some((level, name.clone()));
+            }
+        }
         touch
     }
 
@@ -141,7 +186,7 @@ impl Cells {
         )
     }
 
-    fn draw(&self, ui: &egui::Ui, draft: &Draft, view: &View) {
+    fn draw(&self, ui: &egui::Ui, draft: &Draft, view: &View<'_>) {
         let painter = ui.painter();
         let codes = draft.codes();
         // One shape for all: shapes of their own would cost most of the drawing.
@@ -158,7 +203,10 @@ impl Cells {
             for (level, &code) in codes.frame(t).iter().enumerate() {
                 let cell = Region { frames: t..t + 1, levels: level..level + 1 };
                 let rect = self.rect(&cell).shrink(0.5);
-                if self.zoom >= NUMBERED && code != ABSENT {
+                // A number that is cut off is another number.
+                let has_room = ui.clip_rect().x_range().contains(rect.left())
+                    && ui.clip_rect().x_range().contains(rect.right());
+                if self.zoom >= NUMBERED && code != ABSENT && has_room {
                     let font = egui::FontId::monospace((self.row - 4.0).min(11.0));
                     let ink = ink(colour(code, level, codes.quantizers()));
                     painter.text(rect.center(), egui::Align2::CENTER_CENTER, code, font, ink);
@@ -192,15 +240,14 @@ impl Cells {
         for n in marks {
             #[expect(clippy::cast_possible_truncation, reason = "a place on the screen")]
             let x = self.origin.x + (n as f64 * step * second) as f32;
+            let font = egui::FontId::monospace(10.0);
+            let text =
+                ui.painter().layout_no_wrap(format!("{:.1} s", n as f64 * step), font, colour);
             let place = egui::pos2(x + 2.0, self.origin.y - TIMES);
-            let text = format!("{:.1} s", n as f64 * step);
-            ui.painter().text(
-                place,
-                egui::Align2::LEFT_TOP,
-                text,
-                egui::FontId::monospace(10.0),
-                colour,
-            );
+            let room = ui.clip_rect().x_range();
+            if room.contains(place.x) && room.contains(place.x + text.size().x) {
+                ui.painter().galley(place, text, colour);
+            }
             ui.painter().vline(x, self.origin.y - TIMES..=self.origin.y, (1.0, colour));
         }
     }
@@ -212,20 +259,34 @@ fn mark(t: usize, step: f64, frame_rate: f64) -> usize {
     (t as f64 / frame_rate / step) as usize
 }
 
-/// The names of the levels, each beside its row.
-fn names(ui: &mut egui::Ui, levels: usize, row: f32) {
-    let size = egui::vec2(NAMES, TIMES + levels as f32 * row);
-    let (area, _) = ui.allocate_exact_size(size, egui::Sense::hover());
-    for level in 0..levels {
-        let y = area.top() + TIMES + (level as f32 + 0.5) * row;
-        let place = egui::pos2(area.right() - 4.0, y);
-        let font = egui::FontId::proportional((row - 3.0).clamp(6.0, 13.0));
-        let colour = ui.visuals().text_color();
-        ui.painter().text(place, egui::Align2::RIGHT_CENTER, name(level, levels), font, colour);
-    }
+/// Shows a name at the right of its place, as much of it as there is room for.
+fn paint_name(ui: &egui::Ui, place: egui::Rect, name: &str) {
+    let font = egui::FontId::proportional((place.height() - 3.0).clamp(6.0, 13.0));
+    let colour = ui.visuals().text_color();
+    let mut job = egui::text::LayoutJob::simple_singleline(name.to_owned(), font, colour);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(place.width());
+    let galley = ui.painter().layout_job(job);
+    let size = galley.size();
+    let at = egui::pos2(place.right() - size.x, place.center().y - 0.5 * size.y);
+    ui.painter().galley(at, galley, colour);
 }
 
-/// What a level is called: by what it decides, and its number in that group.
+/// A field for the name of a level in its place. Once it is left it gives what was typed, or nothing if
+/// that was given up.
+fn type_name(ui: &mut egui::Ui, place: egui::Rect, typed: &mut String) -> Option<Option<String>> {
+    let height = ui.spacing().interact_size.y;
+    let place = egui::Rect::from_center_size(place.center(), egui::vec2(place.width(), height));
+    let field = egui::TextEdit::singleline(typed).char_limit(MAX_NAME);
+    let response = ui.put(place, field);
+    if !response.lost_focus() {
+        response.request_focus();
+        return None;
+    }
+    let given_up = ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
+    Some((!given_up).then(|| std::mem::take(typed)))
+}
+
+/// What a level is called by itself: by what it decides, and its number in that group.
 pub(super) fn name(level: usize, levels: usize) -> String {
     let group = Group::of(level, levels);
     let first = (0..level).find(|other| Group::of(*other, levels) == group).unwrap_or(level);
@@ -238,7 +299,7 @@ pub(super) fn name(level: usize, levels: usize) -> String {
 }
 
 /// What is under the pointer, in words.
-fn hint(response: egui::Response, draft: &Draft, cells: &Cells, view: &View) {
+fn hint(response: egui::Response, draft: &Draft, cells: &Cells, view: &View<'_>) {
     let Some(place) = response.hover_pos().filter(|_| draft.codes().frames() > 0) else { return };
     let (t, level) = cells.at(place, draft.codes());
     let entry = match draft.codes().get(t, level) {
@@ -247,7 +308,7 @@ fn hint(response: egui::Response, draft: &Draft, cells: &Cells, view: &View) {
     };
     let seconds = t as f64 / view.frame_rate;
     let locked = if draft.is_locked(t, level) { ", locked" } else { "" };
-    let name = name(level, draft.codes().quantizers());
+    let name = view.names.get(level).map_or("", String::as_str);
     response.on_hover_text_at_pointer(format!("{name}, {seconds:.2} s: {entry}{locked}"));
 }
 
@@ -277,71 +338,4 @@ fn index(cells: f32) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_are_called_by_what_they_decide() {
-        let names: Vec<_> = [0, 1, 2, 7, 8, 15].map(|level| name(level, 16)).into();
-        let wanted = ["Structure 1", "Structure 2", "Timbre 1", "Timbre 6", "Detail 1", "Detail 8"];
-        assert_eq!(names, wanted);
-        assert_eq!(name(0, 1), "Structure 1");
-    }
-
-    /// Vertices that a picture of a clip of so many frames is made of.
-    fn vertices(frames: usize) -> usize {
-        let codes = {
-            let mut codes = Codes::new(3);
-            let small = |n: usize| u32::try_from(n % 99).expect("small");
-            (0..frames).for_each(|t| codes.push(&[t, t / 2, t / 3].map(small)));
-            codes
-        };
-        let mut draft = Draft::new(codes.into());
-        let mut grid = Grid::default();
-        let context = egui::Context::default();
-        let mut count = 0;
-        for _ in 0..3 {
-            let input = egui::RawInput {
-                screen_rect: Some(egui::Rect::from_min_size(
-                    egui::Pos2::ZERO,
-                    egui::vec2(800.0, 400.0),
-                )),
-                ..Default::default()
-            };
-            let view = View { frame_rate: 50.0, heard: Some(3), follows: false, height: 300.0 };
-            let mut output = context.run_ui(input, |ui| {
-                grid.show(ui, &mut draft, &view);
-            });
-            // There is no graphics card that would take them.
-            output.textures_delta.clear();
-            let pieces = context.tessellate(output.shapes, 1.0);
-            let vertices = pieces.iter().map(|piece| match &piece.primitive {
-                egui::epaint::Primitive::Mesh(mesh) => mesh.vertices.len(),
-                egui::epaint::Primitive::Callback(_) => 0,
-            });
-            count = vertices.sum();
-        }
-        count
-    }
-
-    #[test]
-    fn only_what_is_in_sight_is_drawn() {
-        let (short, long) = (vertices(200), vertices(20_000));
-        // 80 frames of 3 levels fit, four corners each, and names, times and marks.
-        assert!((3 * 60 * 4..3 * 160 * 4).contains(&short), "{short} vertices");
-        assert!(long.abs_diff(short) < 200, "{long} and {short} vertices");
-    }
-
-    #[test]
-    fn entries_can_be_read_on_their_colours() {
-        let luma = |c: egui::Color32| {
-            0.2126 * f32::from(c.r()) + 0.7152 * f32::from(c.g()) + 0.0722 * f32::from(c.b())
-        };
-        for code in 0..256 {
-            for level in [0, 4, 12] {
-                let colour = colour(code, level, 16);
-                assert!((luma(colour) - luma(ink(colour))).abs() > 60.0, "entry {code}");
-            }
-        }
-    }
-}
+mod tests;

@@ -50,7 +50,8 @@ pub(super) fn clip_of(hands: Hands<'_>, opened: Opened) -> Option<Clip> {
         Opened::Take(number) => {
             let take = hands.instance().history().get(number)?;
             let name = format!("Take {number}");
-            Some(Clip { name, codec: take.codec.to_string(), codes: Arc::new(take.codes) })
+            let codec = take.codec.to_string();
+            Some(Clip { name, rating: 0, codec, codes: Arc::new(take.codes) })
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The page of codes: what was played is looked at, edited, kept and exported.
 
+mod compare;
 mod draft;
 mod grid;
 mod hands;
+mod levels;
 mod shelf;
 mod tools;
+mod undo;
 mod work;
 
 use std::path::PathBuf;
@@ -16,12 +19,13 @@ use nice_plug::prelude::ParamSetter;
 
 use crate::auditions::Audition;
 use crate::clips::{Clip, MAX_CODES};
-use crate::export::Depth;
+use crate::export::Format;
 use crate::params::DistillParams;
 use crate::zones::Keys;
 use draft::{Draft, Piece, Region};
 use grid::{Grid, Touch, View};
 use hands::{Hands, clip_of};
+use shelf::Listing;
 use work::{Answer, Making};
 
 /// What is said where there is no room.
@@ -59,11 +63,15 @@ pub(crate) struct CodesPage {
     looped: bool,
     /// Whether edits are not to be heard at once.
     silent: bool,
-    /// The clip to blend with or to swap with, and how much of it.
+    /// The clip to compare with, to blend with or to swap with, and how much of it.
     other: Option<Opened>,
+    /// Which of both is heard: what is open, 0, or the other, 1.
+    side: usize,
     ratio: Ratio,
     swaps: Vec<Swap>,
-    depth: Depth,
+    format: Format,
+    /// How the clips on pads are listed.
+    listing: Listing,
     /// How often something was made anew.
     rolls: u64,
     /// What is being made.
@@ -99,6 +107,23 @@ struct Swap {
 }
 
 impl CodesPage {
+    /// A page on which a take, or a clip of another bundle, is open, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_open(
+        params: &DistillParams,
+        setter: &ParamSetter<'_>,
+        foreign: bool,
+    ) -> Self {
+        let mut page = Self { other: Some(Opened::Pad(13)), ..Self::default() };
+        let opened = if foreign { Opened::Pad(1) } else { Opened::Take(3) };
+        page.open(Hands { params, setter }, opened);
+        if foreign {
+            page.message = FOREIGN.to_owned();
+            page.grid.zoom = 40.0;
+        }
+        page
+    }
+
     pub(crate) fn show(
         &mut self,
         ui: &mut egui::Ui,
@@ -114,7 +139,8 @@ impl CodesPage {
             let mut chosen = None;
             ui.vertical(|ui| {
                 self.show_import(ui, hands);
-                chosen = shelf::show(ui, hands.instance(), self.opened, frame_rate);
+                chosen =
+                    shelf::show(ui, hands.instance(), self.opened, frame_rate, &mut self.listing);
                 let hint = "Write every clip to a sound file, named by its key: a sample pack";
                 let any = hands.instance().pads().mark().held != 0;
                 let button = egui::Button::new("Export all");
@@ -145,7 +171,8 @@ impl CodesPage {
         let heard = heard.map(|frame| first + if self.looped { frame % len.max(1) } else { frame });
         let follows = self.sounds(hands);
         let height = (ui.available_height() - 40.0).max(120.0);
-        let view = View { frame_rate, heard, follows, height };
+        let names = self.level_names(hands);
+        let view = View { frame_rate, heard, follows, height, names: &names };
         match self.grid.show(ui, &mut self.draft, &view) {
             Some(Touch::Selected) => {
                 if let Some(Region { frames, levels }) = self.draft.selection() {
@@ -154,6 +181,7 @@ impl CodesPage {
                 }
             }
             Some(Touch::Entry(t, level)) => self.hear_entry(hands, t, level),
+            Some(Touch::Name(level, typed)) => self.rename_level(hands, level, &typed),
             None => {}
         }
         self.keys(ui, hands);
@@ -178,7 +206,11 @@ impl CodesPage {
     /// Opens a take or a pad.
     fn open(&mut self, hands: Hands<'_>, opened: Opened) {
         let Some(clip) = clip_of(hands, opened) else { return };
+        if let Some((level, typed)) = self.grid.take_naming() {
+            self.rename_level(hands, level, &typed);
+        }
         hands.instance().auditions().end();
+        self.turn_to(hands, 0);
         self.opened = Some(opened);
         self.draft = Draft::new(Arc::clone(&clip.codes));
         self.clip = Some(clip);
@@ -231,6 +263,7 @@ impl CodesPage {
     fn edited(&mut self, hands: Hands<'_>, changed: bool) {
         if changed {
             self.keep(hands);
+            self.turn_to(hands, 0);
             if !self.silent {
                 self.hear(hands);
             }
@@ -268,13 +301,15 @@ impl CodesPage {
         if !self.can_be_heard(hands) {
             return;
         }
-        let frames = self.draft.frames();
-        let after = if self.looped { 0 } else { FADING };
-        let end = (frames.end + after).min(self.draft.codes().frames());
-        self.heard = (frames.start, end - frames.start);
-        let codes = Arc::clone(self.draft.codes());
-        let frames = frames.start..end;
-        hands.params.selection.audition(Audition { codes, frames, looped: self.looped });
+        let (frames, looped) = (self.draft.frames(), self.looped);
+        let (codes, other) = (Arc::clone(self.draft.codes()), self.compared(hands));
+        let longest = other.iter().map(|other| other.frames()).fold(codes.frames(), usize::max);
+        let end = if self.draft.selection().is_some() { frames.end } else { longest };
+        let end = if looped { end } else { (end + FADING).min(longest) };
+        let audition = Audition { codes, other, frames: frames.start..end, looped };
+        let heard = audition.of(0).map_or(0..0, |own| own.frames);
+        self.heard = (heard.start, heard.len());
+        hands.params.selection.audition(audition);
     }
 
     /// Whether it can be; says so if not.
@@ -330,30 +365,8 @@ impl CodesPage {
             self.regenerate(hands);
         } else if pressed(plain, egui::Key::L) {
             self.draft.toggle_lock();
-        }
-    }
-
-    /// Undoes the last edit; of a swap, on both sides.
-    fn undo(&mut self, hands: Hands<'_>) {
-        let undone = Arc::clone(self.draft.codes());
-        let changed = self.draft.undo();
-        self.put_theirs(hands, &undone, 0);
-        self.edited(hands, changed);
-    }
-
-    /// Does again what was undone last.
-    fn redo(&mut self, hands: Hands<'_>) {
-        let changed = self.draft.redo();
-        let done = Arc::clone(self.draft.codes());
-        self.put_theirs(hands, &done, 1);
-        self.edited(hands, changed);
-    }
-
-    /// The other side of the swap that led to `after`, as it was before, 0, or is after it, 1.
-    fn put_theirs(&self, hands: Hands<'_>, after: &Arc<Codes>, which: usize) {
-        let swap = self.swaps.iter().find(|swap| Arc::ptr_eq(&swap.after, after));
-        if let Some(Swap { pad, theirs, .. }) = swap {
-            hands.instance().pads().set(*pad, theirs.get(which).cloned());
+        } else if pressed(plain, egui::Key::B) {
+            self.compare(hands);
         }
     }
 

@@ -4,10 +4,13 @@ use distill_shared::codes::ABSENT;
 use distill_shared::player::Blended;
 
 use super::{CodesPage, FOREIGN, Hands, Opened, Ratio, Swap, clip_of, shelf};
-use crate::clips::{Clip, MAX_NAME};
+use crate::clips::{Clip, MAX_NAME, MAX_RATING};
 use crate::engine::Settings;
-use crate::export::Depth;
+use crate::export::Format;
 use crate::zones::Keys;
+
+/// Size of a star to be clicked.
+const STAR: egui::Vec2 = egui::vec2(14.0, 18.0);
 
 impl CodesPage {
     /// A field for the path of a sound file.
@@ -29,7 +32,7 @@ impl CodesPage {
     /// The name of what is open, and what is done with all of it.
     pub(super) fn show_title(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) {
         let Some((opened, clip)) = self.opened.zip(self.current()) else { return };
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             match opened {
                 Opened::Take(_) => {
                     ui.strong(&clip.name);
@@ -40,24 +43,29 @@ impl CodesPage {
                 }
                 Opened::Pad(pad) => show_pad(ui, hands, pad, &clip),
             }
-            if ui
-                .button("Export WAV")
-                .on_hover_text("Write a sound file, as a pad plays it")
-                .clicked()
+            if ui.button("Export").on_hover_text("Write a sound file, as a pad plays it").clicked()
             {
                 self.export(hands);
             }
-            let depths =
-                [(Depth::Int16, "16 bit"), (Depth::Int24, "24 bit"), (Depth::Float32, "32 bit")];
-            let shown = depths.iter().find(|(depth, _)| *depth == self.depth);
-            egui::ComboBox::from_id_salt("depth")
-                .width(70.0)
+            let formats = [
+                (Format::Wav16, "WAV 16 bit"),
+                (Format::Wav24, "WAV 24 bit"),
+                (Format::WavFloat, "WAV 32 bit"),
+                (Format::Flac16, "FLAC 16 bit"),
+                (Format::Flac24, "FLAC 24 bit"),
+            ];
+            let shown = formats.iter().find(|(format, _)| *format == self.format);
+            egui::ComboBox::from_id_salt("format")
+                .width(100.0)
                 .selected_text(shown.map_or("", |(_, text)| text))
                 .show_ui(ui, |ui| {
-                    for (depth, text) in depths {
-                        ui.selectable_value(&mut self.depth, depth, text);
+                    for (format, text) in formats {
+                        ui.selectable_value(&mut self.format, format, text);
                     }
                 });
+            if let Opened::Pad(pad) = opened {
+                ui.scope(|ui| show_rating(ui, hands, pad, &clip));
+            }
             let Settings { keys, .. } = hands.params.settings();
             if keys != Keys::Pads
                 && ui.button("Play pads").on_hover_text("Set Keys to Pads").clicked()
@@ -146,7 +154,7 @@ impl CodesPage {
         set.clicked() && self.draft.change(|_, _, _| entry)
     }
 
-    /// Another clip, to blend with or to swap with.
+    /// Another clip, to compare with, to blend with or to swap with.
     fn show_other(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) -> bool {
         let others: Vec<(Opened, String)> = shelf::on_pads(&hands.instance().pads().clips())
             .into_iter()
@@ -158,6 +166,7 @@ impl CodesPage {
             )
             .filter(|(other, _)| Some(*other) != self.opened)
             .collect();
+        let before = self.other;
         let shown = others.iter().find(|(other, _)| Some(*other) == self.other);
         egui::ComboBox::from_id_salt("other")
             .width(110.0)
@@ -168,19 +177,23 @@ impl CodesPage {
                 }
             });
         let ready = shown.is_some();
-        ui.add_enabled_ui(ready, |ui| {
-            ui.add(egui::Slider::new(&mut self.ratio.0, 0.0..=1.0).show_value(false))
-                .on_hover_text("How much of the other clip");
-            let hint = "Go that far toward the other clip, in the space of its entries";
-            let blend = ui.button("Blend").on_hover_text(hint).clicked();
-            let hint = "Swap the selection with the same place of the other clip";
-            let swap = ui.button("Swap").on_hover_text(hint).clicked();
-            if swap {
-                self.swap(hands);
+        if self.other != before {
+            self.turn_to(hands, 0);
+            // Both have to begin together.
+            if hands.instance().auditions().wanted().is_some() {
+                self.hear(hands);
             }
-            blend && self.blend(hands)
-        })
-        .inner
+        }
+        self.show_compare(ui, hands);
+        let ratio = egui::Slider::new(&mut self.ratio.0, 0.0..=1.0).show_value(false);
+        ui.add_enabled(ready, ratio).on_hover_text("How much of the other clip");
+        let hint = "Go that far toward the other clip, in the space of its entries";
+        let blend = ui.add_enabled(ready, egui::Button::new("Blend")).on_hover_text(hint).clicked();
+        let hint = "Swap the selection with the same place of the other clip";
+        if ui.add_enabled(ready, egui::Button::new("Swap")).on_hover_text(hint).clicked() {
+            self.swap(hands);
+        }
+        blend && self.blend(hands)
     }
 
     /// The other clip, if both it and what is open belong to the bundle that plays; says so if not.
@@ -240,6 +253,22 @@ impl CodesPage {
             self.swaps.push(Swap { after, pad, theirs: [clip, swapped] });
         }
         self.edited(hands, true);
+    }
+}
+
+/// How good the musician finds a pad's clip: as many stars as were clicked, one fewer if it was the last
+/// of them.
+fn show_rating(ui: &mut egui::Ui, hands: Hands<'_>, pad: usize, clip: &Clip) {
+    ui.spacing_mut().item_spacing.x = 0.0;
+    for star in 1..=MAX_RATING {
+        let text = if star <= clip.rating { "★" } else { "☆" };
+        let button = egui::Button::new(text).frame(false).min_size(STAR);
+        let rating = if clip.rating == star { star - 1 } else { star };
+        let hint = format!("Rate this clip: {rating} of {MAX_RATING}");
+        if ui.add(button).on_hover_text(hint).clicked() {
+            hands.instance().pads().set(pad, Some(Clip { rating, ..clip.clone() }));
+            hands.note_change();
+        }
     }
 }
 

@@ -155,7 +155,7 @@ impl CodesPage {
                 clip,
                 settings: hands.params.settings(),
                 rate: instance.rate().unwrap_or(48_000.0),
-                depth: self.depth,
+                format: self.format,
                 folder: folder.clone(),
             })
             .collect();

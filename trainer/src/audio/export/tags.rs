@@ -11,9 +11,6 @@ pub struct Tags {
     pub facts: Vec<(&'static str, String)>,
 }
 
-/// The type of a FLAC block of comments (RFC 9639, section 8.1).
-pub(super) const COMMENT_BLOCK: u8 = 4;
-
 impl Tags {
     /// A LIST chunk of type INFO (Multimedia Programming Interface and Data Specifications 1.0,
     /// "LIST Chunk"): title `INAM`, software `ISFT`, and all facts in one comment, `ICMT`.

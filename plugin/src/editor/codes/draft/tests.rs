@@ -39,14 +39,31 @@ fn everything_can_be_undone_and_done_again() {
         .collect();
     let last = (**draft.codes()).clone();
     for state in states.iter().rev() {
-        assert!(draft.undo());
+        assert_eq!(draft.undo(), Some(Turned::Codes));
         assert_eq!(**draft.codes(), *state);
     }
-    assert!(!draft.undo() && draft.can_redo());
-    while draft.redo() {}
+    assert!(draft.undo().is_none() && draft.can_redo());
+    while draft.redo().is_some() {}
     assert_eq!(**draft.codes(), last);
     draft.undo();
     assert!(draft.clear() && !draft.can_redo(), "another way was taken");
+}
+
+#[test]
+fn names_of_levels_are_undone_among_the_rest() {
+    let name = |text: &str| Some(text.to_owned());
+    let mut draft = draft();
+    draft.named(1, [None, name("Hiss")]);
+    assert!(!draft.is_edited() && draft.can_undo(), "what sounds goes on coming");
+    assert!(draft.clear());
+    draft.named(1, [name("Hiss"), name("Air")]);
+    assert_eq!(draft.undo(), Some(Turned::Name(1, name("Hiss"))));
+    assert_eq!(draft.undo(), Some(Turned::Codes));
+    assert_eq!(draft.undo(), Some(Turned::Name(1, None)));
+    assert_eq!(draft.redo(), Some(Turned::Name(1, name("Hiss"))));
+    assert_eq!(draft.codes().as_slice(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(draft.redo(), Some(Turned::Codes));
+    assert_eq!(draft.redo(), Some(Turned::Name(1, name("Air"))));
 }
 
 #[test]
@@ -102,12 +119,12 @@ fn what_goes_on_is_selected_and_can_be_undone() {
     assert!(draft.go_on(&filled));
     assert_eq!(**draft.codes(), filled);
     assert_eq!(draft.selection(), region(4..6, 0..2).as_ref());
-    assert!(draft.undo());
+    assert_eq!(draft.undo(), Some(Turned::Codes));
     assert_eq!(draft.codes().frames(), 4);
     // What was selected is gone, so all is meant.
     assert_eq!((draft.selection(), draft.frames()), (None, 0..4));
     assert_eq!(draft.copy().rows.len(), 4);
-    assert!(!draft.crop() && draft.redo());
+    assert!(!draft.crop() && draft.redo().is_some());
     let foreign = unflatten_codes(&[1; 21], 3).expect("seven frames");
     assert!(!draft.go_on(&foreign), "another codec");
 }
@@ -130,7 +147,7 @@ fn what_is_cropped_can_be_had_back() {
     assert!(draft.crop());
     assert_eq!(draft.codes().as_slice(), [2, 3, 4, 5]);
     assert!(!draft.crop(), "all of it is left");
-    assert!(draft.undo());
+    assert_eq!(draft.undo(), Some(Turned::Codes));
     assert_eq!(draft.codes().frames(), 4);
 }
 

@@ -1,0 +1,215 @@
+//! The page of presets: settings saved under names, loaded, renamed and removed.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use distill_shared::library;
+use distill_shared::preset::{self, Preset, PresetEntry};
+use nice_plug::prelude::ParamSetter;
+
+use super::cell;
+use crate::params::DistillParams;
+use crate::presets::{load, preset_of};
+
+/// How often the folder is looked into while the page is shown.
+const WATCH: Duration = Duration::from_secs(5);
+/// What is said where there is no folder.
+const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
+/// Width of a field for a name.
+const FIELD: f32 = 260.0;
+/// Width of the column for what there is: beside it is room for two buttons.
+const CONTENT: f32 = 520.0;
+
+/// The page.
+#[derive(Debug, Default)]
+pub(crate) struct PresetsPage {
+    entries: Vec<PresetEntry>,
+    /// What is being read.
+    reading: Option<Receiver<Vec<PresetEntry>>>,
+    read: Option<Instant>,
+    /// The name that is typed for what is to be saved.
+    name: String,
+    /// The preset whose name is being typed, and the name.
+    renaming: Option<(PathBuf, String)>,
+    /// What happened last.
+    message: String,
+}
+
+/// What is to be done with a preset.
+enum Deed {
+    Load,
+    Rename(String),
+    Remove,
+}
+
+impl PresetsPage {
+    /// A page that shows `entries`, for tests.
+    #[cfg(test)]
+    pub(crate) fn holding(entries: Vec<PresetEntry>) -> Self {
+        let message =
+            "“Soft bells” is loaded. It was made for the bundle “Felt Piano and Bells of the \
+                       Old Town Hall”, and may sound unlike it."
+                .to_owned();
+        Self { entries, read: Some(Instant::now()), message, ..Self::default() }
+    }
+
+    pub(crate) fn show(
+        &mut self,
+        ui: &mut egui::Ui,
+        params: &DistillParams,
+        setter: &ParamSetter<'_>,
+    ) {
+        self.watch(params);
+        self.show_save(ui, params);
+        let mut deed = None;
+        let plays = params.selection.instance().texts().reference.digest;
+        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            egui::Grid::new("presets").num_columns(4).striped(true).show(ui, |ui| {
+                for (n, entry) in self.entries.iter().enumerate() {
+                    let done = show_entry(ui, entry, &plays, &mut self.renaming);
+                    deed = deed.take().or(done.map(|done| (n, done)));
+                    ui.end_row();
+                }
+            });
+        });
+        let deed = deed.and_then(|(n, deed)| Some((self.entries.get(n)?.clone(), deed)));
+        if let Some((entry, deed)) = deed {
+            self.act(&entry, deed, params, setter);
+        }
+    }
+
+    /// Does it, and says how that went.
+    fn act(
+        &mut self,
+        entry: &PresetEntry,
+        deed: Deed,
+        params: &DistillParams,
+        setter: &ParamSetter<'_>,
+    ) {
+        let said = match deed {
+            Deed::Load => match &entry.content {
+                // It is called as its file is.
+                Ok(preset) => {
+                    load(params, setter, &Preset { name: entry.name(), ..preset.clone() })
+                }
+                Err(problem) => Err(format!("{problem}.")),
+            },
+            Deed::Rename(name) => Preset::rename(&entry.path, &name)
+                .map(|_| String::new())
+                .map_err(|error| format!("{error}.")),
+            Deed::Remove => library::remove(&entry.path)
+                .map(|()| format!("“{}” is removed.", entry.name()))
+                .map_err(|error| format!("{error}.")),
+        };
+        self.message = said.unwrap_or_else(|problem| problem);
+        (self.renaming, self.read) = (None, None);
+    }
+
+    /// Takes in the list that was read, and has it read again now and then: files come and go.
+    fn watch(&mut self, params: &DistillParams) {
+        if let Some(inbox) = self.reading.take() {
+            match inbox.try_recv() {
+                Ok(entries) => self.entries = entries,
+                Err(TryRecvError::Empty) => self.reading = Some(inbox),
+                Err(TryRecvError::Disconnected) => {}
+            }
+        }
+        let is_due = self.read.is_none_or(|read| read.elapsed() > WATCH);
+        let folder = library::folder().filter(|_| is_due && self.reading.is_none());
+        if let Some(folder) = folder {
+            let (answer, inbox) = bounded(1);
+            params.selection.work(Box::new(move |_| {
+                let _ = answer.send(preset::list(&folder));
+            }));
+            (self.reading, self.read) = (Some(inbox), Some(Instant::now()));
+        }
+    }
+
+    /// The field in which the settings get a name, and what happened last.
+    fn show_save(&mut self, ui: &mut egui::Ui, params: &DistillParams) {
+        ui.horizontal(|ui| {
+            let field = egui::TextEdit::singleline(&mut self.name)
+                .hint_text("Name for the settings as they are")
+                .char_limit(preset::MAX_NAME)
+                .desired_width(FIELD);
+            let typed = ui.add(field);
+            let entered =
+                typed.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let ready = !self.name.trim().is_empty();
+            let hint = "Save all controls, but not the bundle, as a file in the library folder";
+            let button = egui::Button::new("Save preset");
+            let pressed = ui.add_enabled(ready, button).on_hover_text(hint).clicked();
+            if ready && (entered || pressed) {
+                self.save(params);
+            }
+        });
+        if let Some(folder) = library::folder() {
+            ui.weak("Presets in the library folder; share them as files")
+                .on_hover_text(folder.display().to_string());
+        }
+        if !self.message.is_empty() {
+            ui.label(&self.message);
+        }
+    }
+
+    fn save(&mut self, params: &DistillParams) {
+        let preset = preset_of(params, &self.name);
+        self.message = match library::folder().map(|folder| preset.save(&folder)) {
+            None => HOMELESS.to_owned(),
+            Some(Ok(path)) => {
+                self.name.clear();
+                format!("Saved as {}", path.display())
+            }
+            Some(Err(error)) => format!("{error}."),
+        };
+        self.read = None;
+    }
+}
+
+/// A row: the name, what it was made for, and what can be done with it.
+fn show_entry(
+    ui: &mut egui::Ui,
+    entry: &PresetEntry,
+    plays: &str,
+    renaming: &mut Option<(PathBuf, String)>,
+) -> Option<Deed> {
+    let mut deed = None;
+    let typed = renaming.as_mut().filter(|(path, _)| *path == entry.path);
+    if let Some((_, name)) = typed {
+        let field = ui.add(egui::TextEdit::singleline(name).desired_width(FIELD));
+        field.request_focus();
+        if ui.input(|input| input.key_pressed(egui::Key::Enter)) {
+            deed = Some(Deed::Rename(name.clone()));
+        }
+    } else {
+        cell(ui, FIELD, entry.name()).on_hover_text(entry.path.display().to_string());
+    }
+    match &entry.content {
+        Ok(Preset { bundle, .. }) => {
+            let other = if bundle.digest == plays { "" } else { " (other bundle)" };
+            cell(ui, CONTENT, format!("for {}{other}", bundle.name));
+        }
+        Err(problem) => {
+            let colour = ui.visuals().warn_fg_color;
+            cell(ui, CONTENT, egui::RichText::new(problem).color(colour));
+        }
+    }
+    let button = egui::Button::new("Load");
+    if ui.add_enabled(entry.content.is_ok(), button).clicked() {
+        deed = Some(Deed::Load);
+    }
+    ui.menu_button("More", |ui| {
+        if ui.button("Rename").clicked() {
+            *renaming = Some((entry.path.clone(), entry.name()));
+            ui.close();
+        }
+        ui.menu_button("Remove", |ui| {
+            if ui.button(format!("Delete {} for good", entry.path.display())).clicked() {
+                deed = Some(Deed::Remove);
+                ui.close();
+            }
+        });
+    });
+    deed
+}
