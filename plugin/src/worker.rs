@@ -34,7 +34,9 @@ const LONG_PAUSE: Duration = Duration::from_millis(10);
 const REST: Duration = Duration::from_millis(100);
 /// For how long a worker without work looks around often.
 const AWAKE: Duration = Duration::from_secs(1);
-/// Most worker threads: the rest of the machine is the host's.
+/// Most worker threads: one for each core of a small machine, so that takes are in time while other
+/// programs want it too; hosts play their audio at a higher priority. The rest of a large machine is the
+/// host's.
 const MAX_THREADS: usize = 4;
 
 /// The threads that this process has at the moment, if any.
@@ -120,7 +122,7 @@ impl Pool {
 
     fn start() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let office = Arc::new(Office::new(cores.saturating_sub(1).clamp(1, MAX_THREADS)));
+        let office = Arc::new(Office::new(cores.clamp(1, MAX_THREADS)));
         let workers = (0..office.workers)
             .filter_map(|_| {
                 let office = Arc::clone(&office);

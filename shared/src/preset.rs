@@ -15,8 +15,6 @@
 //! ignored, and so are values of parameters that an instrument does not have.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,13 +22,14 @@ use serde_json::Value;
 
 use crate::bundle::{WriteError, is_digest, write_atomically};
 use crate::library::{self, LibraryError};
+use crate::whole_file::{ReadError, read_whole};
 
 /// Version of presets that is written; every version up to it is read.
 pub const VERSION: u32 = 1;
 /// The ending of presets.
 pub const ENDING: &str = "distill-preset";
 /// Bytes of the longest preset that is read.
-pub const MAX_BYTES: u64 = 1 << 16;
+pub const MAX_BYTES: usize = 1 << 16;
 /// Letters of the longest name, of a preset or a bundle.
 pub const MAX_NAME: usize = 200;
 /// Presets of a folder that are looked into.
@@ -61,17 +60,14 @@ pub struct MadeFor {
 /// Why a preset cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PresetError {
-    /// The system refused.
-    #[error("{path} cannot be read: {error}")]
-    System {
+    /// It cannot be read.
+    #[error("{path} {error}")]
+    Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        error: io::Error,
+        /// Why: a clause.
+        error: ReadError,
     },
-    /// It is too long for a preset.
-    #[error("{0} is no preset: it is longer than 64 kB")]
-    Long(PathBuf),
     /// It holds something else, or is damaged.
     #[error("{path} is no preset, or is damaged: {what}")]
     Damaged {
@@ -98,16 +94,19 @@ impl Preset {
     ///
     /// Fails if the file cannot be read or is no preset.
     pub fn read(path: &Path) -> Result<Self, PresetError> {
-        let failed = |error| PresetError::System { path: path.to_owned(), error };
-        let file = File::open(path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(PresetError::Long(path.to_owned()));
-        }
+        let failed = |error| PresetError::Read { path: path.to_owned(), error };
+        Self::of_bytes(&read_whole(path, MAX_BYTES).map_err(failed)?, path)
+    }
+
+    /// The preset in the bytes of a file, which errors call `path`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they are no preset.
+    pub fn of_bytes(bytes: &[u8], path: &Path) -> Result<Self, PresetError> {
         let damaged = |what: String| PresetError::Damaged { path: path.to_owned(), what };
         let preset: Self =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         if preset.version > VERSION {
             return Err(PresetError::Newer(path.to_owned()));
         }

@@ -11,6 +11,7 @@
 //! | [`model`] | the config of a bundle, with tensors that fit it; the model plays |
 //! | [`state`] | what a host saves of the instrument: settings, bundle and clips |
 //! | [`codes_file`] | a file of codes, for a bundle |
+//! | [`preset`] | a preset of the instrument |
 //! | [`take_file`] | the file beside a take, which tells how it was made |
 //! | [`checkpoint`] | a checkpoint of a run |
 //! | [`sealed_checkpoint`] | the same, its digest put right first |
@@ -26,6 +27,7 @@ pub mod checkpoint;
 #[cfg(feature = "trainer")]
 pub mod codes_file;
 pub mod model;
+pub mod preset;
 #[cfg(feature = "trainer")]
 pub mod recording;
 pub mod room;
@@ -71,6 +73,7 @@ pub const TARGETS: &[Target] = targets![
     bundle,
     sealed_bundle,
     model,
+    preset,
     #[cfg(feature = "plugin")]
     state,
     #[cfg(feature = "plugin")]

@@ -59,18 +59,23 @@ fn field<T: serde::de::DeserializeOwned>(state: &PluginState, name: &str) -> Opt
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut clips = Clips::default();
     let codes = unflatten_codes(&[1, 2, u32::MAX, 255], 2).expect("two frames");
-    let clip = Clip { name: "Bell".to_owned(), codec: "0f".repeat(32), codes: codes.into() };
+    let clip =
+        Clip { name: "Bell".to_owned(), codec: "0f".repeat(32), codes: codes.into(), rating: 3 };
     clips.set(3, Some(clip));
     let reference = BundleRef {
         digest: "0f".repeat(32),
         name: "Drums".to_owned(),
         ..BundleRef::file("/sounds/drums.distill".to_owned())
     };
+    let levels = json!({
+        "version": 1,
+        "names": [{ "codec": "0f".repeat(32), "level": 2, "name": "Grit" }],
+    });
     let mut full: PluginState =
         serde_json::from_value(json!({ "params": {}, "fields": {} })).expect("it is a state");
     filter(&mut full);
     let mut open = serde_json::to_value(&full).expect("it is JSON");
-    open["fields"] = json!({ "bundle": reference, "clips": clips.saved() });
+    open["fields"] = json!({ "bundle": reference, "clips": clips.saved(), "levels": levels });
     let old = json!({
         "params": { "gain": { "f32": 1.5 }, "seed": { "i32": 7 }, "topk": { "f32": 3.0 } },
         "fields": { "bundle": serde_json::to_string(&reference).expect("it is JSON") },

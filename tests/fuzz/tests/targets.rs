@@ -135,6 +135,11 @@ fn nothing_harms_codes_file() {
 }
 
 #[test]
+fn nothing_harms_preset() {
+    try_target(target("preset"));
+}
+
+#[test]
 fn nothing_harms_take_file() {
     try_target(target("take_file"));
 }
