@@ -64,7 +64,7 @@ impl CodesFile {
     }
 
     /// Reads the file with these `bytes`, which errors call `name`. Allocates no more than four bytes
-    /// for each code, and [`MAX_CODES`] of them.
+    /// for each code, and `MAX_CODES` of them.
     ///
     /// # Errors
     ///
