@@ -16,6 +16,9 @@ pub(crate) struct Options {
     /// Minutes for which four instances play live; the machine should have nothing else to do
     #[arg(long, default_value_t = 60.0)]
     minutes: f64,
+    /// How often a run of training is killed and goes on
+    #[arg(long, default_value_t = 1000)]
+    kills: u32,
     /// Only the checks whose names contain this
     #[arg(default_value = "")]
     filter: String,
@@ -43,6 +46,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             command.env("DISTILL_PACKAGE", clap);
         }
         run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))?;
+    }
+    if "interrupted".contains(&options.filter) {
+        println!("\n== interrupted ({} s)", start.elapsed().as_secs());
+        let mut command = cargo("test --workspace --test interrupted");
+        command.args(["an_interrupted_run", "--", "--nocapture"]);
+        run_program(command.env("DISTILL_KILLS", options.kills.to_string()))?;
     }
     if cfg!(target_os = "linux") && "realtime_sanitizer".contains(&options.filter) {
         println!("\n== realtime_sanitizer ({} s)", start.elapsed().as_secs());
