@@ -1,6 +1,6 @@
 //! Presets: the settings of an instrument, in a small file that musicians share.
 //!
-//! A preset is a JSON object in a file `NAME.distill-preset` in the [library](crate::library):
+//! A preset is a JSON object in a file `NAME.distill-preset` in the [library]:
 //!
 //! ```json
 //! {
