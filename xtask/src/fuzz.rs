@@ -58,7 +58,7 @@ struct Figures {
     crashes: u64,
     /// Of the slowest input, in seconds.
     slowest: u64,
-    /// The most bytes that were held for an input.
+    /// The most bytes that were held for an input; 0 where an allocator does not count.
     peak: u64,
 }
 
@@ -228,7 +228,7 @@ impl Figures {
             format!("{rate:.0}"),
             self.crashes.to_string(),
             self.slowest.to_string(),
-            format!("{peak:.1}"),
+            if self.peak > 0 { format!("{peak:.1}") } else { "-".to_owned() },
         ];
         let [runs, rate, crashes, slowest, peak] = &cells;
         row(&[name, runs, rate, crashes, slowest, peak])
