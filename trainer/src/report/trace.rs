@@ -3,7 +3,7 @@
 /// Points of a trace, at most; it has at least half as many once it has been full.
 const MOST: usize = 400;
 
-/// Values over steps, each point the mean of as many steps as it takes to stay below `MOST` points.
+/// Values over steps, each point the mean of as many steps as it takes to stay below 400 points.
 #[derive(Debug, Clone)]
 pub struct Trace {
     points: Vec<(u32, f64)>,
