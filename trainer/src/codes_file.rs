@@ -63,8 +63,8 @@ impl CodesFile {
         Self::of_bytes(&bytes, &shown)
     }
 
-    /// Reads the file with these `bytes`, which errors call `name`. Allocates no more than four bytes
-    /// for each code, and `MAX_CODES` of them.
+    /// Reads the file with these `bytes`, which errors call `name`. Takes room for the codes alone, of
+    /// which there may be 2²⁶.
     ///
     /// # Errors
     ///
