@@ -250,7 +250,7 @@ mod tests {
         };
         assert!(refused("").contains("is no preset, or is damaged"));
         assert!(refused(&"[".repeat(60_000)).contains("damaged"));
-        assert!(refused(&" ".repeat(1 << 17)).contains("longer than 64 kB"));
+        assert!(refused(&" ".repeat(1 << 17)).contains("too large for such a file"));
         assert!(refused(&with("version", 2.into())).contains("newer Distill"));
         assert!(refused(&with("name", "".into())).contains("its name"));
         assert!(refused(&with("name", "a\u{7}".into())).contains("its name"));
