@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const TINY: &str = "--width 16 --encoder-blocks 1 --decoder-blocks 1 --quantizers 2 \
     --codebook-size 16 --latent-dim 8 --hidden-size 16 --layers 1 --heads 2";
 /// What every run is given.
-const RUN: &str = "--codec-batch 2 --prior-batch 2 --seed 7";
+const RUN: &str = "--codec-batch 2 --prior-batch 2 --seed 7 --no-report";
 
 /// Runs the program in `folder` with arguments that hold no spaces, and gives what it told.
 fn distill(folder: &Path, arguments: &str, code: i32) -> String {
@@ -46,7 +46,7 @@ fn home(channels: usize) -> TempDir {
         write_tone(&sounds.join(format!("{i}.wav")), 90.0 * f32::from(i + 2), channels);
     }
     let train =
-        format!("train sounds -o old.distill --codec-steps 60 --prior-steps 20 {TINY} {RUN}");
+        format!("train sounds -o old.distill --codec-steps 30 --prior-steps 10 {TINY} {RUN}");
     distill(home.path(), &train, 0);
     home
 }
@@ -58,7 +58,8 @@ fn open(home: &Path, name: &str) -> Bundle {
 /// The weights that training moves, by name.
 fn learned(bundle: &Bundle) -> impl Iterator<Item = (&String, Vec<f32>)> {
     let counted = ["prior.guide", "prior.target.scale", "prior.end.bias"];
-    let moved = move |name: &str| !FIXED.contains(&name) && !counted.contains(&name);
+    let kept = |name: &str| name.starts_with("prior.kept.");
+    let moved = move |name: &str| !FIXED.contains(&name) && !counted.contains(&name) && !kept(name);
     let weights = bundle.tensors().iter().filter(move |(name, _)| moved(name));
     weights.map(|(name, tensor)| (name, tensor.to_f32()))
 }
@@ -87,7 +88,7 @@ fn sounds_are_added_without_starting_over() {
     let [old, more, anew] = ["old", "more", "anew"].map(|n| open(home, &format!("{n}.distill")));
     // A step moves them a little.
     let (little, much) = (distance(&old, &more), distance(&old, &anew));
-    assert!(little < 0.05 && much > 1.0, "{little} from the old one, and {much} if begun anew");
+    assert!(little < 0.2 && much > 1.0, "{little} from the old one, and {much} if begun anew");
     assert_eq!(more.config().codec, old.config().codec, "sizes and level stay");
 
     let of = |bundle: &Bundle, held: bool| -> Vec<String> {
