@@ -1,7 +1,7 @@
 //! Presets: all settings of an instance as a [`Preset`], and back again, through the host.
 
 use distill_shared::bundle::is_digest;
-use distill_shared::preset::{MadeFor, Preset, VERSION};
+use distill_shared::preset::{self, MadeFor, Preset, VERSION};
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 use serde_json::Value;
@@ -33,9 +33,14 @@ pub fn preset_of(params: &DistillParams, name: &str) -> Preset {
     Preset {
         version: VERSION,
         name: name.trim().to_owned(),
-        bundle: MadeFor { digest: reference.digest, name: reference.name },
+        bundle: MadeFor { digest: reference.digest, name: plain(&reference.name) },
         values: params.each().map(value).collect(),
     }
+}
+
+/// A name from a file or a project, as a preset may hold it.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(preset::MAX_NAME).collect()
 }
 
 /// Sets everything as `preset` says, as if by hand: the host sees every change, and can undo it. What

@@ -16,10 +16,13 @@ pub const MOST_SAMPLES: u64 = (1 << 36) - 1;
 /// The type of a block of comments (RFC 9639, section 8.1).
 const COMMENT_BLOCK: u8 = 4;
 
+/// The most samples per second that the encoder takes.
+pub const MOST_RATE: u32 = 96_000;
+
 /// How sound is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlacFormat {
-    /// Samples per second, up to 655,350.
+    /// Samples per second, up to [`MOST_RATE`].
     pub rate: u32,
     /// 1 to 8.
     pub channels: usize,
@@ -30,6 +33,9 @@ pub struct FlacFormat {
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FlacError {
+    /// More samples per second than [`MOST_RATE`].
+    #[error("FLAC is written up to 96 kHz, and this is {0} Hz: choose WAV")]
+    Rate(u32),
     /// The encoder refuses.
     #[error("cannot make a FLAC file: {0}")]
     Encoder(String),
@@ -62,6 +68,9 @@ impl<W: Write + Seek> FlacWriter<W> {
     /// Fails if FLAC has no such format, or `out` cannot be written to.
     pub fn new(out: W, format: FlacFormat, comments: Option<&[u8]>) -> Result<Self, FlacError> {
         let FlacFormat { rate, channels, bits } = format;
+        if rate > MOST_RATE {
+            return Err(FlacError::Rate(rate));
+        }
         let config = Encoder::default().into_verified().map_err(|(_, error)| failed(error))?;
         let mut plain = Encoder::default();
         (plain.subframe_coding.use_fixed, plain.subframe_coding.use_lpc) = (false, false);

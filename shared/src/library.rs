@@ -133,8 +133,13 @@ fn ending_of(path: &Path) -> Option<&'static str> {
 /// Fails if it is none, on any system.
 pub fn file_name(name: &str) -> Result<&str, LibraryError> {
     let name = name.trim();
-    let is_plain = |c: char| !(c.is_control() || "/\\".contains(c));
-    let is_name = !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain);
+    let is_plain = |c: char| !(c.is_control() || r#"/\:*?"<>|"#.contains(c));
+    // Windows opens devices under these names, whatever follows a dot.
+    let first = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let is_device = ["CON", "PRN", "AUX", "NUL"].contains(&first.as_str())
+        || (first.len() == 4 && (first.starts_with("COM") || first.starts_with("LPT")));
+    let dots = name.starts_with('.') || name.ends_with('.');
+    let is_name = !name.is_empty() && !dots && !is_device && name.chars().all(is_plain);
     if is_name { Ok(name) } else { Err(LibraryError::Name(name.to_owned())) }
 }
 

@@ -48,6 +48,12 @@ pub struct Preset {
     pub values: BTreeMap<String, Value>,
 }
 
+/// What is read first of a preset: the rest of a later version may be anything.
+#[derive(Deserialize)]
+struct Age {
+    version: u32,
+}
+
 /// The bundle that a preset was made for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MadeFor {
@@ -105,11 +111,13 @@ impl Preset {
     /// Fails if they are no preset.
     pub fn of_bytes(bytes: &[u8], path: &Path) -> Result<Self, PresetError> {
         let damaged = |what: String| PresetError::Damaged { path: path.to_owned(), what };
-        let preset: Self =
+        let Age { version } =
             serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-        if preset.version > VERSION {
+        if version > VERSION {
             return Err(PresetError::Newer(path.to_owned()));
         }
+        let preset: Self =
+            serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         preset.check().map_err(|what| damaged(what.to_owned()))?;
         Ok(preset)
     }
@@ -135,6 +143,8 @@ impl Preset {
     ///
     /// Fails if its name is none for a file or is taken, or if the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<PathBuf, PresetError> {
+        // What is saved can be read again.
+        self.check().map_err(|_| LibraryError::Name(self.name.clone()))?;
         let path = folder.join(format!("{}.{ENDING}", library::file_name(&self.name)?));
         if path.exists() {
             return Err(LibraryError::Exists(path).into());
@@ -154,6 +164,7 @@ impl Preset {
     pub fn rename(path: &Path, name: &str) -> Result<PathBuf, PresetError> {
         let mut preset = Self::read(path)?;
         library::file_name(name)?.clone_into(&mut preset.name);
+        preset.check().map_err(|_| LibraryError::Name(preset.name.clone()))?;
         let new = library::rename(path, name)?;
         preset.write(&new)?;
         Ok(new)

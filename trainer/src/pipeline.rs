@@ -55,6 +55,8 @@ pub struct Session<'a> {
     pub listeners: Listeners,
     /// Keeps what training has come to, if that is wanted.
     pub run_dir: Option<RunDir>,
+    /// Whether the bundle is written whole: to stop changes nothing any more.
+    pub complete: bool,
     /// Why training ended with the best it had, if it was neither done nor stopped.
     pub diverged: Option<Diverged>,
 }
@@ -261,7 +263,7 @@ impl Session<'_> {
     /// Whether the run was stopped: by the musician, or since it cannot go on.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
+        !self.complete && self.cancel.load(Ordering::Relaxed)
     }
 
     /// What is known of a stage of training before it begins.
@@ -369,6 +371,14 @@ fn rounded(weights: &Tensors) -> Tensors {
 pub fn heard_by(bundle: &Bundle) -> Vec<String> {
     let trained = bundle.corpus_codes().into_iter().filter(|one| !one.held_out);
     trained.map(|one| one.name).collect()
+}
+
+/// Names of the recordings that the training of a bundle held out, if it remembers any recordings.
+#[must_use]
+pub fn held_out_of(bundle: &Bundle) -> Option<Vec<String>> {
+    let codes = bundle.corpus_codes();
+    let held = codes.iter().filter(|one| one.held_out).map(|one| one.name.clone()).collect();
+    (!codes.is_empty()).then_some(held)
 }
 
 /// What the card says of a corpus.

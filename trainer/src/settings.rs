@@ -150,7 +150,8 @@ impl CodecOverrides {
         ] {
             if let Some(given) = given.filter(|given| *given != own) {
                 return Err(Usage(format!(
-                    "{option} is {given}, and the codec to begin with has {own}: leave it out, or                      begin from nothing"
+                    "{option} is {given}, and the codec to begin with has {own}: leave it out, or \
+                     begin from nothing"
                 )));
             }
         }
@@ -165,12 +166,18 @@ impl CodecOverrides {
 }
 
 impl PriorOverrides {
-    /// Checks, before a codec is trained, that a prior can follow on it.
+    /// Checks, before a codec is trained, that a prior can follow on it; `from` is the bundle to begin
+    /// with, if there is one.
     ///
     /// # Errors
     ///
-    /// Fails if [`Self::settings`] would.
-    pub fn check(&self, codec: &CodecConfig, corpus: &Corpus) -> Result<(), Usage> {
+    /// Fails if [`Self::settings`] would, or [`Self::settings_from`].
+    pub fn check(
+        &self,
+        codec: &CodecConfig,
+        corpus: &Corpus,
+        from: Option<&Bundle>,
+    ) -> Result<(), Usage> {
         let silence = |recording: &Recording| CorpusCodes {
             codes: unflatten_codes(
                 &vec![0; codec.frames_for(recording.samples()) * codec.quantizers],
@@ -180,7 +187,10 @@ impl PriorOverrides {
             ..CorpusCodes::default()
         };
         let codes: Vec<CorpusCodes> = corpus.recordings.iter().map(silence).collect();
-        self.settings(codec, &codes).map(drop)
+        match from {
+            None => self.settings(codec, &codes).map(drop),
+            Some(bundle) => self.settings_from(bundle, &codes).map(drop),
+        }
     }
 
     /// Settings of a prior for `codes`, written by `codec`.
@@ -287,7 +297,11 @@ mod tests {
         let codec = CodecOverrides::default().settings(&corpus).unwrap().config;
         let prior = PriorOverrides { heads: Some(3), ..PriorOverrides::default() };
         assert!(
-            prior.check(&codec, &corpus).unwrap_err().to_string().contains("3 attention heads")
+            prior
+                .check(&codec, &corpus, None)
+                .unwrap_err()
+                .to_string()
+                .contains("3 attention heads")
         );
         let prior = PriorOverrides { prior_batch: Some(0), ..PriorOverrides::default() };
         assert!(prior.settings(&codec, &[]).unwrap_err().to_string().contains("batch is 0"));

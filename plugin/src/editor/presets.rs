@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use distill_shared::bundle::is_digest;
 use distill_shared::library;
 use distill_shared::preset::{self, Preset, PresetEntry};
 use nice_plug::prelude::ParamSetter;
@@ -88,11 +89,9 @@ impl PresetsPage {
         setter: &ParamSetter<'_>,
     ) {
         let said = match deed {
-            Deed::Load => match &entry.content {
-                // It is called as its file is.
-                Ok(preset) => {
-                    load(params, setter, &Preset { name: entry.name(), ..preset.clone() })
-                }
+            // It may have changed since it was listed; and it is called as its file is.
+            Deed::Load => match Preset::read(&entry.path) {
+                Ok(preset) => load(params, setter, &Preset { name: entry.name(), ..preset }),
                 Err(problem) => Err(format!("{problem}.")),
             },
             Deed::Rename(name) => Preset::rename(&entry.path, &name)
@@ -174,20 +173,26 @@ fn show_entry(
     plays: &str,
     renaming: &mut Option<(PathBuf, String)>,
 ) -> Option<Deed> {
-    let mut deed = None;
+    let (mut deed, mut given_up) = (None, false);
     let typed = renaming.as_mut().filter(|(path, _)| *path == entry.path);
     if let Some((_, name)) = typed {
-        let field = ui.add(egui::TextEdit::singleline(name).desired_width(FIELD));
-        field.request_focus();
-        if ui.input(|input| input.key_pressed(egui::Key::Enter)) {
-            deed = Some(Deed::Rename(name.clone()));
+        let field = egui::TextEdit::singleline(name).char_limit(preset::MAX_NAME);
+        let field = ui.add(field.desired_width(FIELD));
+        if ui.memory(|memory| memory.focused().is_none()) && !field.lost_focus() {
+            field.request_focus();
+        }
+        if field.lost_focus() {
+            let entered = ui.input(|input| input.key_pressed(egui::Key::Enter));
+            deed = entered.then(|| Deed::Rename(name.clone()));
+            given_up = !entered;
         }
     } else {
         cell(ui, FIELD, entry.name()).on_hover_text(entry.path.display().to_string());
     }
     match &entry.content {
         Ok(Preset { bundle, .. }) => {
-            let other = if bundle.digest == plays { "" } else { " (other bundle)" };
+            let is_other = is_digest(&bundle.digest) && bundle.digest != plays;
+            let other = if is_other { " (other bundle)" } else { "" };
             cell(ui, CONTENT, format!("for {}{other}", bundle.name));
         }
         Err(problem) => {
@@ -196,8 +201,12 @@ fn show_entry(
         }
     }
     let button = egui::Button::new("Load");
-    if ui.add_enabled(entry.content.is_ok(), button).clicked() {
+    let hint = "Set every control as it says; the host can undo each";
+    if ui.add_enabled(entry.content.is_ok(), button).on_hover_text(hint).clicked() {
         deed = Some(Deed::Load);
+    }
+    if given_up {
+        *renaming = None;
     }
     ui.menu_button("More", |ui| {
         if ui.button("Rename").clicked() {

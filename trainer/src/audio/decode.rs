@@ -16,7 +16,7 @@ use symphonia::core::meta::MetadataOptions;
 /// Rates that a file may have, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
-/// Samples that a channel of a file may have: two hours at 48 kHz and more.
+/// Samples that a channel of a file may have: three hours at 48 kHz.
 pub const MOST_SAMPLES: usize = 1 << 29;
 
 /// A file as sound.
@@ -62,8 +62,11 @@ pub enum DecodeError {
         percent: f64,
     },
     /// It has more than [`MOST_SAMPLES`].
-    #[error("it is too long; split it into parts of two hours at most")]
-    Long,
+    #[error("it is too long; split it into parts of {minutes} minutes at most")]
+    Long {
+        /// Minutes that as many take at its rate.
+        minutes: usize,
+    },
     /// Its rate is out of range.
     #[error("its sample rate of {0} Hz is not supported")]
     Rate(u32),
@@ -236,7 +239,8 @@ impl Sound {
     fn finish(self, expected_s: Option<f64>) -> Result<Decoded, DecodeError> {
         let Self { mut audio, spec, mut notes, packets, lost, stopped, too_long, .. } = self;
         if too_long {
-            return Err(DecodeError::Long);
+            let rate = spec.map_or(1, |(rate, _)| rate.max(1));
+            return Err(DecodeError::Long { minutes: MOST_SAMPLES / 60 / rate as usize });
         }
         let damaged = lost > 0 || stopped.is_some();
         let Some((rate, channels)) = spec.filter(|_| audio.first().is_some_and(|c| !c.is_empty()))

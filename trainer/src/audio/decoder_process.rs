@@ -3,7 +3,8 @@
 //!
 //! A process decodes a few files, one after the other, and writes each to its standard output: a line
 //! of JSON, then the samples of every channel as 32-bit floats, lower bytes first. If it ends before it
-//! has told of a file, that file is to blame, and another process goes on with the next.
+//! has told of a file, another one tries that file again; if that ends, too, the file is to blame, and
+//! another process goes on with the next.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ const OUT_OF_PATIENCE: u8 = 9;
 /// How often the time that a file takes is looked at.
 const TICK: Duration = Duration::from_millis(100);
 const TICKS_PER_S: u64 = 10;
+/// What is said of a file that has used up the patience.
+const TOO_LONG: &str =
+    "it takes too long to read; copy it to a disk of this machine, or convert it to WAV or FLAC";
 /// Characters of a line that tells of a file, at most.
 const LONGEST_LINE: u64 = 1 << 16;
 
@@ -59,14 +63,23 @@ impl<'a> Decoding<'a> {
     fn decode_first(&mut self, file: &Path) -> Result<Decoded, String> {
         let here = || decode(file).map_err(|error| error.to_string());
         let Some(program) = self.program else { return here() };
-        if self.process.is_none() {
-            self.process = Process::start(program, self.files).ok();
+        // A process may be ended by others, too, which is not the fault of the file: it has two tries.
+        let mut why = String::new();
+        for _ in 0..2 {
+            if self.process.is_none() {
+                self.process = Process::start(program, self.files).ok();
+            }
+            // A system that starts no process can still decode.
+            let Some(process) = &mut self.process else { return here() };
+            match process.read() {
+                Ok(told) => return told,
+                Err(_) => match self.process.take().map(Process::why_it_ended) {
+                    Some(TOO_LONG) => return Err(TOO_LONG.to_owned()),
+                    other => why = other.unwrap_or_default().to_owned(),
+                },
+            }
         }
-        // A system that starts no process can still decode.
-        let Some(process) = &mut self.process else { return here() };
-        process.read().unwrap_or_else(|_| {
-            Err(self.process.take().map_or_else(String::new, Process::why_it_ended))
-        })
+        Err(why)
     }
 }
 
@@ -94,7 +107,7 @@ impl Process {
         // What a decoder says as it dies is not for the musician.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         #[cfg(unix)]
-        // Ctrl-C is for the run, which then ends this.
+        // Ctrl-C is for the run, which ends this after the file at hand.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -130,13 +143,13 @@ impl Process {
     }
 
     /// Why it ended before it had told of a file.
-    fn why_it_ended(mut self) -> String {
+    fn why_it_ended(mut self) -> &'static str {
         let _ = self.child.kill();
         let code = self.child.wait().ok().and_then(|status| status.code());
         if code == Some(i32::from(OUT_OF_PATIENCE)) {
-            return "it takes too long to decode; convert it to WAV or FLAC".to_owned();
+            return TOO_LONG;
         }
-        "it is damaged: the decoder died of it; convert it to WAV or FLAC".to_owned()
+        "it is damaged: the decoder died of it; convert it to WAV or FLAC"
     }
 }
 

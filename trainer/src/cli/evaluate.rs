@@ -25,7 +25,7 @@ use crate::evaluate::prior::{self, PriorOptions, measure_generation, measure_pri
 use crate::evaluate::reconstruction::{Reconstruction, reconstruct};
 use crate::evaluate::{Baseline, Evaluation, MeasureOptions, measure, table};
 use crate::listeners::Listeners;
-use crate::pipeline::{Session, heard_by};
+use crate::pipeline::{Session, held_out_of};
 use crate::progress::Display;
 use crate::stop::Usage;
 
@@ -128,9 +128,10 @@ impl EvaluateArgs {
             program: std::env::current_exe().ok(),
             listeners: Listeners { display, ..Listeners::default() },
             run_dir: None,
+            complete: false,
             diverged: None,
         };
-        let recordings = self.recordings(folder, &heard_by(&bundle), &mut session)?;
+        let recordings = self.recordings(folder, held_out_of(&bundle), &mut session)?;
         let files = self.output.as_deref().map(|folder| paths(folder, &recordings)).transpose()?;
         let made = reconstruct(&mut session, &bundle, recordings)
             .with_context(|| format!("cannot evaluate {}", self.bundle.display()))?;
@@ -200,11 +201,11 @@ impl EvaluateArgs {
         Ok(())
     }
 
-    /// The recordings to measure with, of which those called `heard` were trained on.
+    /// The recordings to measure with, of which the bundle may remember what was held out, by name.
     fn recordings(
         &self,
         folder: &Path,
-        heard: &[String],
+        remembered: Option<Vec<String>>,
         session: &mut Session,
     ) -> Result<Vec<Recording>> {
         let bar = session.listeners.display.count("reading");
@@ -238,7 +239,10 @@ impl EvaluateArgs {
             bail!(nothing_usable(folder, &verdicts));
         }
         if self.held_out {
-            recordings = Corpus::with_heard(recordings, session.seed, heard).recordings;
+            recordings = match remembered {
+                Some(names) => Corpus::held_out_as(recordings, &names),
+                None => Corpus::new(recordings, session.seed).recordings,
+            };
             recordings.retain(|recording| recording.held_out);
         }
         self.keep_beginnings(&mut recordings, display);

@@ -95,6 +95,7 @@ impl RunArgs {
             program: std::env::current_exe().ok(),
             listeners: Listeners { display, log, report },
             run_dir: Some(run_dir),
+            complete: false,
             diverged: None,
         })
     }

@@ -142,7 +142,7 @@ impl TrainArgs {
             }
         };
         if self.stage == Stage::All {
-            self.prior.check(&settings.config, &corpus)?;
+            self.prior.check(&settings.config, &corpus, from)?;
         }
         session.begin_run(Terms { settings: self.settings(session, from)?, recordings })?;
         if let Some(config) = session.begun_codec()? {
@@ -224,7 +224,15 @@ impl TrainArgs {
             };
             bundle = with_prior(session, lengths, bundle, (&codes, &settings), output)?;
         }
-        let written = session.write(&bundle, output, session.is_whole())?;
+        let whole = session.is_whole();
+        let same = |from: &PathBuf| is_same_file(from, output);
+        let place = if !whole && self.from.as_ref().is_some_and(same) {
+            // The command can only be repeated with the bundle that it began with.
+            &output.with_extension("stopped.distill")
+        } else {
+            output
+        };
+        let written = session.write(&bundle, place, whole)?;
         Ok((bundle, written))
     }
 
@@ -282,6 +290,12 @@ fn with_prior(
         .with_prior(&prior.config, prior.weights, prior.metadata)
         .context("cannot bundle the prior")?;
     with_preview(bundle, session.seed)
+}
+
+/// Whether two paths lead to the same file.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(a).is_some_and(|a| whole(b) == Some(a))
 }
 
 /// How long each stage is trained.

@@ -12,7 +12,7 @@ use super::duration;
 use super::exit::Ending;
 use super::run::{RunArgs, beside, end, given, stem};
 use crate::budget::Budget;
-use crate::pipeline::{Session, with_preview};
+use crate::pipeline::{Session, heard_by, with_preview};
 use crate::run_dir::terms::{CODEC_OF_BUNDLE, Recordings, Terms};
 use crate::settings::PriorOverrides;
 use crate::train::Length;
@@ -120,7 +120,8 @@ pub(super) fn replace_prior(
     let path = source.bundle;
     let bundle = Bundle::open(path)?;
     let codec = &bundle.config().codec;
-    let corpus = source.folder.map(|folder| session.open_corpus(folder, &[])).transpose()?;
+    let heard = heard_by(&bundle);
+    let corpus = source.folder.map(|folder| session.open_corpus(folder, &heard)).transpose()?;
     let corpus = corpus.map(|corpus| corpus.as_heard_by(codec));
     let codes = match &corpus {
         Some(corpus) => session.read_codes(corpus, codec, bundle.tensors())?,

@@ -11,6 +11,9 @@ const LEAST_SOUND: f64 = 0.05;
 /// Share of the sound that is held out, at most.
 const MOST_SOUND: f64 = 0.2;
 
+/// What is put after the name of a recording for that of its end.
+const TAIL: &str = " (last tenth)";
+
 /// Marks recordings as held out, by file.
 ///
 /// Files are taken in an order that only `seed` and their names decide, passing over those that
@@ -49,8 +52,23 @@ pub(super) fn hold_out(
         }
     }
     if held_samples == 0 {
-        split_longest(recordings);
+        split_longest(recordings, heard, alike);
     }
+}
+
+/// Whether a recording of that name, or the end of it, is among `names`.
+fn is_among(name: &str, names: &[String]) -> bool {
+    names.iter().any(|one| one == name || one.strip_suffix(TAIL) == Some(name))
+}
+
+/// What of `recordings` is called as one of `names`: whole ones, and ends of those that were split.
+pub(super) fn named(mut recordings: Vec<Recording>, names: &[String]) -> Vec<Recording> {
+    recordings.retain(|recording| is_among(&recording.name, names));
+    let whole = |mut recording: Recording| {
+        if names.contains(&recording.name) { recording } else { split(&mut recording) }
+    };
+    let named = recordings.into_iter().map(whole);
+    named.map(|recording| Recording { held_out: true, ..recording }).collect()
 }
 
 /// Indices of the recordings in the order that `seed` and their names decide.
@@ -63,19 +81,34 @@ fn order(recordings: &[Recording], seed: u64) -> Vec<usize> {
     order
 }
 
-/// Cuts the last tenth off the longest recording and holds it out.
-fn split_longest(recordings: &mut Vec<Recording>) {
-    let longest = (0..recordings.len()).rev().max_by_key(|&index| recordings[index].samples());
+/// Cuts the last tenth off the longest recording and holds it out: of those that were not trained on
+/// before, if there are any, and of those that are like no other. If there are none, what is like it is
+/// left out.
+fn split_longest(recordings: &mut Vec<Recording>, heard: &[String], alike: &[usize]) {
+    let twins = |index: usize| (0..alike.len()).filter(move |&i| alike[i] == alike[index]);
+    let suits =
+        |index: usize| (!is_among(&recordings[index].name, heard), twins(index).count() == 1);
+    let longest = (0..recordings.len())
+        .rev()
+        .max_by_key(|&index| (suits(index), recordings[index].samples()));
     let Some(longest) = longest else { return };
-    let whole = &mut recordings[longest];
+    let tail = split(&mut recordings[longest]);
+    recordings.insert(longest + 1, tail);
+    for twin in twins(longest).filter(|&twin| twin != longest).collect::<Vec<_>>().into_iter().rev()
+    {
+        recordings.remove(if twin > longest { twin + 1 } else { twin });
+    }
+}
+
+/// Cuts off the last tenth of a recording.
+fn split(whole: &mut Recording) -> Recording {
     let cut = whole.samples() - whole.samples() / 10;
-    let tail = Recording {
-        name: format!("{} (last tenth)", whole.name),
+    Recording {
+        name: format!("{}{TAIL}", whole.name),
         class: whole.class.clone(),
         audio: whole.audio.iter_mut().map(|channel| channel.split_off(cut)).collect(),
         held_out: true,
-    };
-    recordings.insert(longest + 1, tail);
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +173,27 @@ mod tests {
             assert!(of_three.iter().all(|held| [0, 3].contains(held)), "{of_three:?}");
             assert_eq!(of_three.iter().sum::<usize>(), 6);
         }
+    }
+
+    #[test]
+    fn where_all_is_alike_or_heard_the_end_of_what_suits_best_is_held_out() {
+        // Two sounds, each twice: no pair fits, and a tail whose twin is trained on says nothing.
+        let mut pairs = recordings(&[1000, 1000, 900, 900]);
+        hold_out(&mut pairs, 0, &[], &[0, 0, 2, 2]);
+        assert_eq!(held_out(&pairs), ["000.wav (last tenth)"]);
+        assert!(!pairs.iter().any(|recording| recording.name == "001.wav"));
+        // The longest has a twin, the next was heard before.
+        let mut some = recordings(&[1000, 1000, 900, 800]);
+        hold_out(&mut some, 0, &["002.wav".to_owned()], &[0, 0, 2, 3]);
+        assert_eq!(held_out(&some), ["003.wav (last tenth)"]);
+    }
+
+    #[test]
+    fn what_was_held_out_is_found_by_its_name() {
+        let names = ["001.wav", "000.wav (last tenth)"].map(str::to_owned);
+        let found = named(recordings(&[1000, 900, 800]), &names);
+        let found: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.samples())).collect();
+        assert_eq!(found, [("000.wav (last tenth)", 100), ("001.wav", 900)]);
     }
 
     #[test]

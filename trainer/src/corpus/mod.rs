@@ -124,6 +124,12 @@ impl Corpus {
         Self { recordings, channels, sample_rate: SAMPLE_RATE, gain }
     }
 
+    /// Those of `recordings` that a training held out, by the names that a bundle remembers of them.
+    #[must_use]
+    pub fn held_out_as(recordings: Vec<Recording>, names: &[String]) -> Vec<Recording> {
+        hold_out::named(recordings, names)
+    }
+
     /// The corpus as a codec hears it that was trained on another: with its channels, at its gain.
     /// Stereo is mixed down for a mono codec.
     #[must_use]
@@ -242,8 +248,12 @@ mod tests {
     #[test]
     fn a_corpus_has_something_to_train_on_and_something_to_measure_with() {
         for count in 1..30_u8 {
-            let recordings =
-                (0..count).map(|i| recording(&i.to_string(), &[&[0.5; 500]])).collect();
+            // Each its own noise: copies would not all be kept.
+            let noise = |i: u8| -> Vec<f32> {
+                let value = |t: u32| f32::from(t.wrapping_mul(t + 7 * u32::from(i)) as u8 % 97);
+                (0..500).map(|t| value(t * 2_654_435) / 97.0 - 0.5).collect()
+            };
+            let recordings = (0..count).map(|i| recording(&i.to_string(), &[&noise(i)])).collect();
             let corpus = Corpus::new(recordings, u64::from(count));
             assert!(corpus.train().count() > 0 && corpus.held_out().count() > 0, "{count} files");
             assert!((corpus.seconds() - f64::from(count) * 500.0 / 48_000.0).abs() < 1e-9);

@@ -95,7 +95,10 @@ impl Session<'_> {
                         return Err(error);
                     }
                 }
-                result => return result.map(|()| place),
+                result => {
+                    self.complete = whole && result.is_ok();
+                    return result.map(|()| place);
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use distill_shared::codes::Codes;
 
 use super::{CodesPage, Hands, clip_of};
+use crate::auditions::SIDES;
 
 impl CodesPage {
     /// The codes of the other clip, if it can be compared with what is open from where that is heard.
@@ -17,16 +18,26 @@ impl CodesPage {
     /// Lets the other of both be heard, at the same place; both begin if nothing is heard.
     pub(super) fn compare(&mut self, hands: Hands<'_>) {
         if self.compared(hands).is_none() {
+            self.stop_comparing(hands);
             self.message =
                 "Choose another clip of this bundle to compare with, long enough to reach \
                             the selection."
                     .to_owned();
             return;
         }
+        self.comparing = true;
         self.turn_to(hands, 1 - self.side);
-        if hands.instance().auditions().wanted().is_none() {
+        let auditions = hands.instance().auditions();
+        // What sounds may have one side only.
+        if auditions.wanted().is_none_or(|number| auditions.sides(number) < SIDES) {
             self.hear(hands);
         }
+    }
+
+    /// Lets what is open be heard by itself.
+    pub(super) fn stop_comparing(&mut self, hands: Hands<'_>) {
+        self.comparing = false;
+        self.turn_to(hands, 0);
     }
 
     /// Lets that side be heard.

@@ -67,6 +67,8 @@ pub(crate) struct CodesPage {
     other: Option<Opened>,
     /// Which of both is heard: what is open, 0, or the other, 1.
     side: usize,
+    /// Whether both clips sound, since they are compared.
+    comparing: bool,
     ratio: Ratio,
     swaps: Vec<Swap>,
     format: Format,
@@ -210,7 +212,7 @@ impl CodesPage {
             self.rename_level(hands, level, &typed);
         }
         hands.instance().auditions().end();
-        self.turn_to(hands, 0);
+        self.stop_comparing(hands);
         self.opened = Some(opened);
         self.draft = Draft::new(Arc::clone(&clip.codes));
         self.clip = Some(clip);
@@ -263,7 +265,7 @@ impl CodesPage {
     fn edited(&mut self, hands: Hands<'_>, changed: bool) {
         if changed {
             self.keep(hands);
-            self.turn_to(hands, 0);
+            self.stop_comparing(hands);
             if !self.silent {
                 self.hear(hands);
             }
@@ -302,7 +304,8 @@ impl CodesPage {
             return;
         }
         let (frames, looped) = (self.draft.frames(), self.looped);
-        let (codes, other) = (Arc::clone(self.draft.codes()), self.compared(hands));
+        let other = if self.comparing { self.compared(hands) } else { None };
+        let codes = Arc::clone(self.draft.codes());
         let longest = other.iter().map(|other| other.frames()).fold(codes.frames(), usize::max);
         let end = if self.draft.selection().is_some() { frames.end } else { longest };
         let end = if looped { end } else { (end + FADING).min(longest) };

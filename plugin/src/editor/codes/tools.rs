@@ -178,7 +178,7 @@ impl CodesPage {
             });
         let ready = shown.is_some();
         if self.other != before {
-            self.turn_to(hands, 0);
+            self.stop_comparing(hands);
             // Both have to begin together.
             if hands.instance().auditions().wanted().is_some() {
                 self.hear(hands);
