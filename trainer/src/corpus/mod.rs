@@ -250,7 +250,7 @@ mod tests {
         for count in 1..30_u8 {
             // Each its own noise: copies would not all be kept.
             let noise = |i: u8| -> Vec<f32> {
-                let value = |t: u32| f32::from(t.wrapping_mul(t + 7 * u32::from(i)) as u8 % 97);
+                let value = |t: u32| (t.wrapping_mul(t + 7 * u32::from(i)) % 97) as f32;
                 (0..500).map(|t| value(t * 2_654_435) / 97.0 - 0.5).collect()
             };
             let recordings = (0..count).map(|i| recording(&i.to_string(), &[&noise(i)])).collect();
