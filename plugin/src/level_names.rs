@@ -129,10 +129,10 @@ pub fn plain(typed: &str) -> String {
 pub struct Naming(Mutex<LevelNames>);
 
 impl Naming {
-    /// The names there are.
+    /// As [`LevelNames::get`].
     #[must_use]
-    pub fn names(&self) -> LevelNames {
-        self.lock().clone()
+    pub fn get(&self, codec: &str, level: usize) -> Option<String> {
+        self.lock().get(codec, level).map(str::to_owned)
     }
 
     /// As [`LevelNames::set`].
@@ -162,7 +162,7 @@ impl PersistentField<'_, SavedNames> for NameState {
     where
         F: Fn(&SavedNames) -> R,
     {
-        f(&self.0.naming().names().saved())
+        f(&self.0.naming().lock().saved())
     }
 }
 

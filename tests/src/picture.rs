@@ -5,13 +5,13 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use distill_trainer::report::picture::{STOPS, bins_of_rows};
 use realfft::RealFftPlanner;
 
 use crate::sound::Sound;
 
-/// Rows of the spectrogram, from `LOWEST_HZ` to half the sample rate, evenly in pitch.
+/// Rows of the spectrogram.
 const SPECTRUM_ROWS: usize = 256;
-const LOWEST_HZ: f64 = 40.0;
 const WINDOW: usize = 4096;
 
 /// Range of levels between the darkest and the brightest colour, in dB.
@@ -81,7 +81,7 @@ fn draw_spectrum(canvas: &mut Canvas, sound: &Sound, hop: usize) {
     let window: Vec<f32> = (0..WINDOW)
         .map(|i| 0.5 - 0.5 * (std::f32::consts::TAU * i as f32 / WINDOW as f32).cos())
         .collect();
-    let bins = row_bins(f64::from(sound.rate));
+    let bins = bins_of_rows(f64::from(sound.rate), SPECTRUM_ROWS, WINDOW);
     let mut spectrum = fft.make_output_vec();
     for column in 0..canvas.width {
         let centre = column * hop;
@@ -98,27 +98,8 @@ fn draw_spectrum(canvas: &mut Canvas, sound: &Sound, hop: usize) {
     }
 }
 
-/// The bins that each row of the spectrogram shows, the highest first.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the spectrum")]
-fn row_bins(rate: f64) -> Vec<std::ops::Range<usize>> {
-    let bin_at = |row: usize| {
-        let octaves = (rate / 2.0 / LOWEST_HZ).log2() * row as f64 / SPECTRUM_ROWS as f64;
-        (LOWEST_HZ * octaves.exp2() / rate * WINDOW as f64) as usize
-    };
-    let range = |row| bin_at(row)..bin_at(row + 1).max(bin_at(row) + 1);
-    (0..SPECTRUM_ROWS).rev().map(range).collect()
-}
-
 /// Colours of rising level, black to white.
 fn heat(level: f32) -> Colour {
-    const STOPS: [[f32; 3]; 6] = [
-        [4.0, 4.0, 16.0],
-        [52.0, 16.0, 96.0],
-        [150.0, 32.0, 110.0],
-        [228.0, 84.0, 60.0],
-        [252.0, 176.0, 52.0],
-        [255.0, 252.0, 210.0],
-    ];
     let place = level.clamp(0.0, 1.0) * (STOPS.len() - 1) as f32;
     let below = (0..STOPS.len() - 2).rev().find(|&i| i as f32 <= place).unwrap_or(0);
     let part = place - below as f32;
@@ -166,7 +147,7 @@ mod tests {
         let brightness =
             |row: usize| canvas.pixels[row * 40 + 20].iter().map(|&c| u32::from(c)).sum::<u32>();
         let brightest = (0..SPECTRUM_ROWS).max_by_key(|&row| brightness(row)).unwrap();
-        let bins = row_bins(48_000.0)[brightest].clone();
+        let bins = bins_of_rows(48_000.0, SPECTRUM_ROWS, WINDOW)[brightest].clone();
         let kilohertz = 1000 * WINDOW / 48_000; // 1 kHz is bin 85
         assert!(bins.start.abs_diff(kilohertz) <= 2, "1 kHz lies in {bins:?}");
     }

@@ -4,7 +4,7 @@ mod keeping;
 mod telling;
 mod trial;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -49,8 +49,6 @@ pub struct Session<'a> {
     pub seed: u64,
     /// Once set, the stage at hand ends with what it has.
     pub cancel: &'a AtomicBool,
-    /// The program `distill`, to decode recordings with in processes of their own.
-    pub program: Option<PathBuf>,
     /// Hears what happens.
     pub listeners: Listeners,
     /// Keeps what training has come to, if that is wanted.
@@ -85,11 +83,12 @@ impl Session<'_> {
             bar.set_length(files as u64);
             bar.inc(1);
         };
+        let program = std::env::current_exe().ok();
         let options = OpenOptions {
             seed: self.seed,
             threads: self.threads,
             cancel: self.cancel,
-            program: self.program.as_deref(),
+            program: program.as_deref(),
             heard,
             on_file: &on_file,
         };

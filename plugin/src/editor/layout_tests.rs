@@ -192,7 +192,7 @@ fn faults_of(window: &mut Window, scale: f32) -> Vec<String> {
     let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, size);
     let context = egui::Context::default();
     context.set_theme(egui::Theme::Dark);
-    let mut shapes = Vec::new();
+    let (mut shapes, mut whole) = (Vec::new(), egui::Rect::NOTHING);
     for n in 0..SETTLED {
         let mut input = egui::RawInput {
             screen_rect: Some(screen),
@@ -202,7 +202,10 @@ fn faults_of(window: &mut Window, scale: f32) -> Vec<String> {
         let viewport = input.viewports.entry(egui::ViewportId::ROOT).or_default();
         viewport.native_pixels_per_point = Some(scale);
         let mut output = context.run_ui(input, |ui| {
-            egui::CentralPanel::default().frame(panel(ui)).show(ui, |ui| window.show(ui));
+            egui::CentralPanel::default().frame(panel(ui)).show(ui, |ui| {
+                window.show(ui);
+                whole = ui.min_rect();
+            });
         });
         output.textures_delta.clear();
         assert_eq!(output.pixels_per_point, scale);
@@ -210,7 +213,12 @@ fn faults_of(window: &mut Window, scale: f32) -> Vec<String> {
     }
     let texts = texts(&shapes);
     assert!(texts.len() > 5, "there is something to be read");
-    faults(&texts, screen, 1.0 / scale)
+    let mut faults = faults(&texts, screen, 1.0 / scale);
+    // What lies wholly outside is not drawn, and so it has no text.
+    if !screen.expand(1.0 / scale).contains_rect(whole) {
+        faults.push(format!("{whole:?} is more than the window shows"));
+    }
+    faults
 }
 
 #[test]

@@ -1,50 +1,35 @@
 //! The page of the library: bundles found, searched, sorted, chosen, renamed and removed.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use distill_shared::library::{self, Content, Entry, Order};
 use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
 use super::cell;
+use super::listing::{Deed, Listing, Renaming};
 use crate::params::DistillParams;
 use crate::state::BundleRef;
-
-/// How often the folders are looked into while the page is shown.
-const WATCH: Duration = Duration::from_secs(5);
 
 /// Widths of the columns for names and for what there is: beside them is room for two buttons.
 const NAME: f32 = 220.0;
 const CONTENT: f32 = 560.0;
+/// Letters of the longest name that can be typed: with its ending it fits every file system.
+const MAX_NAME: usize = 200;
 
 /// The page.
 #[derive(Debug, Default)]
 pub(crate) struct LibraryPage {
-    entries: Vec<Entry>,
-    /// What is being read.
-    reading: Option<Receiver<Vec<Entry>>>,
-    read: Option<Instant>,
+    list: Listing<Entry>,
     words: String,
     order: Order,
-    /// The entry whose name is being typed, and the name.
-    renaming: Option<(PathBuf, String)>,
+    renaming: Renaming,
     message: String,
-}
-
-/// What is to be done with an entry.
-enum Deed {
-    Load,
-    Rename(String),
-    Remove,
 }
 
 impl LibraryPage {
     /// A page that shows `entries`, for tests.
     #[cfg(test)]
     pub(crate) fn holding(entries: Vec<Entry>) -> Self {
-        Self { entries, read: Some(Instant::now()), ..Self::default() }
+        Self { list: Listing::holding(entries), ..Self::default() }
     }
 
     pub(crate) fn show(
@@ -59,7 +44,7 @@ impl LibraryPage {
         let mut deed = None;
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             egui::Grid::new("library").num_columns(4).striped(true).show(ui, |ui| {
-                for entry in self.entries.iter().filter(|entry| entry.has(&self.words)) {
+                for entry in self.list.entries.iter().filter(|entry| entry.has(&self.words)) {
                     let path = entry.path.to_string_lossy();
                     let done = show_entry(ui, entry, path == chosen.path, &mut self.renaming);
                     deed = deed.take().or(done.map(|done| (entry.path.clone(), done)));
@@ -78,27 +63,17 @@ impl LibraryPage {
             Deed::Remove => library::remove(&path),
         };
         self.message = done.err().map_or_else(String::new, |error| format!("{error}."));
-        (self.renaming, self.read) = (None, None);
+        self.list.is_old();
     }
 
     /// Reads the folders anew now and then, on a thread of its own.
     fn watch(&mut self, params: &DistillParams) {
-        if let Some(inbox) = self.reading.take() {
-            match inbox.try_recv() {
-                Ok(entries) => self.entries = entries,
-                Err(TryRecvError::Empty) => self.reading = Some(inbox),
-                Err(TryRecvError::Disconnected) => {}
-            }
-            library::sort(&mut self.entries, self.order);
+        if self.list.take_in() {
+            library::sort(&mut self.list.entries, self.order);
         }
-        let is_due = self.read.is_none_or(|read| read.elapsed() > WATCH);
-        if is_due && self.reading.is_none() {
+        if self.list.is_due() {
             let folders = folders(&params.selection.instance().texts().reference);
-            let (answer, inbox) = bounded(1);
-            params.selection.work(Box::new(move |_| {
-                let _ = answer.send(library::list(&folders));
-            }));
-            (self.reading, self.read) = (Some(inbox), Some(Instant::now()));
+            self.list.read(params, move || library::list(&folders));
         }
     }
 
@@ -122,7 +97,7 @@ impl LibraryPage {
                     }
                 });
             if self.order != before {
-                library::sort(&mut self.entries, self.order);
+                library::sort(&mut self.list.entries, self.order);
             }
         });
         if let Some(folder) = library::folder() {
@@ -140,16 +115,11 @@ fn show_entry(
     ui: &mut egui::Ui,
     entry: &Entry,
     plays: bool,
-    renaming: &mut Option<(PathBuf, String)>,
+    renaming: &mut Renaming,
 ) -> Option<Deed> {
     let mut deed = None;
-    let typed = renaming.as_mut().filter(|(path, _)| *path == entry.path);
-    if let Some((_, name)) = typed {
-        let field = ui.add(egui::TextEdit::singleline(name).desired_width(NAME));
-        field.request_focus();
-        if ui.input(|input| input.key_pressed(egui::Key::Enter)) {
-            deed = Some(Deed::Rename(name.clone()));
-        }
+    if let Some(done) = renaming.show(ui, &entry.path, NAME, MAX_NAME) {
+        deed = done;
     } else {
         let name = egui::RichText::new(&entry.name);
         let name = if plays { name.strong() } else { name };
@@ -169,20 +139,8 @@ fn show_entry(
     if ui.add_enabled(playable && !plays, egui::Button::new(text)).clicked() {
         deed = Some(Deed::Load);
     }
-    ui.menu_button("More", |ui| {
-        if ui.button("Rename").clicked() {
-            let stem = entry.path.file_stem().unwrap_or_default().to_string_lossy();
-            *renaming = Some((entry.path.clone(), stem.into_owned()));
-            ui.close();
-        }
-        ui.menu_button("Remove", |ui| {
-            if ui.button(format!("Delete {} for good", entry.path.display())).clicked() {
-                deed = Some(Deed::Remove);
-                ui.close();
-            }
-        });
-    });
-    deed
+    let stem = entry.path.file_stem().unwrap_or_default().to_string_lossy();
+    deed.or(renaming.show_menu(ui, &entry.path, &stem))
 }
 
 /// What a bundle holds, in a line.

@@ -13,6 +13,7 @@ mod keys;
 #[cfg(test)]
 mod layout_tests;
 mod library;
+mod listing;
 mod meters;
 mod presets;
 
@@ -112,17 +113,24 @@ impl Window {
             CodesPage::leave(&self.params);
         }
         ui.separator();
-        if let Some(stop) = instance.stopped() {
+        let stopped = instance.stopped();
+        if let Some(stop) = stopped {
             card(ui, stop.message());
         }
         match self.page {
+            // What is wrong may be said at such length that there is more than the window shows.
             Page::Play => {
-                self.bundle.show(ui, &self.params, &setter);
-                ui.separator();
-                self.meters.show(ui, &instance);
-                keys::show(ui, instance.sounding());
-                ui.separator();
-                controls::show(ui, &self.params, &setter);
+                egui::ScrollArea::vertical().show(ui, |ui| {
+                    self.bundle.show(ui, &self.params, &setter);
+                    ui.separator();
+                    // What has stopped has no level and sounds no key, and there is more to be read.
+                    if stopped.is_none() {
+                        self.meters.show(ui, &instance);
+                        keys::show(ui, instance.sounding());
+                        ui.separator();
+                    }
+                    controls::show(ui, &self.params, &setter);
+                });
             }
             Page::Codes => self.codes.show(ui, &self.params, &setter),
             Page::Library => self.library.show(ui, &self.params, &setter),

@@ -1,20 +1,15 @@
 //! The page of presets: settings saved under names, loaded, renamed and removed.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use distill_shared::bundle::is_digest;
 use distill_shared::library;
 use distill_shared::preset::{self, Preset, PresetEntry};
 use nice_plug::prelude::ParamSetter;
 
 use super::cell;
+use super::listing::{Deed, Listing, Renaming};
 use crate::params::DistillParams;
 use crate::presets::{load, preset_of};
 
-/// How often the folder is looked into while the page is shown.
-const WATCH: Duration = Duration::from_secs(5);
 /// What is said where there is no folder.
 const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
 /// Width of a field for a name.
@@ -25,23 +20,12 @@ const CONTENT: f32 = 520.0;
 /// The page.
 #[derive(Debug, Default)]
 pub(crate) struct PresetsPage {
-    entries: Vec<PresetEntry>,
-    /// What is being read.
-    reading: Option<Receiver<Vec<PresetEntry>>>,
-    read: Option<Instant>,
+    list: Listing<PresetEntry>,
     /// The name that is typed for what is to be saved.
     name: String,
-    /// The preset whose name is being typed, and the name.
-    renaming: Option<(PathBuf, String)>,
+    renaming: Renaming,
     /// What happened last.
     message: String,
-}
-
-/// What is to be done with a preset.
-enum Deed {
-    Load,
-    Rename(String),
-    Remove,
 }
 
 impl PresetsPage {
@@ -52,7 +36,7 @@ impl PresetsPage {
             "“Soft bells” is loaded. It was made for the bundle “Felt Piano and Bells of the \
                        Old Town Hall”, and may sound unlike it."
                 .to_owned();
-        Self { entries, read: Some(Instant::now()), message, ..Self::default() }
+        Self { list: Listing::holding(entries), message, ..Self::default() }
     }
 
     pub(crate) fn show(
@@ -67,14 +51,14 @@ impl PresetsPage {
         let plays = params.selection.instance().texts().reference.digest;
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             egui::Grid::new("presets").num_columns(4).striped(true).show(ui, |ui| {
-                for (n, entry) in self.entries.iter().enumerate() {
+                for (n, entry) in self.list.entries.iter().enumerate() {
                     let done = show_entry(ui, entry, &plays, &mut self.renaming);
                     deed = deed.take().or(done.map(|done| (n, done)));
                     ui.end_row();
                 }
             });
         });
-        let deed = deed.and_then(|(n, deed)| Some((self.entries.get(n)?.clone(), deed)));
+        let deed = deed.and_then(|(n, deed)| Some((self.list.entries.get(n)?.clone(), deed)));
         if let Some((entry, deed)) = deed {
             self.act(&entry, deed, params, setter);
         }
@@ -102,26 +86,14 @@ impl PresetsPage {
                 .map_err(|error| format!("{error}.")),
         };
         self.message = said.unwrap_or_else(|problem| problem);
-        (self.renaming, self.read) = (None, None);
+        self.list.is_old();
     }
 
-    /// Takes in the list that was read, and has it read again now and then: files come and go.
+    /// Takes in the list that was read, and has it read again now and then.
     fn watch(&mut self, params: &DistillParams) {
-        if let Some(inbox) = self.reading.take() {
-            match inbox.try_recv() {
-                Ok(entries) => self.entries = entries,
-                Err(TryRecvError::Empty) => self.reading = Some(inbox),
-                Err(TryRecvError::Disconnected) => {}
-            }
-        }
-        let is_due = self.read.is_none_or(|read| read.elapsed() > WATCH);
-        let folder = library::folder().filter(|_| is_due && self.reading.is_none());
-        if let Some(folder) = folder {
-            let (answer, inbox) = bounded(1);
-            params.selection.work(Box::new(move |_| {
-                let _ = answer.send(preset::list(&folder));
-            }));
-            (self.reading, self.read) = (Some(inbox), Some(Instant::now()));
+        self.list.take_in();
+        if let Some(folder) = library::folder().filter(|_| self.list.is_due()) {
+            self.list.read(params, move || preset::list(&folder));
         }
     }
 
@@ -162,7 +134,7 @@ impl PresetsPage {
             }
             Some(Err(error)) => format!("{error}."),
         };
-        self.read = None;
+        self.list.is_old();
     }
 }
 
@@ -171,21 +143,11 @@ fn show_entry(
     ui: &mut egui::Ui,
     entry: &PresetEntry,
     plays: &str,
-    renaming: &mut Option<(PathBuf, String)>,
+    renaming: &mut Renaming,
 ) -> Option<Deed> {
-    let (mut deed, mut given_up) = (None, false);
-    let typed = renaming.as_mut().filter(|(path, _)| *path == entry.path);
-    if let Some((_, name)) = typed {
-        let field = egui::TextEdit::singleline(name).char_limit(preset::MAX_NAME);
-        let field = ui.add(field.desired_width(FIELD));
-        if ui.memory(|memory| memory.focused().is_none()) && !field.lost_focus() {
-            field.request_focus();
-        }
-        if field.lost_focus() {
-            let entered = ui.input(|input| input.key_pressed(egui::Key::Enter));
-            deed = entered.then(|| Deed::Rename(name.clone()));
-            given_up = !entered;
-        }
+    let mut deed = None;
+    if let Some(done) = renaming.show(ui, &entry.path, FIELD, preset::MAX_NAME) {
+        deed = done;
     } else {
         cell(ui, FIELD, entry.name()).on_hover_text(entry.path.display().to_string());
     }
@@ -205,20 +167,5 @@ fn show_entry(
     if ui.add_enabled(entry.content.is_ok(), button).on_hover_text(hint).clicked() {
         deed = Some(Deed::Load);
     }
-    if given_up {
-        *renaming = None;
-    }
-    ui.menu_button("More", |ui| {
-        if ui.button("Rename").clicked() {
-            *renaming = Some((entry.path.clone(), entry.name()));
-            ui.close();
-        }
-        ui.menu_button("Remove", |ui| {
-            if ui.button(format!("Delete {} for good", entry.path.display())).clicked() {
-                deed = Some(Deed::Remove);
-                ui.close();
-            }
-        });
-    });
-    deed
+    deed.or(renaming.show_menu(ui, &entry.path, &entry.name()))
 }

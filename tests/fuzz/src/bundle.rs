@@ -9,8 +9,8 @@ use distill_shared::player::{Model, random_weights};
 use safetensors::SafeTensors;
 
 /// A bundle that is accepted is one to other programs too, comes back from being written, and plays.
-pub fn check(bytes: &[u8]) {
-    let Ok(bundle) = Bundle::read(bytes) else { return };
+pub fn check(bytes: &[u8]) -> bool {
+    let Ok(bundle) = Bundle::read(bytes) else { return false };
     assert!(SafeTensors::deserialize(bytes).is_ok(), "other programs refuse it");
     let again = Bundle::read(&bundle.to_bytes()).expect("what was read can be written");
     assert_eq!(again.digest(), bundle.digest());
@@ -20,6 +20,7 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(again.codec_digest(), bundle.codec_digest());
     let model = Model::from_bundle(&bundle).expect("it is valid");
     assert_eq!(model.has_prior(), bundle.has_prior());
+    true
 }
 
 /// A bundle with everything, and one of a codec alone.

@@ -12,15 +12,15 @@ use crate::bundle;
 
 /// A file that is accepted is one to other programs too; that of a checkpoint tells where it is, and what
 /// sizes it has if any.
-pub fn check(bytes: &[u8]) {
+pub fn check(bytes: &[u8]) -> bool {
     let archive = Archive::read(bytes);
     let checkpoint = Checkpoint::read(bytes);
     if archive.is_err() {
         assert!(checkpoint.is_err(), "it is accepted without its digest");
-        return;
+        return false;
     }
     assert!(SafeTensors::deserialize(bytes).is_ok(), "other programs refuse it");
-    let Ok(checkpoint) = checkpoint else { return };
+    let Ok(checkpoint) = checkpoint else { return false };
     let _ = checkpoint.place();
     // It is told apart from what is asked for now.
     let differences = checkpoint
@@ -35,6 +35,7 @@ pub fn check(bytes: &[u8]) {
             let _ = prior.check();
         }
     }
+    true
 }
 
 /// A codec that is being trained, and a prior that is.

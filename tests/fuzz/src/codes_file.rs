@@ -9,14 +9,15 @@ use distill_trainer::codes_file::CodesFile;
 use crate::bundle;
 
 /// Codes that a bundle accepts are codes of its codec, as many as their sound needs.
-pub fn check(bytes: &[u8]) {
-    let Ok(file) = CodesFile::of_bytes(bytes, &"input") else { return };
+pub fn check(bytes: &[u8]) -> bool {
+    let Ok(file) = CodesFile::of_bytes(bytes, &"input") else { return false };
     let bundle = bundle();
     let codec = &bundle.config().codec;
-    let Ok(codes) = file.codes_for(bundle) else { return };
+    let Ok(codes) = file.codes_for(bundle) else { return false };
     assert!(codes.fit(codec.quantizers, codec.codebook_size));
     assert!(codes.as_slice().iter().all(|&code| (code as usize) < codec.codebook_size));
     assert!(codes.frames() * codec.hop() >= file.head.samples);
+    true
 }
 
 /// The bundle that the codes are of.

@@ -52,8 +52,8 @@ pub use room::{Limited, MOST_BYTES};
 pub struct Target {
     /// What it is called: the name of its module.
     pub name: &'static str,
-    /// Gives bytes to the parser.
-    pub check: fn(&[u8]),
+    /// Gives bytes to the parser. Whether it accepts them.
+    pub check: fn(&[u8]) -> bool,
     /// Files that the parser accepts, or inputs that stand for them.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
@@ -93,10 +93,12 @@ pub const TARGETS: &[Target] = targets![
 /// Names the folder that [`write_seeds`] writes to.
 const SEEDS: &str = "DISTILL_FUZZ_SEEDS";
 
-/// Gives `bytes` to a target, and watches over the room that it takes. A process whose allocator is
+/// Gives `bytes` to a target, and watches over the room that it takes; whether they are accepted. A process whose allocator is
 /// [`Limited`] is aborted if that is too much.
-pub fn run(check: fn(&[u8]), bytes: &[u8]) {
-    room::watch(|| check(bytes));
+pub fn run(check: fn(&[u8]) -> bool, bytes: &[u8]) -> bool {
+    let mut accepted = false;
+    room::watch(|| accepted = check(bytes));
+    accepted
 }
 
 /// Writes seeds, one file each, into the folder that the environment names in `DISTILL_FUZZ_SEEDS`, if it

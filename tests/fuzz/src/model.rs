@@ -18,12 +18,12 @@ const MOST_WEIGHTS: usize = 20_000;
 const MOST_MEMORY: usize = 1 << 16;
 
 /// Sizes that are accepted are those of a bundle that can be written, read and played.
-pub fn check(bytes: &[u8]) {
+pub fn check(bytes: &[u8]) -> bool {
     let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
     let (config, rest) = bytes.split_at(end);
-    let Ok(config) = serde_json::from_slice::<ModelConfig>(config) else { return };
+    let Ok(config) = serde_json::from_slice::<ModelConfig>(config) else { return false };
     if config.check().is_err() || config.parameters() > MOST_WEIGHTS {
-        return;
+        return false;
     }
     let weights = weights(&config, rest);
     let bundle =
@@ -32,6 +32,7 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(read.digest(), bundle.digest());
     let model = Arc::new(Model::from_bundle(&bundle).expect("it is valid"));
     play(&model, &config);
+    true
 }
 
 /// Plays what there is to play.

@@ -6,11 +6,12 @@ use distill_shared::preset::Preset;
 use serde_json::json;
 
 /// What is accepted can be written, and is the same when it is read again.
-pub fn check(bytes: &[u8]) {
+pub fn check(bytes: &[u8]) -> bool {
     let read = |bytes: &[u8]| Preset::of_bytes(bytes, Path::new("input")).ok();
-    let Some(preset) = read(bytes) else { return };
+    let Some(preset) = read(bytes) else { return false };
     let text = serde_json::to_vec(&preset).expect("it is JSON");
     assert_eq!(read(&text), Some(preset));
+    true
 }
 
 /// A preset with controls of each kind, and one without any.

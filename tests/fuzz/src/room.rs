@@ -21,7 +21,8 @@ static TOLD: AtomicUsize = AtomicUsize::new(0);
 #[derive(Debug)]
 pub struct Limited;
 
-/// Runs a target; gives the most bytes that it held at once. Under libFuzzer, tells on stderr if it took twice as much room as any before.
+/// Runs a target; gives the most bytes that it held at once. Under libFuzzer, tells on stderr if it took
+/// twice as much room as any before.
 pub fn watch(target: impl FnOnce()) -> usize {
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);

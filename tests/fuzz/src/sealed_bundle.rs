@@ -4,10 +4,8 @@ use crate::bundle;
 use crate::sealing::{self, Sums};
 
 /// Seals what `bytes` stand for, and treats it as any [`bundle`].
-pub fn check(bytes: &[u8]) {
-    if let Some(file) = sealing::seal(bytes, Sums::Bundle) {
-        bundle::check(&file);
-    }
+pub fn check(bytes: &[u8]) -> bool {
+    sealing::seal(bytes, Sums::Bundle).is_some_and(|file| bundle::check(&file))
 }
 
 /// The seeds of [`bundle`], opened.

@@ -4,10 +4,8 @@ use crate::checkpoint;
 use crate::sealing::{self, Sums};
 
 /// Seals what `bytes` stand for, and treats it as any [`checkpoint`].
-pub fn check(bytes: &[u8]) {
-    if let Some(file) = sealing::seal(bytes, Sums::Archive) {
-        checkpoint::check(&file);
-    }
+pub fn check(bytes: &[u8]) -> bool {
+    sealing::seal(bytes, Sums::Archive).is_some_and(|file| checkpoint::check(&file))
 }
 
 /// The seeds of [`checkpoint`], opened.

@@ -10,29 +10,26 @@ use nice_plug::plugin::{ParamValue, PluginState};
 use serde_json::{Value, json};
 
 /// A state is let in whole, with every number in its range and saved the same again, or not at all.
-pub fn check(bytes: &[u8]) {
-    if let Ok(state) = serde_json::from_slice(bytes) {
-        check_state(state);
-    }
-    let Ok(mut input) = serde_json::from_slice::<Value>(bytes) else { return };
+pub fn check(bytes: &[u8]) -> bool {
+    let plain = serde_json::from_slice(bytes).is_ok_and(check_state);
+    let Ok(mut input) = serde_json::from_slice::<Value>(bytes) else { return plain };
     let fields = input.get_mut("fields").and_then(Value::as_object_mut);
     let Some(fields) = fields.filter(|fields| !fields.values().all(Value::is_string)) else {
-        return;
+        return plain;
     };
     fields.values_mut().filter(|field| !field.is_string()).for_each(|field| {
         *field = field.to_string().into();
     });
-    if let Ok(state) = serde_json::from_value(input) {
-        check_state(state);
-    }
+    plain || serde_json::from_value(input).is_ok_and(check_state)
 }
 
-fn check_state(mut state: PluginState) {
+/// Whether it is let in.
+fn check_state(mut state: PluginState) -> bool {
     filter(&mut state);
     let reference: BundleRef = field(&state, "bundle").expect("it is always there");
     if !reference.refused.is_empty() {
         assert!(state.params.is_empty() && state.fields.len() == 1, "it changes something");
-        return;
+        return false;
     }
     assert_eq!(state.params.len(), LIMITS.len());
     let finite =
@@ -44,6 +41,7 @@ fn check_state(mut state: PluginState) {
     let before = json(&state);
     filter(&mut state);
     assert_eq!(json(&state), before, "a state that was let in is let in as it is");
+    true
 }
 
 fn field<T: serde::de::DeserializeOwned>(state: &PluginState, name: &str) -> Option<T> {

@@ -4,10 +4,11 @@ use distill_trainer::cli::Recipe;
 use serde_json::json;
 
 /// What is accepted can be written, and is accepted again.
-pub fn check(bytes: &[u8]) {
-    let Ok(recipe) = Recipe::of_bytes(bytes, &"input") else { return };
+pub fn check(bytes: &[u8]) -> bool {
+    let Ok(recipe) = Recipe::of_bytes(bytes, &"input") else { return false };
     let text = serde_json::to_vec(&recipe).expect("it is JSON");
     assert!(Recipe::of_bytes(&text, &"input").is_ok());
+    true
 }
 
 /// Files of a take, of one that goes on from a recording, and of one that makes a part of a clip anew.

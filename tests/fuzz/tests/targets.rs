@@ -92,8 +92,12 @@ fn try_target(target: &Target) {
     for entry in fs::read_dir(fixtures(target.name)).into_iter().flatten() {
         run(target.check, &fs::read(entry.unwrap().path()).unwrap());
     }
-    for seed in &seeds {
-        (0..=seed.len()).rev().step_by(10).for_each(|len| run(target.check, &seed[..len]));
+    for (number, seed) in seeds.iter().enumerate() {
+        // A target that refuses everything would hold nothing to its promises.
+        assert!(run(target.check, seed), "seed {number} is refused");
+        for len in (0..=seed.len()).rev().step_by(10) {
+            run(target.check, &seed[..len]);
+        }
     }
     for number in 0..MUTATIONS {
         let mut draws = Draws { mutation: number, count: 0 };

@@ -125,7 +125,6 @@ impl EvaluateArgs {
             threads: 1, // speeds are those of one thread
             seed: bundle.card().codec.training.seed,
             cancel: stop_flag("there is no result")?,
-            program: std::env::current_exe().ok(),
             listeners: Listeners { display, ..Listeners::default() },
             run_dir: None,
             complete: false,
@@ -213,11 +212,12 @@ impl EvaluateArgs {
             bar.set_length(files as u64);
             bar.inc(1);
         };
+        let program = std::env::current_exe().ok();
         let options = OpenOptions {
             seed: session.seed,
             threads: self.threads(),
             cancel: session.cancel,
-            program: session.program.as_deref(),
+            program: program.as_deref(),
             heard: &[],
             on_file: &on_file,
         };

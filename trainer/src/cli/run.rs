@@ -92,7 +92,6 @@ impl RunArgs {
             threads: self.threads.map_or_else(cores, usize::from),
             seed: self.seed,
             cancel: stop_flag("what has been learnt is saved")?,
-            program: std::env::current_exe().ok(),
             listeners: Listeners { display, log, report },
             run_dir: Some(run_dir),
             complete: false,

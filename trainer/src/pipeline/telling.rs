@@ -14,6 +14,7 @@ use crate::corpus::{Corpus, Outcome, Verdict};
 use crate::descriptors::words::offered;
 use crate::evaluate::prior::likelihood::nats_of_tables;
 use crate::report::Report;
+use crate::report::picture::use_of_entries;
 use crate::report::sound::{pairs, takes};
 use crate::report::story::{Baselines, Files, State, Story};
 use crate::run_dir::terms::Terms;
@@ -93,7 +94,7 @@ impl Session<'_> {
         self.doing("comparing recordings with what the codec keeps of them");
         let levels = corpus_health(codes, config);
         let counts = corpus_counts(codes, config);
-        let uses = counts.iter().map(|counts| crate::report::use_of_entries(counts));
+        let uses = counts.iter().map(|counts| use_of_entries(counts));
         let uses: Result<Vec<String>> = uses.collect();
         let heard = corpus.map_or_else(
             || Ok(Vec::new()),

@@ -3,7 +3,8 @@
 //! * [`story`]: what it tells, apart from how;
 //! * [`trace`]: curves of every update, in bounded memory;
 //! * [`sound`]: what can be heard in it;
-//! * `page`, `chart`, `picture`, `html`: how it is told;
+//! * [`picture`]: what can be seen in it;
+//! * `page`, `chart`, `html`: how it is told;
 //! * [`Report`]: when it is written.
 //!
 //! A report needs nothing but itself: sounds and pictures are in it, no script runs and nothing is
@@ -13,12 +14,10 @@
 mod chart;
 mod html;
 mod page;
-mod picture;
+pub mod picture;
 pub mod sound;
 pub mod story;
 pub mod trace;
-
-pub use picture::use_of_entries;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

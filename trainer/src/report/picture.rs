@@ -10,7 +10,7 @@ use crate::evaluate::spectra::Stft;
 /// Rows of a spectrogram, from [`LOWEST_HZ`] to half the sample rate, evenly in pitch.
 const ROWS: usize = 128;
 /// The frequency at the bottom of a spectrogram.
-pub(super) const LOWEST_HZ: f64 = 40.0;
+pub const LOWEST_HZ: f64 = 40.0;
 /// Columns of a spectrogram, about.
 const COLUMNS: usize = 400;
 /// Samples of a window.
@@ -21,7 +21,7 @@ pub(super) const RANGE_DB: f64 = 80.0;
 const RAREST: f64 = -7.0;
 const MOST_USED: f64 = 3.0;
 /// Colours of rising level, black to white.
-const STOPS: [[f64; 3]; 6] = [
+pub const STOPS: [[f32; 3]; 6] = [
     [4.0, 4.0, 16.0],
     [52.0, 16.0, 96.0],
     [150.0, 32.0, 110.0],
@@ -53,7 +53,7 @@ impl Spectrogram {
         let mono: Vec<f64> = (0..samples).map(mono).collect();
         let stft = Stft::new(WINDOW, samples.div_ceil(COLUMNS).max(1));
         let columns = stft.frames_of(samples);
-        let rows = bins_of_rows(f64::from(rate));
+        let rows = bins_of_rows(f64::from(rate), ROWS, WINDOW);
         let mut levels_db = vec![-f64::INFINITY; ROWS * columns];
         let mut frames = stft.frames(&mono);
         for column in 0..columns {
@@ -101,15 +101,17 @@ pub fn use_of_entries(counts: &[u32]) -> Result<String> {
     picture(counts.len(), &counts.into_iter().map(pixel).collect::<Vec<u8>>())
 }
 
-/// The bins that each row shows, the highest frequency first.
+/// The bins of a transform of `window` samples that each of `rows` shows, evenly in pitch from
+/// [`LOWEST_HZ`] to half of `rate` Hz, the highest frequency first.
+#[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the spectrum")]
-fn bins_of_rows(rate: f64) -> Vec<std::ops::Range<usize>> {
+pub fn bins_of_rows(rate: f64, rows: usize, window: usize) -> Vec<std::ops::Range<usize>> {
     let bin_at = |row: usize| {
-        let octaves = (rate / 2.0 / LOWEST_HZ).log2() * row as f64 / ROWS as f64;
-        ((LOWEST_HZ * octaves.exp2() / rate * WINDOW as f64) as usize).min(WINDOW / 2)
+        let octaves = (rate / 2.0 / LOWEST_HZ).log2() * row as f64 / rows as f64;
+        ((LOWEST_HZ * octaves.exp2() / rate * window as f64) as usize).min(window / 2)
     };
     let range = |row| bin_at(row)..bin_at(row + 1).max(bin_at(row) + 1);
-    (0..ROWS).rev().map(range).collect()
+    (0..rows).rev().map(range).collect()
 }
 
 /// The colour of a level of 0 to 1.
@@ -122,9 +124,9 @@ fn shade(level: f64) -> u8 {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes and an index")]
 fn palette() -> Vec<u8> {
     let colour = |shade: u16| {
-        let place = f64::from(shade) / 255.0 * (STOPS.len() - 1) as f64;
+        let place = f32::from(shade) / 255.0 * (STOPS.len() - 1) as f32;
         let below = (place as usize).min(STOPS.len() - 2);
-        let part = place - below as f64;
+        let part = place - below as f32;
         (0..3)
             .map(move |c| (STOPS[below][c] + part * (STOPS[below + 1][c] - STOPS[below][c])) as u8)
     };
@@ -169,7 +171,7 @@ mod tests {
         let middle = |row: usize| shades[row * 401 + 200];
         let brightest = (0..128).max_by_key(|&row| middle(row)).unwrap();
         let kilohertz = 1000 * WINDOW / 48_000;
-        let bins = bins_of_rows(48_000.0)[brightest].clone();
+        let bins = bins_of_rows(48_000.0, ROWS, WINDOW)[brightest].clone();
         assert!(bins.start.abs_diff(kilohertz) <= 2, "1 kHz lies in {bins:?}");
         assert!(middle(0) < 60, "nothing high up");
     }

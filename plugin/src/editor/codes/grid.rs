@@ -6,6 +6,7 @@ use distill_shared::codes::{ABSENT, Codes};
 use distill_shared::player::{GROUPS, Group};
 
 use super::draft::{Draft, Region};
+use crate::editor::listing;
 use crate::level_names::MAX_NAME;
 
 /// Width of the column with the names of the levels.
@@ -278,12 +279,7 @@ fn type_name(ui: &mut egui::Ui, place: egui::Rect, typed: &mut String) -> Option
     let place = egui::Rect::from_center_size(place.center(), egui::vec2(place.width(), height));
     let field = egui::TextEdit::singleline(typed).char_limit(MAX_NAME);
     let response = ui.put(place, field);
-    if !response.lost_focus() {
-        response.request_focus();
-        return None;
-    }
-    let given_up = ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
-    Some((!given_up).then(|| std::mem::take(typed)))
+    listing::typed(ui, &response, typed)
 }
 
 /// What a level is called by itself: by what it decides, and its number in that group.

@@ -9,13 +9,10 @@ const TOO_MANY: &str = "This project holds as many names of levels as it can.";
 impl CodesPage {
     /// What the levels of what is open are called, from coarse to fine.
     pub(super) fn level_names(&self, hands: Hands<'_>) -> Vec<String> {
-        let given = hands.instance().naming().names();
+        let given = hands.instance().naming();
         let codec = self.clip.as_ref().map_or("", |clip| &clip.codec);
         let levels = self.draft.codes().quantizers();
-        let name = |level| match given.get(codec, level) {
-            Some(name) => name.to_owned(),
-            None => grid::name(level, levels),
-        };
+        let name = |level| given.get(codec, level).unwrap_or_else(|| grid::name(level, levels));
         (0..levels).map(name).collect()
     }
 
@@ -24,7 +21,7 @@ impl CodesPage {
         let Some(codec) = self.clip.as_ref().map(|clip| clip.codec.clone()) else { return };
         let own = grid::name(level, self.draft.codes().quantizers());
         let name = Some(plain(typed)).filter(|name| !name.is_empty() && *name != own);
-        let before = hands.instance().naming().names().get(&codec, level).map(str::to_owned);
+        let before = hands.instance().naming().get(&codec, level);
         if before == name {
             return;
         }

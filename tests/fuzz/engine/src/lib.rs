@@ -26,7 +26,9 @@ macro_rules! target {
                 $crate::distill_fuzz::write_seeds($crate::distill_fuzz::$name::seeds)
                     .expect("the folder of seeds can be written to")
             },
-            |bytes: &[u8]| $crate::distill_fuzz::run($crate::distill_fuzz::$name::check, bytes)
+            |bytes: &[u8]| {
+                $crate::distill_fuzz::run($crate::distill_fuzz::$name::check, bytes);
+            }
         );
     };
 }

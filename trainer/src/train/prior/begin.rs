@@ -42,11 +42,12 @@ pub(super) fn first_weights(
     let mut weights = initial_weights(&plan.config.tensors(codec.config), plan.seed, device)?;
     begin_target(&mut weights, codec.config, codec.quantizer, train)?;
     begin_ends(&mut weights, train)?;
-    let learned = |name: &str| ![GUIDE, SCALE, END_BIAS].contains(&name);
-    let names = plan.config.tensors(codec.config).into_iter().filter(|(name, _)| learned(name));
-    for (name, shape) in plan.from.iter().flat_map(|_| names.clone()) {
-        let stored = plan.from.as_ref().and_then(|from| from.get(&name));
-        if let Some(stored) = stored.filter(|stored| stored.shape() == shape) {
+    let Some(from) = &plan.from else { return Ok(weights) };
+    let is_learned = |name: &str| ![GUIDE, SCALE, END_BIAS].contains(&name);
+    for (name, shape) in plan.config.tensors(codec.config) {
+        // What a prior offers decides the shape of some: those of another shape begin as they do anyway.
+        let stored = from.get(&name).filter(|one| is_learned(&name) && one.shape() == shape);
+        if let Some(stored) = stored {
             weights.insert(&name, Tensor::from_vec(stored.to_f32(), shape, device)?)?;
         }
     }

@@ -1,0 +1,135 @@
+//! What pages of files have in common: a list that is read now and then, and names that are typed.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
+
+use crate::params::DistillParams;
+
+/// How often folders are looked into while a page is shown.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// Files of a kind, read anew now and then on a thread of its own: files come and go.
+#[derive(Debug)]
+pub(super) struct Listing<T> {
+    pub(super) entries: Vec<T>,
+    /// What is being read.
+    reading: Option<Receiver<Vec<T>>>,
+    read: Option<Instant>,
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), reading: None, read: None }
+    }
+}
+
+impl<T: Send + 'static> Listing<T> {
+    /// A list that was just read, for tests.
+    #[cfg(test)]
+    pub(super) fn holding(entries: Vec<T>) -> Self {
+        Self { entries, reading: None, read: Some(Instant::now()) }
+    }
+
+    /// Takes in what was read. Whether anything was.
+    pub(super) fn take_in(&mut self) -> bool {
+        let Some(inbox) = self.reading.take() else { return false };
+        match inbox.try_recv() {
+            Ok(entries) => {
+                self.entries = entries;
+                return true;
+            }
+            Err(TryRecvError::Empty) => self.reading = Some(inbox),
+            Err(TryRecvError::Disconnected) => {}
+        }
+        false
+    }
+
+    /// Whether it is time to read it anew.
+    pub(super) fn is_due(&self) -> bool {
+        self.reading.is_none() && self.read.is_none_or(|read| read.elapsed() > WATCH)
+    }
+
+    /// Reads it anew by `list`, on a thread of its own.
+    pub(super) fn read(
+        &mut self,
+        params: &DistillParams,
+        list: impl FnOnce() -> Vec<T> + Send + 'static,
+    ) {
+        let (answer, inbox) = bounded(1);
+        params.selection.work(Box::new(move |_| {
+            let _ = answer.send(list());
+        }));
+        (self.reading, self.read) = (Some(inbox), Some(Instant::now()));
+    }
+
+    /// Something has changed: it is read anew as soon as may be.
+    pub(super) fn is_old(&mut self) {
+        self.read = None;
+    }
+}
+
+/// What is to be done with a file.
+pub(super) enum Deed {
+    Load,
+    Rename(String),
+    Remove,
+}
+
+/// The file whose name is being typed, and the name.
+#[derive(Debug, Default)]
+pub(super) struct Renaming(Option<(PathBuf, String)>);
+
+impl Renaming {
+    /// If the name of the file at `path` is being typed, a field for it in a cell of that width, and what
+    /// comes of it. Else nothing, and its name should be shown.
+    pub(super) fn show(
+        &mut self,
+        ui: &mut egui::Ui,
+        path: &Path,
+        width: f32,
+        longest: usize,
+    ) -> Option<Option<Deed>> {
+        let (_, name) = self.0.as_mut().filter(|(of, _)| of == path)?;
+        let field = egui::TextEdit::singleline(name).char_limit(longest).desired_width(width);
+        let response = ui.add(field);
+        let Some(typed) = typed(ui, &response, name) else { return Some(None) };
+        self.0 = None;
+        let is_new = |name: &String| path.file_stem().is_none_or(|stem| stem != name.as_str());
+        Some(typed.filter(is_new).map(Deed::Rename))
+    }
+
+    /// The menu of the file at `path`, which is called `name`.
+    pub(super) fn show_menu(&mut self, ui: &mut egui::Ui, path: &Path, name: &str) -> Option<Deed> {
+        let mut deed = None;
+        ui.menu_button("More", |ui| {
+            if ui.button("Rename").clicked() {
+                self.0 = Some((path.to_owned(), name.to_owned()));
+                ui.close();
+            }
+            ui.menu_button("Remove", |ui| {
+                if ui.button(format!("Delete {} for good", path.display())).clicked() {
+                    deed = Some(Deed::Remove);
+                    ui.close();
+                }
+            });
+        });
+        deed
+    }
+}
+
+/// Keeps the keys on a field for a name until it is left. Then it gives what was typed, or nothing if that
+/// was given up with Escape.
+pub(super) fn typed(
+    ui: &mut egui::Ui,
+    response: &egui::Response,
+    text: &mut String,
+) -> Option<Option<String>> {
+    if !response.lost_focus() {
+        response.request_focus();
+        return None;
+    }
+    let given_up = ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
+    Some((!given_up).then(|| std::mem::take(text)))
+}
