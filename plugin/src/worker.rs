@@ -3,15 +3,16 @@
 //! The first instance that needs sound starts the threads, the last one that leaves joins them.
 //! Each instance has a *desk*, where its tickets and its half-made takes lie. A worker picks the
 //! take that needs it most, whosever it is, and its share of others that are as urgent and play the
-//! same model, makes one frame of each, and puts them back. Nobody ever wakes a worker: while there
-//! is nothing to do it looks around every few milliseconds, less often the longer that lasts, and the
-//! takes are rendered far enough ahead for that.
+//! same model, makes one frame of each, and puts them back. The audio thread never wakes a worker: while
+//! there is nothing to do it looks around every few milliseconds, less often the longer that lasts, and
+//! the takes are rendered far enough ahead for that. In the end one worker looks for all of them, and
+//! wakes the others when there is something to do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use distill_shared::player::{Model, ModelError, VOICES};
 
@@ -28,10 +29,12 @@ use crate::studio::{Studio, Task};
 const SHORT_PAUSE: Duration = Duration::from_millis(2);
 /// Pause between two looks while nothing plays.
 const LONG_PAUSE: Duration = Duration::from_millis(10);
-/// Pause between two looks after there was nothing to do for [`AWAKE`]: the host does not play, or what
-/// it plays is complete. Six tenths of what lies ready at 48 kHz, so that a note finds the worker in
+/// Pause between two looks of the first worker after there was nothing to do for [`AWAKE`]: the host does
+/// not play, or what it plays is complete. Six tenths of what lies ready at 48 kHz, so that a note finds the worker in
 /// time; a look that wakes a core costs about 70 us, so it is less than a thousandth of one.
 const REST: Duration = Duration::from_millis(100);
+/// Pause of the others then: the first one wakes them.
+const SLEEP: Duration = Duration::from_secs(2);
 /// For how long a worker without work looks around often.
 const AWAKE: Duration = Duration::from_secs(1);
 /// Most worker threads: one for each core of a small machine, so that takes are in time while other
@@ -56,6 +59,8 @@ struct Pool {
 pub struct Office {
     /// How many workers there are to be.
     workers: usize,
+    /// Those who work, once all were hired.
+    threads: OnceLock<Vec<Thread>>,
     closing: AtomicBool,
     next_desk: AtomicU64,
     desks: Mutex<Vec<Desk>>,
@@ -82,7 +87,7 @@ impl Membership {
 
     /// Makes the workers look around now.
     pub fn wake(&self) {
-        self.pool.workers.iter().for_each(|worker| worker.thread().unpark());
+        self.pool.office.wake();
     }
 
     /// Loads the bundle of `reference` for choice `edition`, on a thread of its own.
@@ -123,13 +128,14 @@ impl Pool {
     fn start() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let office = Arc::new(Office::new(cores.clamp(1, MAX_THREADS)));
-        let workers = (0..office.workers)
-            .filter_map(|_| {
+        let workers: Vec<_> = (0..office.workers)
+            .filter_map(|number| {
                 let office = Arc::clone(&office);
                 let name = "distill worker".to_owned();
-                thread::Builder::new().name(name).spawn(move || office.work()).ok()
+                thread::Builder::new().name(name).spawn(move || office.work(number == 0)).ok()
             })
             .collect();
+        let _ = office.threads.set(workers.iter().map(|worker| worker.thread().clone()).collect());
         let loader = Loader::start(Arc::clone(&office));
         Self { office, workers, loader, studio: Studio::default() }
     }
@@ -140,8 +146,8 @@ impl Drop for Pool {
         self.office.closing.store(true, Ordering::Release);
         self.studio.join();
         self.loader.join();
+        self.office.wake();
         for worker in self.workers.drain(..) {
-            worker.thread().unpark();
             // A panic of a worker has been caught and reported where it happened.
             let _ = worker.join();
         }
@@ -160,8 +166,8 @@ struct Picked {
 
 impl Office {
     fn new(workers: usize) -> Self {
-        let (closing, next_desk, desks) = Default::default();
-        Self { workers, closing, next_desk, desks }
+        let (threads, closing, next_desk, desks) = Default::default();
+        Self { workers, threads, closing, next_desk, desks }
     }
 
     /// Gives the desk of an instance the model of choice `edition`.
@@ -182,13 +188,21 @@ impl Office {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A worker's day.
-    fn work(&self) {
+    /// Ends all pauses.
+    fn wake(&self) {
+        self.threads.get().into_iter().flatten().for_each(Thread::unpark);
+    }
+
+    /// A worker's day. The one who `watches` looks around for all when there is nothing to do for long.
+    fn work(&self, watches: bool) {
         denormals::flush_to_zero();
         let mut idle = Duration::ZERO;
         while !self.is_closing() {
             let (picked, playing) = self.pick();
             if !picked.is_empty() {
+                if idle >= AWAKE {
+                    self.wake(); // the others, from their sleep
+                }
                 idle = Duration::ZERO;
                 self.advance(picked, Source::step_together);
                 continue;
@@ -196,10 +210,13 @@ impl Office {
             let pause = match (idle < AWAKE, playing) {
                 (true, true) => SHORT_PAUSE,
                 (true, false) => LONG_PAUSE,
-                (false, _) => REST,
+                (false, _) if watches => REST,
+                (false, _) => SLEEP,
             };
+            let began = Instant::now();
             thread::park_timeout(pause);
-            idle += pause;
+            let was_woken = began.elapsed() < pause;
+            idle = if was_woken { Duration::ZERO } else { idle + pause };
         }
     }
 

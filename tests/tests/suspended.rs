@@ -6,6 +6,7 @@
 mod built;
 
 use std::fs;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -17,6 +18,16 @@ fn spent() -> Duration {
     let times = threads.filter_map(|thread| fs::read_to_string(thread.join("schedstat")).ok());
     let nanoseconds = times.map(|time| time.split(' ').next().unwrap().parse::<u64>().unwrap());
     Duration::from_nanos(nanoseconds.sum())
+}
+
+/// How often each worker has been given a core.
+fn turns_of_workers() -> Vec<u64> {
+    let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    let is_worker = |path: &PathBuf| {
+        fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "distill worker")
+    };
+    let times = threads.filter(is_worker).map(|t| fs::read_to_string(t.join("schedstat")).unwrap());
+    times.map(|times| times.split_whitespace().nth(2).unwrap().parse().unwrap()).collect()
 }
 
 /// The share of a core that this process takes: the least of three stretches, since a look costs more
@@ -42,21 +53,26 @@ fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
         assert_eq!(instrument.set_active(true), 0);
         instrument.set_processing(true);
         let mut sound = Vec::new();
+        let mut turns_at_rest = Vec::new();
         for number in 0..100 {
             let mut block = Block { mode: 2, ..Block::new(512) };
-            if number == 0 {
-                (0..4)
-                    .for_each(|note| block.press(0, note, 60 + i16::try_from(note).unwrap(), 0.9));
+            if number % 50 == 0 {
+                let pitches = (0..4).map(|voice| 60 + number / 10 + voice);
+                pitches.for_each(|pitch| block.press(0, i32::from(pitch), pitch, 0.9));
             }
             if pause && number == 50 {
                 // The worker makes what it may make ahead.
                 sleep(Duration::from_secs(2));
                 let share = least_share();
                 assert!(share <= 0.001, "{share} of a core");
+                turns_at_rest = turns_of_workers();
             }
             assert_eq!(instrument.process(&mut block), 0);
             sound.extend(block.channels.into_iter().flatten().flatten());
         }
+        // All that slept were woken: each looked around more often than it would have by itself.
+        let turns = turns_of_workers();
+        assert!(turns.iter().zip(&turns_at_rest).all(|(now, then)| *now >= then + 5), "{turns:?}");
         assert!(sound.iter().any(|sample| sample.abs() > 0.01));
         sound
     };
