@@ -1,4 +1,4 @@
-//! Auditions: codes that the editor wants to hear, beside all that notes play.
+//! Auditions: what the editor wants to hear, codes or the preview of a bundle, beside all that notes play.
 //!
 //! The editor asks for one, the worker makes its stream and sends it to the audio thread unasked, and
 //! that plays it as soon as there is sound. Where two clips are compared an audition has two sides: both
@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use distill_shared::codes::Codes;
 use distill_shared::player::Model;
+
+use crate::preview::Preview;
 
 /// Sides of an audition, at most.
 pub const SIDES: usize = 2;
@@ -60,6 +62,51 @@ impl Audition {
     }
 }
 
+/// What is to be heard.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Codes for the bundle that plays.
+    Codes(Audition),
+    /// Samples as they are.
+    Preview(Arc<Preview>),
+}
+
+impl From<Audition> for Request {
+    fn from(audition: Audition) -> Self {
+        Self::Codes(audition)
+    }
+}
+
+impl From<Preview> for Request {
+    fn from(preview: Preview) -> Self {
+        Self::Preview(Arc::new(preview))
+    }
+}
+
+impl Request {
+    /// What is heard on one side, if it has that side.
+    #[must_use]
+    pub fn of(&self, side: usize) -> Option<Self> {
+        match self {
+            Self::Codes(audition) => audition.of(side).map(Self::Codes),
+            Self::Preview(_) => (side == 0).then(|| self.clone()),
+        }
+    }
+
+    /// Whether there is anything to be heard beside what `model` plays.
+    #[must_use]
+    pub fn suits(&self, model: &Model) -> bool {
+        match self {
+            Self::Codes(audition) => audition.suits(model),
+            Self::Preview(preview) => preview.is_heard(),
+        }
+    }
+
+    fn has_two_sides(&self) -> bool {
+        matches!(self, Self::Codes(Audition { other: Some(_), .. }))
+    }
+}
+
 /// What an instance is asked to let hear.
 #[derive(Debug, Default)]
 pub struct Auditions {
@@ -68,7 +115,7 @@ pub struct Auditions {
     /// Number of the one that is to be heard; 0 for none.
     wanted: AtomicU64,
     /// The one that the worker has not begun.
-    request: Mutex<Option<(u64, Audition)>>,
+    request: Mutex<Option<(u64, Request)>>,
     /// Frames of it that were heard.
     heard: AtomicU64,
     /// Number of the newest that has two sides.
@@ -78,16 +125,18 @@ pub struct Auditions {
 }
 
 impl Auditions {
-    /// Asks for `audition` in place of any other. Not for the audio thread.
-    pub fn begin(&self, audition: Audition) {
+    /// Asks for `request` in place of any other, and gives its number. Not for the audio thread.
+    pub fn begin(&self, request: impl Into<Request>) -> u64 {
+        let wanted = request.into();
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        if audition.other.is_some() {
+        if wanted.has_two_sides() {
             self.compared.store(number, Ordering::Relaxed);
         }
         let mut request = self.request.lock().unwrap_or_else(PoisonError::into_inner);
-        *request = Some((number, audition));
+        *request = Some((number, wanted));
         self.heard.store(0, Ordering::Relaxed);
         self.wanted.store(number, Ordering::Release);
+        number
     }
 
     /// Ends it, if any is heard. Real-time safe.
@@ -114,7 +163,7 @@ impl Auditions {
 
     /// Takes the request that waits, and its number. Never waits itself.
     #[must_use]
-    pub fn take(&self) -> Option<(u64, Audition)> {
+    pub fn take(&self) -> Option<(u64, Request)> {
         match self.request.try_lock() {
             Ok(mut request) => request.take(),
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use distill_shared::player::Model;
 
-use crate::auditions::{Audition, SIDES};
+use crate::auditions::{Audition, Request, SIDES};
 use crate::instance::Instance;
 use crate::source::{Need, Source};
 use crate::stream::{MAX_STREAMS, Ticket, WorkerEnd};
@@ -82,7 +82,7 @@ impl Desk {
         for ticket in self.tickets.drain(..room.min(self.tickets.len())) {
             let pad = ticket.zone.clip().map(usize::from);
             let clip = pad.and_then(|pad| self.instance.pads().codes(pad)).map(Audition::whole);
-            let (stream, source) = Source::open(model, &ticket, clip);
+            let (stream, source) = Source::open(model, &ticket, clip.map(Request::Codes));
             // There is room for every stream that may be out; without an audio thread the source
             // is abandoned at once.
             let _ = self.end.streams.push(stream);
@@ -93,16 +93,16 @@ impl Desk {
 
     /// Opens a source for what the editor wants to hear, if that is anything new.
     fn begin_audition(&mut self, edition: u64) {
-        let Some((number, audition)) = self.instance.auditions().take() else { return };
+        let Some((number, request)) = self.instance.auditions().take() else { return };
         let has_room = self.out + SIDES <= MAX_STREAMS;
         let model = self.model.as_ref().filter(|(of, _)| *of == edition && has_room);
-        let Some((_, model)) = model.filter(|(_, model)| audition.suits(model)) else {
+        let Some((_, model)) = model.filter(|(_, model)| request.suits(model)) else {
             self.instance.auditions().finish(number);
             return;
         };
-        let sides = (0..SIDES).filter_map(|side| Some((side, audition.of(side)?)));
-        for (side, audition) in sides {
-            let (stream, source) = Source::audition(model, number, side, audition);
+        let sides = (0..SIDES).filter_map(|side| Some((side, request.of(side)?)));
+        for (side, request) in sides {
+            let (stream, source) = Source::audition(model, number, side, request);
             let _ = self.end.streams.push(stream);
             self.out += 1;
             self.sources.push(source);

@@ -46,6 +46,7 @@ pub mod patience;
 pub mod presets;
 #[cfg(test)]
 mod pretend_host;
+pub mod preview;
 pub mod selection;
 pub mod sets;
 pub mod source;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nice_plug::params::persist::PersistentField;
 
-use crate::auditions::Audition;
+use crate::auditions::Request;
 use crate::instance::{Instance, Phase};
 use crate::state::BundleRef;
 use crate::stream::{AudioEnd, WorkerEnd, connect};
@@ -65,10 +65,12 @@ impl Selection {
         }
     }
 
-    /// Lets `audition` be heard, as soon as the worker has made some of it. Not for the audio thread.
-    pub fn audition(&self, audition: Audition) {
-        self.instance.auditions().begin(audition);
+    /// Lets what is asked for be heard, as soon as the worker has made some of it, and gives its number.
+    /// Not for the audio thread.
+    pub fn audition(&self, request: impl Into<Request>) -> u64 {
+        let number = self.instance.auditions().begin(request);
         self.with_membership(Membership::wake);
+        number
     }
 
     /// Does what takes time, on a thread of its own. Not for the audio thread.

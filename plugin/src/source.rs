@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use distill_shared::player::{Model, ModelError, NextStep, Playback, Sampling, Take};
 
-use crate::auditions::Audition;
+use crate::auditions::{Audition, Request};
 use crate::history::{History, Origin};
 use crate::looper::Looper;
+use crate::preview::Listening;
 use crate::stream::{self, AUDITION, ControlFrame, Feed, Hold, LOOKAHEAD, Patch, Stream, Ticket};
 use crate::thrift::Thrift;
 use crate::zones::{Zone, number_of};
@@ -22,7 +23,7 @@ pub struct Source {
     ticket: Ticket,
     model: Arc<Model>,
     /// What is played instead of a take, if anything is.
-    clip: Option<Audition>,
+    clip: Option<Request>,
     /// The take, unless it has not begun, or is to be remembered.
     making: Option<Making>,
     feed: Feed,
@@ -53,6 +54,7 @@ struct Making {
 enum Maker {
     Take(Box<Take>),
     Clip(Box<Playback>),
+    Preview(Listening),
 }
 
 /// How much a source needs the worker; the smaller, the more.
@@ -71,9 +73,13 @@ pub struct Need {
 impl Source {
     /// The take of `ticket` with `model`, or `clip` in place of it, not begun.
     #[must_use]
-    pub fn open(model: &Arc<Model>, ticket: &Ticket, clip: Option<Audition>) -> (Stream, Self) {
+    pub fn open(model: &Arc<Model>, ticket: &Ticket, clip: Option<Request>) -> (Stream, Self) {
         let codec = &model.config().codec;
-        let (stream, feed) = stream::open(ticket, codec.hop(), codec.sample_rate);
+        let rate = match &clip {
+            Some(Request::Preview(preview)) => preview.rate,
+            Some(Request::Codes(_)) | None => codec.sample_rate,
+        };
+        let (stream, feed) = stream::open(ticket, codec.hop(), rate);
         let model = Arc::clone(model);
         (
             stream,
@@ -101,21 +107,24 @@ impl Source {
         model: &Arc<Model>,
         number: u64,
         side: usize,
-        audition: Audition,
+        request: Request,
     ) -> (Stream, Self) {
         let sampling = Sampling::default();
         let patch = Patch { edition: 0, zones: None, seed: 0, variations: 0, clips: 0, sampling };
         let (zone, spare) = (Zone::numbered(side), false);
         let ticket = Ticket { generation: AUDITION, oldest: 0, take: number, zone, spare, patch };
-        Self::open(model, &ticket, Some(audition))
+        Self::open(model, &ticket, Some(request))
     }
 
     /// Whether it is a clip that is over: nothing follows what it has made, and all of that is in the
     /// history.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let over = |making: &Making| matches!(&making.voice, Maker::Clip(clip) if clip.is_over());
-        let is_over = self.making.as_ref().is_some_and(over);
+        let is_over = self.making.as_ref().is_some_and(|making| match &making.voice {
+            Maker::Take(_) => false,
+            Maker::Clip(clip) => clip.is_over(),
+            Maker::Preview(listening) => listening.is_over(),
+        });
         let told = self.is_audition() || self.after > LOOKAHEAD && self.unheard.is_empty();
         is_over && told && self.frames >= LOOKAHEAD
     }
@@ -167,7 +176,7 @@ impl Source {
     pub fn copied_s(&self) -> f32 {
         let copying = self.making.as_ref().and_then(|making| match &making.voice {
             Maker::Take(take) => take.copying(),
-            Maker::Clip(_) => None,
+            Maker::Clip(_) | Maker::Preview(_) => None,
         });
         let frames = copying.map_or(0, |copying| copying.run);
         let rate = self.model.config().codec.frame_rate();
@@ -209,6 +218,7 @@ impl Source {
             let codes = match &making.voice {
                 Maker::Take(take) => take.heard_codes(),
                 Maker::Clip(clip) => clip.heard_codes(),
+                Maker::Preview(_) => &[],
             };
             self.after += usize::from(codes.is_empty());
             self.unheard.extend(codes);
@@ -257,6 +267,10 @@ impl Source {
             Maker::Take(take) => Some(NextStep { take, sampling, out: frame }),
             Maker::Clip(clip) => {
                 clip.step(frame);
+                None
+            }
+            Maker::Preview(listening) => {
+                listening.step(frame, self.model.config().codec.channels);
                 None
             }
         }
@@ -327,11 +341,15 @@ impl Making {
     /// The take or the clip of `source`, from its beginning.
     fn begin(source: &Source) -> Result<Self, ModelError> {
         let Source { model, ticket, clip, .. } = source;
-        let clip = clip.as_ref().and_then(|Audition { codes, frames, looped, .. }| {
-            Playback::new(model, codes, frames.clone(), *looped)
+        let clip = clip.as_ref().and_then(|request| match request {
+            Request::Codes(Audition { codes, frames, looped, .. }) => {
+                let playback = Playback::new(model, codes, frames.clone(), *looped)?;
+                Some(Maker::Clip(Box::new(playback)))
+            }
+            Request::Preview(preview) => Some(Maker::Preview(Listening::to(preview))),
         });
         let voice = match clip {
-            Some(clip) => Maker::Clip(Box::new(clip)),
+            Some(clip) => clip,
             None => Maker::Take(Box::new(Take::new(Arc::clone(model), ticket.key())?)),
         };
         let codec = &model.config().codec;

@@ -14,6 +14,7 @@ use distill_plugin::engine::{Playing, Voicing};
 use distill_plugin::envelope::FADE_SECONDS;
 use distill_plugin::export::{Export, Format};
 use distill_plugin::instance::ModelRef;
+use distill_plugin::preview::Preview;
 use distill_shared::codes::Codes;
 use distill_shared::player::{Model, Playback, Sampling};
 use toy::{CODEC, HOP, Keys, RATE, Stage, clip, key, model, note, random_codes, settings};
@@ -211,6 +212,32 @@ fn an_audition_is_heard_beside_the_notes_and_ends() {
     let pairs = own[start..].iter().zip(&clip[wanted..19 * HOP]);
     assert!(pairs.clone().all(|(own, clip)| (own - clip).abs() < 1e-5));
     assert!(start - wanted.min(start) <= 256, "{start} samples after");
+}
+
+#[test]
+fn a_preview_is_heard_as_it_is_whatever_plays() {
+    let mut stage = Stage::new(7);
+    stage.settings.gain = 0.5;
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let tone = |hz: f32| (0..5 * HOP + 3).map(|i| 0.4 * (hz * i as f32).sin() + 0.01).collect();
+    let channels: Vec<Vec<f32>> = vec![tone(0.2), tone(0.3)];
+    let preview = Preview { channels: channels.clone(), rate: 48_000 };
+    let number = stage.instance.auditions().begin(preview);
+    assert_eq!(stage.instance.auditions().wanted(), Some(number));
+    let heard = stage.listen(20 * HOP);
+    assert_eq!(stage.instance.auditions().wanted(), None, "it is over");
+    for (heard, wanted) in heard.iter().zip(&channels) {
+        let start = heard.iter().position(|sample| *sample != 0.0).unwrap();
+        let pairs = heard[start..].iter().zip(wanted);
+        assert!(pairs.clone().all(|(heard, wanted)| (heard - 0.5 * wanted).abs() < 1e-4));
+        assert!(heard[start + wanted.len()..].iter().all(|sample| sample.abs() < 1e-4));
+    }
+    let nothing = Preview { channels: vec![Vec::new()], rate: 48_000 };
+    stage.instance.auditions().begin(nothing);
+    assert!(stage.listen(4 * HOP)[0].iter().all(|sample| *sample == 0.0));
+    assert_eq!(stage.instance.auditions().wanted(), None);
 }
 
 #[test]

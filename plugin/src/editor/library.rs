@@ -1,17 +1,21 @@
-//! The page of the library: bundles found, searched, sorted, chosen, renamed and removed.
+//! The page of the library: bundles found, searched, sorted, listened to, chosen, renamed and removed.
+
+use std::sync::Arc;
 
 use distill_shared::library::{self, Content, Entry, Order};
 use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
 use super::cell;
+use super::listening::Listening;
 use super::listing::{Deed, Listing, Renaming};
+use crate::instance::Phase;
 use crate::params::DistillParams;
 use crate::state::BundleRef;
 
-/// Widths of the columns for names and for what there is: beside them is room for two buttons.
-const NAME: f32 = 220.0;
-const CONTENT: f32 = 560.0;
+/// Widths of the columns for names and for what there is: beside them is room for three buttons.
+const NAME: f32 = 200.0;
+const CONTENT: f32 = 520.0;
 /// Letters of the longest name that can be typed: with its ending it fits every file system.
 const MAX_NAME: usize = 200;
 
@@ -23,6 +27,7 @@ pub(crate) struct LibraryPage {
     order: Order,
     renaming: Renaming,
     message: String,
+    listening: Listening,
 }
 
 impl LibraryPage {
@@ -40,27 +45,39 @@ impl LibraryPage {
     ) {
         self.watch(params);
         self.show_search(ui);
-        let chosen = params.selection.instance().texts().reference;
-        let mut deed = None;
+        let instance = Arc::clone(params.selection.instance());
+        let chosen = instance.texts().reference;
+        let heard = self.listening.heard(&instance);
+        let mut act = None;
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            egui::Grid::new("library").num_columns(4).striped(true).show(ui, |ui| {
+            egui::Grid::new("library").num_columns(5).striped(true).show(ui, |ui| {
                 for entry in self.list.entries.iter().filter(|entry| entry.has(&self.words)) {
                     let path = entry.path.to_string_lossy();
-                    let done = show_entry(ui, entry, path == chosen.path, &mut self.renaming);
-                    deed = deed.take().or(done.map(|done| (entry.path.clone(), done)));
+                    let now = Now {
+                        plays: path == chosen.path,
+                        is_heard: heard.as_ref() == Some(&entry.path),
+                        can_listen: instance.phase() == Phase::Ready,
+                    };
+                    let done = show_entry(ui, entry, now, &mut self.renaming);
+                    act = act.take().or(done.map(|done| (entry.path.clone(), done)));
                     ui.end_row();
                 }
             });
         });
-        let Some((path, deed)) = deed else { return };
-        let done = match deed {
-            Deed::Load => {
+        let Some((path, act)) = act else { return };
+        let done = match act {
+            Act::Listen => {
+                self.listening.turn(params, path);
+                return;
+            }
+            Act::File(Deed::Load) => {
+                self.listening.end(params);
                 params.selection.choose(BundleRef::file(path.to_string_lossy().into_owned()));
                 note_change(params, setter);
                 Ok(())
             }
-            Deed::Rename(name) => library::rename(&path, &name).map(drop),
-            Deed::Remove => library::remove(&path),
+            Act::File(Deed::Rename(name)) => library::rename(&path, &name).map(drop),
+            Act::File(Deed::Remove) => library::remove(&path),
         };
         self.message = done.err().map_or_else(String::new, |error| format!("{error}."));
         self.list.is_old();
@@ -70,6 +87,9 @@ impl LibraryPage {
     fn watch(&mut self, params: &DistillParams) {
         if self.list.take_in() {
             library::sort(&mut self.list.entries, self.order);
+        }
+        if let Some(problem) = self.listening.take_in(params) {
+            self.message = problem;
         }
         if self.list.is_due() {
             let folders = folders(&params.selection.instance().texts().reference);
@@ -110,13 +130,26 @@ impl LibraryPage {
     }
 }
 
+/// What is to be done with an entry.
+enum Act {
+    Listen,
+    File(Deed),
+}
+
+/// What of an entry is on.
+struct Now {
+    plays: bool,
+    is_heard: bool,
+    can_listen: bool,
+}
+
 /// A row: the name, what it holds, and what can be done with it.
 fn show_entry(
     ui: &mut egui::Ui,
     entry: &Entry,
-    plays: bool,
+    Now { plays, is_heard, can_listen }: Now,
     renaming: &mut Renaming,
-) -> Option<Deed> {
+) -> Option<Act> {
     let mut deed = None;
     if let Some(done) = renaming.show(ui, &entry.path, NAME, MAX_NAME) {
         deed = done;
@@ -139,8 +172,13 @@ fn show_entry(
     if ui.add_enabled(playable && !plays, egui::Button::new(text)).clicked() {
         deed = Some(Deed::Load);
     }
+    let text = if is_heard { "Stop" } else { "Listen" };
+    let listen = ui.add_enabled(playable && can_listen, egui::Button::new(text));
+    let why_not = "It is heard beside the bundle that plays: load any first.";
+    let listen = listen.on_hover_text("What it sounds like").on_disabled_hover_text(why_not);
     let stem = entry.path.file_stem().unwrap_or_default().to_string_lossy();
-    deed.or(renaming.show_menu(ui, &entry.path, &stem))
+    let deed = deed.or(renaming.show_menu(ui, &entry.path, &stem)).map(Act::File);
+    deed.or(listen.clicked().then_some(Act::Listen))
 }
 
 /// What a bundle holds, in a line.

@@ -13,6 +13,7 @@ mod keys;
 #[cfg(test)]
 mod layout_tests;
 mod library;
+mod listening;
 mod listing;
 mod meters;
 mod presets;
