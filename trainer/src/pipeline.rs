@@ -135,7 +135,7 @@ impl Session<'_> {
             learning_rate: settings.learning_rate,
             batch: settings.batch,
             seed: self.seed,
-            from: settings.from.clone(),
+            beginning: settings.beginning.clone(),
         };
         let codec = self.with_kept_run(|run| train::train_codec(corpus, &plan, run))?;
         let CodecTrainingComplete { steps, elapsed_s, best_validation_loss, levels, cancelled } =
@@ -212,7 +212,7 @@ impl Session<'_> {
             learning_rate: settings.learning_rate,
             batch: settings.batch,
             seed: self.seed,
-            from: settings.from.clone(),
+            from: settings.beginning.again().cloned(),
         };
         let kept = self.with_run(cancel, |run| train::keep_corpus(codes, config, tensors, run))?;
         if !hasty {

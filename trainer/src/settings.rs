@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::Args;
-use distill_shared::bundle::{Bundle, CorpusCodes, Tensors};
+use distill_shared::bundle::{Bundle, CorpusCodes};
 use distill_shared::codes::unflatten_codes;
 use distill_shared::model::config::{CodecConfig, ConfigError, ModelConfig, PriorConfig};
 use serde::Serialize;
@@ -11,10 +11,11 @@ use serde::Serialize;
 use crate::corpus::{Corpus, Recording};
 use crate::sizes::{adaptive_codec_config, adaptive_prior_config};
 use crate::stop::Usage;
+use crate::train::{Base, Beginning};
 
 /// Peak learning rate of the codec.
 const CODEC_LEARNING_RATE: f64 = 1e-3;
-/// The same of a codec that goes on with what another has learned.
+/// The same of a codec that begins with what another has learned.
 const TUNED_LEARNING_RATE: f64 = 5e-4;
 /// Crops per update of the codec.
 const CODEC_BATCH: usize = 8;
@@ -88,8 +89,8 @@ pub struct Settings<C> {
     pub batch: usize,
     /// What was chosen, for people to read.
     pub chosen: Chosen,
-    /// Tensors of what was trained before, to begin with instead of from nothing.
-    pub from: Option<Tensors>,
+    /// What to begin with.
+    pub beginning: Beginning,
 }
 
 /// Settings by name, with what was left to the program and what was given.
@@ -112,25 +113,47 @@ impl fmt::Display for Chosen {
 }
 
 impl CodecOverrides {
-    /// Settings of a codec for `corpus`.
+    /// Settings of a codec for `corpus`, which begins with layers of `base`, if it is given.
     ///
     /// # Errors
     ///
-    /// Fails if a setting is out of range.
-    pub fn settings(&self, corpus: &Corpus) -> Result<Settings<CodecConfig>, Usage> {
-        let mut chosen = Chosen::default();
+    /// Fails if a setting is out of range, or if layers of other sizes are asked for than the base has.
+    pub fn settings(
+        &self,
+        corpus: &Corpus,
+        base: Option<Base>,
+    ) -> Result<Settings<CodecConfig>, Usage> {
         let mut config = adaptive_codec_config(corpus);
+        let (mut chosen, mut learning_rate) = (Chosen::default(), CODEC_LEARNING_RATE);
+        let mut beginning = Beginning::Nothing;
+        if let Some(base) = base {
+            config = base.sizes(config);
+            self.check_layers(&config)?;
+            if !base.suits(&config) {
+                let rate = config.sample_rate;
+                return Err(Usage(format!("the base is not for sound of {rate} Hz; leave it out")));
+            }
+            chosen.0.push("begins with the layers of a base".to_owned());
+            (beginning, learning_rate) = (Beginning::Base(Box::new(base)), TUNED_LEARNING_RATE);
+        }
         chosen.take("quantizers", &mut config.quantizers, self.quantizers);
         chosen.take("codebook size", &mut config.codebook_size, self.codebook_size);
         chosen.take("width", &mut config.width, self.width);
         chosen.take("latent dim", &mut config.latent_dim, self.latent_dim);
         chosen.take("encoder blocks", &mut config.encoder_blocks, self.encoder_blocks);
         chosen.take("decoder blocks", &mut config.decoder_blocks, self.decoder_blocks);
-        let (mut learning_rate, mut batch) = (CODEC_LEARNING_RATE, CODEC_BATCH);
+        let mut batch = CODEC_BATCH;
         chosen.take("learning rate", &mut learning_rate, self.codec_lr);
         chosen.take("batch", &mut batch, self.codec_batch);
         check(ModelConfig { codec: config.clone(), prior: None }.check(), learning_rate, batch)?;
-        Ok(Settings { config, learning_rate, batch, chosen, from: None })
+        Ok(Settings { config, learning_rate, batch, chosen, beginning })
+    }
+
+    /// Checks that layers are not to have other sizes than those of `config`, to begin with.
+    fn check_layers(&self, config: &CodecConfig) -> Result<(), Usage> {
+        check_size("--width", self.width, config.width)?;
+        check_size("--encoder-blocks", self.encoder_blocks, config.encoder_blocks)?;
+        check_size("--decoder-blocks", self.decoder_blocks, config.decoder_blocks)
     }
 
     /// Settings to go on with the codec of `bundle`, whose sizes stay.
@@ -140,28 +163,32 @@ impl CodecOverrides {
     /// Fails if another size is given, or if a setting is out of range.
     pub fn settings_from(&self, bundle: &Bundle) -> Result<Settings<CodecConfig>, Usage> {
         let config = bundle.config().codec.clone();
+        self.check_layers(&config)?;
         for (option, given, own) in [
             ("--quantizers", self.quantizers, config.quantizers),
             ("--codebook-size", self.codebook_size, config.codebook_size),
-            ("--width", self.width, config.width),
             ("--latent-dim", self.latent_dim, config.latent_dim),
-            ("--encoder-blocks", self.encoder_blocks, config.encoder_blocks),
-            ("--decoder-blocks", self.decoder_blocks, config.decoder_blocks),
         ] {
-            if let Some(given) = given.filter(|given| *given != own) {
-                return Err(Usage(format!(
-                    "{option} is {given}, and the codec to begin with has {own}: leave it out, or \
-                     begin from nothing"
-                )));
-            }
+            check_size(option, given, own)?;
         }
         let mut chosen = Chosen(vec![format!("begins with that of {}", bundle.card().name)]);
         let (mut learning_rate, mut batch) = (TUNED_LEARNING_RATE, CODEC_BATCH);
         chosen.take("learning rate", &mut learning_rate, self.codec_lr);
         chosen.take("batch", &mut batch, self.codec_batch);
         check(Ok(()), learning_rate, batch)?;
-        let from = Some(bundle.tensors().clone());
-        Ok(Settings { config, learning_rate, batch, chosen, from })
+        let beginning = Beginning::Again(bundle.tensors().clone());
+        Ok(Settings { config, learning_rate, batch, chosen, beginning })
+    }
+}
+
+/// Checks that no other size is given than the codec to begin with has.
+fn check_size(option: &str, given: Option<usize>, own: usize) -> Result<(), Usage> {
+    match given.filter(|given| *given != own) {
+        None => Ok(()),
+        Some(given) => Err(Usage(format!(
+            "{option} is {given}, and the codec to begin with has {own}: leave it out, or begin from \
+             nothing"
+        ))),
     }
 }
 
@@ -214,7 +241,8 @@ impl PriorOverrides {
         chosen.take("batch", &mut batch, self.prior_batch);
         let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
         check(whole.check(), learning_rate, batch)?;
-        Ok(Settings { config, learning_rate, batch, chosen, from: None })
+        let beginning = Beginning::Nothing;
+        Ok(Settings { config, learning_rate, batch, chosen, beginning })
     }
 
     /// Settings of a prior for `codes`, written by a codec that began as that of `bundle`. It begins as
@@ -247,7 +275,7 @@ impl PriorOverrides {
                 ..settings.config
             };
             settings.chosen.0.insert(0, format!("begins with that of {}", bundle.card().name));
-            settings.from = Some(bundle.tensors().clone());
+            settings.beginning = Beginning::Again(bundle.tensors().clone());
         }
         Ok(settings)
     }
@@ -278,7 +306,7 @@ mod tests {
     #[test]
     fn what_is_given_overrides_what_is_chosen_and_both_are_told_apart() {
         let overrides = CodecOverrides { width: Some(64), ..CodecOverrides::default() };
-        let settings = overrides.settings(&corpus()).unwrap();
+        let settings = overrides.settings(&corpus(), None).unwrap();
         assert_eq!(settings.config.width, 64);
         let text = settings.chosen.to_string();
         assert!(
@@ -291,10 +319,12 @@ mod tests {
     fn settings_out_of_range_are_refused_by_name() {
         let corpus = corpus();
         let codec = CodecOverrides { quantizers: Some(99), ..CodecOverrides::default() };
-        assert!(codec.settings(&corpus).unwrap_err().to_string().contains("quantizers is 99"));
+        assert!(
+            codec.settings(&corpus, None).unwrap_err().to_string().contains("quantizers is 99")
+        );
         let codec = CodecOverrides { codec_lr: Some(f64::NAN), ..CodecOverrides::default() };
-        assert!(codec.settings(&corpus).unwrap_err().to_string().contains("learning rate"));
-        let codec = CodecOverrides::default().settings(&corpus).unwrap().config;
+        assert!(codec.settings(&corpus, None).unwrap_err().to_string().contains("learning rate"));
+        let codec = CodecOverrides::default().settings(&corpus, None).unwrap().config;
         let prior = PriorOverrides { heads: Some(3), ..PriorOverrides::default() };
         assert!(
             prior

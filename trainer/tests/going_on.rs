@@ -129,7 +129,7 @@ fn what_cannot_be_begun_with_is_told() {
     let go_on = format!("train sounds -o old.distill --from old.distill {RUN}");
     for (arguments, code, what) in [
         (format!("{go_on} --width 24"), 2, "--width is 24, and the codec to begin with has 16"),
-        (format!("{go_on} --stage prior"), 2, "leave --from out"),
+        (format!("{go_on} --stage prior"), 2, "leave --from and --base out"),
         (go_on.replace("--from old", "--from none"), 1, "none.distill"),
         (go_on.replace("--from old.distill", "--from sounds/1.wav"), 1, "sounds/1.wav"),
     ] {
@@ -139,4 +139,39 @@ fn what_cannot_be_begun_with_is_told() {
     // Another size of the prior begins anew, and says so.
     let told = distill(home, &format!("{go_on} --codec-steps 2 --prior-steps 2 --layers 2"), 0);
     assert!(told.contains("codec  begins with") && !told.contains("prior  begins with"), "{told}");
+}
+
+#[test]
+fn layers_of_a_mono_codec_begin_one_of_stereo_with_codebooks_of_its_own() {
+    let home = home(1);
+    let home = home.path();
+    let folder = home.join("stereo");
+    fs::create_dir(&folder).unwrap();
+    for i in 0..4_u8 {
+        write_tone(&folder.join(format!("{i}.wav")), 130.0 * f32::from(i + 2), 2);
+    }
+    let train = format!("train stereo -o new.distill --stage codec --codec-steps 2 {RUN}");
+    let sizes = "--quantizers 3 --codebook-size 8 --latent-dim 12";
+    let told = distill(home, &format!("{train} {sizes} --base old.distill"), 0);
+    assert!(told.contains("begins with the layers of a base"), "{told}");
+    let codec = open(home, "new.distill").config().codec.clone();
+    assert_eq!((codec.channels, codec.quantizers, codec.latent_dim), (2, 3, 12));
+    assert_eq!((codec.width, codec.encoder_blocks), (16, 1), "those of the base");
+
+    // Two steps move layers little from those of the base, which nothing else has.
+    let block = "codec.decoder.blocks.0.up.weight";
+    let distance = |one: &Bundle, other: &Bundle| {
+        let [one, other] = [one, other].map(|bundle| bundle.tensors()[block].to_f32());
+        one.iter().zip(&other).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
+    };
+    let (old, begun) = (open(home, "old.distill"), open(home, "new.distill"));
+    let from_nothing = format!("{train} {sizes} --width 16 --encoder-blocks 1 --decoder-blocks 1");
+    distill(home, &from_nothing.replace("new.", "fresh.").replace("seed 7", "seed 8"), 0);
+    let fresh = distance(&old, &open(home, "fresh.distill"));
+    assert!(distance(&old, &begun) < 0.1 * fresh, "{} of {fresh}", distance(&old, &begun));
+
+    let told = distill(home, &format!("{train} --width 32 --base old.distill"), 2);
+    assert!(told.contains("--width is 32, and the codec to begin with has 16"), "{told}");
+    let told = distill(home, &format!("{train} --base old.distill --from old.distill"), 2);
+    assert!(told.contains("cannot be used with"), "{told}");
 }

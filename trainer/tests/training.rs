@@ -17,8 +17,8 @@ use distill_trainer::events::TrainingEvent;
 use distill_trainer::run_dir::checkpoint::Checkpoint;
 use distill_trainer::run_dir::terms::Terms;
 use distill_trainer::train::{
-    Begun, Changed, CodecPlan, Diverged, Keeper, KnownCodec, Length, PriorPlan, Run, Stage, State,
-    TrainedCodec, TrainedPrior, Unkept, train_codec, train_prior,
+    Beginning, Begun, Changed, CodecPlan, Diverged, Keeper, KnownCodec, Length, PriorPlan, Run,
+    Stage, State, TrainedCodec, TrainedPrior, Unkept, train_codec, train_prior,
 };
 use serde_json::Value;
 
@@ -146,7 +146,8 @@ const CODEC_STEPS: u32 = 210;
 
 fn codec_plan() -> CodecPlan {
     let length = Length::Steps(CODEC_STEPS);
-    CodecPlan { config: codec_config(), length, learning_rate: 2e-3, batch: 5, seed: 5, from: None }
+    let beginning = Beginning::Nothing;
+    CodecPlan { config: codec_config(), length, learning_rate: 2e-3, batch: 5, seed: 5, beginning }
 }
 
 fn codec(corpus: &Corpus, plan: &CodecPlan, notebook: Notebook) -> Outcome<TrainedCodec> {

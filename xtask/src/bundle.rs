@@ -2,13 +2,15 @@
 //!
 //! Packages for musicians are built in the release profile and lie in `target/bundled`. Those that
 //! the tests load have debug assertions on, so that an allocation on the audio thread aborts; they
-//! lie in `target/test/bundled` and never replace the others.
+//! lie in `target/test/bundled` and never replace the others. Beside the former lie the notices that the
+//! licences of what is inside ask for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::notices;
 use crate::program::{cargo, run as run_program, target_dir};
 
 const CRATE: &str = "distill-plugin";
@@ -47,7 +49,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 pub(crate) fn release() -> Result<Packages> {
     // Alone, so that the trainer's features stay out of the instrument.
     run_program(&mut cargo(&format!("build --release -p {CRATE}")))?;
-    package(&target_dir(), &["--release".to_owned()])
+    let packages = package(&target_dir(), &["--release".to_owned()])?;
+    notices::write(&packages.clap.with_file_name("NOTICES.txt"))?;
+    Ok(packages)
 }
 
 /// Packages the instrument that the dev profile has already built.

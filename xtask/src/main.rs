@@ -1,5 +1,6 @@
 //! Builds, packages, tests and measures Distill: `cargo xtask COMMAND`.
 
+mod base;
 mod bench;
 mod browser;
 mod bundle;
@@ -7,8 +8,10 @@ mod debian;
 mod demo;
 mod display;
 mod fuzz;
+mod notices;
 mod program;
 mod python;
+mod reproducible;
 mod soak;
 mod test;
 
@@ -32,6 +35,8 @@ enum Task {
     Test,
     /// Takes the pictures of the window and of a report in docs/images
     Pictures,
+    /// Makes a base for `distill train --base`, from sounds that it makes itself
+    Base(base::Options),
     /// Measures training, playing and sizes
     Bench(bench::Options),
     /// Gives every parser files that were made to harm it
@@ -47,6 +52,7 @@ fn main() -> Result<()> {
         Task::Demo(options) => demo::run(&options),
         Task::Test => test::run(),
         Task::Pictures => display::take_pictures().and_then(|()| browser::take_picture()),
+        Task::Base(options) => base::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Soak(options) => soak::run(&options),

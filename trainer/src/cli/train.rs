@@ -21,7 +21,7 @@ use crate::pipeline::{Session, Trained, corpus_health, heard_by, summary_of, wit
 use crate::run_dir::terms::{Recordings, Terms};
 use crate::settings::{CodecOverrides, PriorOverrides, Settings};
 use crate::stop::Usage;
-use crate::train::{Diverged, Length};
+use crate::train::{Base, Diverged, Length};
 
 /// The budget if neither a time nor numbers of steps are given.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(600);
@@ -53,6 +53,10 @@ pub(super) struct TrainArgs {
     /// the folder, or for a folder that sounds like it
     #[arg(long, value_name = "BUNDLE")]
     from: Option<PathBuf>,
+    /// Begin with the layers of this bundle's codec, whatever it was trained on; codebooks are the
+    /// folder's own, as if it had begun with nothing
+    #[arg(long, value_name = "BUNDLE", conflicts_with = "from")]
+    base: Option<PathBuf>,
     /// What to call it; the output's name if not given
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
@@ -76,11 +80,31 @@ enum Stage {
     All,
 }
 
+/// What a run begins with.
+enum Start {
+    Nothing,
+    Base(Bundle),
+    /// The run goes on with it.
+    Again(Bundle),
+}
+
+impl Start {
+    /// The bundle to go on with, if there is one.
+    fn again(&self) -> Option<&Bundle> {
+        if let Self::Again(bundle) = self { Some(bundle) } else { None }
+    }
+
+    /// The bundle whose layers are begun with, if that is all.
+    fn base(&self) -> Option<&Bundle> {
+        if let Self::Base(bundle) = self { Some(bundle) } else { None }
+    }
+}
+
 impl TrainArgs {
     pub(super) fn run(self) -> Result<Ending> {
         let start = Instant::now();
         let output = self.output()?;
-        let from = self.begins_with()?;
+        let start_with = self.begins_with()?;
         let (run_dir, report) = match self.stage {
             Stage::Prior => (prior_run_dir(&output), prior_report(&output)),
             Stage::Codec | Stage::All => {
@@ -96,11 +120,11 @@ impl TrainArgs {
                 folder: Some(&self.folder),
                 overrides: &self.prior,
                 keep_codes: !self.no_corpus_codes,
-                settings: self.settings(&session, None)?,
+                settings: self.settings(&session, &Start::Nothing)?,
             };
             replace_prior(&mut session, &source, &|_| lengths.prior())
         } else {
-            self.train(&mut session, &lengths, &output, from.as_ref())
+            self.train(&mut session, &lengths, &output, &start_with)
         };
         end(&mut session, trained, resumed, self.run.json)
     }
@@ -110,26 +134,31 @@ impl TrainArgs {
         self.name.clone().unwrap_or_else(|| stem(output))
     }
 
-    /// The bundle to begin with, if there is one.
-    fn begins_with(&self) -> Result<Option<Bundle>> {
-        let Some(path) = &self.from else { return Ok(None) };
+    /// What to begin with.
+    fn begins_with(&self) -> Result<Start> {
+        let Some(path) = self.from.as_ref().or(self.base.as_ref()) else {
+            return Ok(Start::Nothing);
+        };
         if self.stage == Stage::Prior {
-            let problem = "--stage prior keeps the codec of the bundle as it is; leave --from out";
+            let problem =
+                "--stage prior keeps the codec of the bundle as it is; leave --from and --base out";
             return Err(Usage(problem.to_owned()).into());
         }
-        Ok(Some(Bundle::open(path)?))
+        let bundle = Bundle::open(path)?;
+        Ok(if self.from.is_some() { Start::Again(bundle) } else { Start::Base(bundle) })
     }
 
     /// Opens the corpus and begins the run, or goes on with the one that was interrupted.
     fn begin(
         &self,
         session: &mut Session,
-        from: Option<&Bundle>,
+        start: &Start,
     ) -> Result<(Corpus, Settings<CodecConfig>)> {
+        let from = start.again();
         let mut corpus = session.open_corpus(&self.folder, &from.map_or(Vec::new(), heard_by))?;
         let recordings = Recordings::of_corpus(&corpus);
         let mut settings = match from {
-            None => self.codec.settings(&corpus)?,
+            None => self.codec.settings(&corpus, start.base().map(Base::of))?,
             Some(bundle) => {
                 let settings = self.codec.settings_from(bundle)?;
                 if settings.config.channels < corpus.channels {
@@ -144,7 +173,7 @@ impl TrainArgs {
         if self.stage == Stage::All {
             self.prior.check(&settings.config, &corpus, from)?;
         }
-        session.begin_run(Terms { settings: self.settings(session, from)?, recordings })?;
+        session.begin_run(Terms { settings: self.settings(session, start)?, recordings })?;
         if let Some(config) = session.begun_codec()? {
             corpus = corpus.as_heard_by(&config);
             settings.config = config;
@@ -153,11 +182,7 @@ impl TrainArgs {
     }
 
     /// What decides the outcome, besides the recordings.
-    fn settings(
-        &self,
-        session: &Session,
-        from: Option<&Bundle>,
-    ) -> Result<BTreeMap<String, String>> {
+    fn settings(&self, session: &Session, start: &Start) -> Result<BTreeMap<String, String>> {
         let mut settings = self.run.settings(session);
         settings.extend(given(&self.codec)?);
         settings.extend(given(&self.prior)?);
@@ -167,11 +192,13 @@ impl TrainArgs {
             // It goes on where `train-prior` was interrupted, and the other way round.
             Stage::Prior => None,
         };
+        let digest = |bundle: &Bundle| bundle.digest().to_owned();
         let steps = |steps: Option<u32>| steps.map(|steps| steps.to_string());
         let timed = self.codec_steps.is_none() || self.prior_steps.is_none();
         let budget = timed.then(|| duration::text(self.budget.unwrap_or(DEFAULT_BUDGET)));
         for (name, text) in [
-            ("--from", from.map(|bundle| bundle.digest().to_owned())),
+            ("--from", start.again().map(digest)),
+            ("--base", start.base().map(digest)),
             ("--stage", stage.map(str::to_owned)),
             ("--codec-steps", steps(self.codec_steps)),
             ("--prior-steps", steps(self.prior_steps)),
@@ -188,9 +215,9 @@ impl TrainArgs {
         session: &mut Session,
         lengths: &Lengths,
         output: &Path,
-        from: Option<&Bundle>,
+        start: &Start,
     ) -> Result<(Bundle, PathBuf)> {
-        let (mut corpus, settings) = self.begin(session, from)?;
+        let (mut corpus, settings) = self.begin(session, start)?;
         let summary = summary_of(&corpus);
         let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
         let mut keep_codes = !self.no_corpus_codes;
@@ -218,15 +245,16 @@ impl TrainArgs {
             bundle = bundle.with_corpus_codes(&codes)?;
         }
         if self.stage == Stage::All {
-            let settings = match from {
+            let settings = match start.again() {
                 None => self.prior.settings(&bundle.config().codec, &codes)?,
                 Some(from) => self.prior.settings_from(from, &codes)?,
             };
             bundle = with_prior(session, lengths, bundle, (&codes, &settings), output)?;
         }
         let whole = session.is_whole();
-        let same = |from: &PathBuf| is_same_file(from, output);
-        let place = if !whole && self.from.as_ref().is_some_and(same) {
+        let begun_with = self.from.as_ref().or(self.base.as_ref());
+        let overwrites = begun_with.is_some_and(|path| is_same_file(path, output));
+        let place = if !whole && overwrites {
             // The command can only be repeated with the bundle that it began with.
             &output.with_extension("stopped.distill")
         } else {

@@ -1,5 +1,6 @@
 //! Training the codec.
 
+mod base;
 mod begin;
 
 use std::time::Instant;
@@ -29,6 +30,7 @@ use crate::corpus::Corpus;
 use crate::events::{
     CodecEpochMetrics, CodecStepMetrics, CodecTrainingComplete, LevelUse, TrainingEvent,
 };
+pub use base::Base;
 use begin::{features, held_crops, placed, rows, surveyed};
 
 /// Name of the codebooks among the tensors of a codec.
@@ -62,9 +64,28 @@ pub struct CodecPlan {
     pub batch: usize,
     /// Decides initial weights, crops and everything else that is drawn.
     pub seed: u64,
-    /// Tensors of a codec of these sizes that was trained before, to begin with instead of from
-    /// nothing.
-    pub from: Option<Tensors>,
+    /// What to begin with.
+    pub beginning: Beginning,
+}
+
+/// What training of the codec begins with.
+#[derive(Debug, Clone, Default)]
+pub enum Beginning {
+    /// The best linear codec of the corpus.
+    #[default]
+    Nothing,
+    /// The same, with layers of a base.
+    Base(Box<Base>),
+    /// Tensors of a codec of the same sizes, whose codes are to mean what they meant.
+    Again(Tensors),
+}
+
+impl Beginning {
+    /// Tensors of what was trained before, if it is to go on.
+    #[must_use]
+    pub fn again(&self) -> Option<&Tensors> {
+        if let Self::Again(tensors) = self { Some(tensors) } else { None }
+    }
 }
 
 /// A trained codec.
@@ -151,10 +172,13 @@ impl<'a> Training<'a> {
         }
         let (workers, device, begun) =
             (Workers::new(run.threads)?, run.device.clone(), run.begun(Stage::Codec));
-        let (weights, books) = match (&begun, &plan.from) {
+        let (weights, books) = match (&begun, &plan.beginning) {
             (Some(begun), _) => begin::resumed(begun, &train, plan, (&workers, &device))?,
-            (None, Some(from)) => begin::tuned(from, &train, plan, (&workers, &device))?,
-            (None, None) => begin::first(&train, plan, (&workers, &device))?,
+            (_, Beginning::Nothing) => begin::first(&train, plan, None, (&workers, &device))?,
+            (_, Beginning::Base(base)) => {
+                begin::first(&train, plan, Some(base), (&workers, &device))?
+            }
+            (_, Beginning::Again(from)) => begin::tuned(from, &train, plan, (&workers, &device))?,
         };
         let codec = Codec::new(config, &weights)?;
         let length = plan.length.after(began.elapsed().as_secs_f64());
@@ -195,7 +219,8 @@ impl<'a> Training<'a> {
     /// One optimizer update.
     fn step(&mut self) -> Result<(CodecStepMetrics, Verdict)> {
         let step = self.learner.schedule.step();
-        let moves_fast = PLACEMENTS.contains(&step) && self.plan.from.is_none();
+        let keeps_codes = self.plan.beginning.again().is_some();
+        let moves_fast = PLACEMENTS.contains(&step) && !keeps_codes;
         if moves_fast && self.learner.schedule.share() < 0.5 {
             let surveyed = surveyed(&self.train, self.plan);
             let (codec, workers) = (&self.codec, &self.workers);

@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 
-pub use codec::{CodecPlan, TrainedCodec, train_codec};
+pub use codec::{Base, Beginning, CodecPlan, TrainedCodec, train_codec};
 pub use guide::guide_of_rest;
 pub use keep::{KeptParts, keep_corpus};
 pub use keeper::{Begun, Changed, Keeper, Unkept};

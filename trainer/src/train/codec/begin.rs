@@ -19,6 +19,7 @@ use super::super::learner::weight;
 use super::super::principal::insert_principal;
 use super::super::quantize::{before, quantize};
 use super::super::workers::Workers;
+use super::base::Base;
 use super::{CODEBOOKS, CROP_FRAMES, CodecPlan};
 
 /// Crops that the linear path is fitted to and the codebooks are placed among.
@@ -26,10 +27,11 @@ const SURVEYED: u32 = 128;
 /// Crops of held-out files to measure on, at most.
 const HELD_CROPS: usize = 16;
 
-/// Weights and codebooks to begin with.
+/// Weights and codebooks to begin with; layers are those of `base`, if there is one.
 pub(super) fn first(
     train: &Material,
     plan: &CodecPlan,
+    base: Option<&Base>,
     run: (&Workers, &Device),
 ) -> Result<(Weights, LearningCodebooks)> {
     let (config, device) = (&plan.config, run.1);
@@ -37,6 +39,7 @@ pub(super) fn first(
     let surveyed = surveyed(train, plan);
     let mut draw = Draw::new(plan.seed, Purpose::Weights, u32::MAX);
     insert_principal(&mut weights, config, &rows(&surveyed), &mut draw, device)?;
+    base.map(|base| base.insert_layers(&mut weights, config, device)).transpose()?;
     insert_bounds(&mut weights, config, train, run)?;
     let codec = Codec::new(config, &weights)?;
     let books = placed(&codec, &surveyed, plan, None, run)?;
