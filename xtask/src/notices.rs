@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -75,9 +76,13 @@ pub(crate) fn notices() -> Result<String> {
     Ok(text)
 }
 
-/// Every crate of others that goes into the programs.
+/// Every crate of others that goes into the programs on this system.
 fn packages() -> Result<BTreeSet<Package>> {
-    let metadata = read(&mut cargo("metadata --format-version 1 --locked"))?;
+    let version = read(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.context("rustc does not tell for which system it builds")?;
+    let mut metadata = cargo("metadata --format-version 1 --locked --filter-platform");
+    let metadata = read(metadata.arg(host))?;
     let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata is no JSON")?;
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -141,6 +146,8 @@ fn licences(package: &Package) -> Result<Vec<String>> {
         let usual = match package.licence.as_str() {
             licence if licence.contains("MIT") => mit()?,
             "ISC" => ISC.to_owned(),
+            // Its text need not go with programs.
+            "BSL-1.0" => return Ok(texts),
             other => bail!(
                 "{} comes without its licence ({other}): add its text to xtask/src/notices.rs",
                 package.name
