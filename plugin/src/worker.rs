@@ -30,8 +30,8 @@ const SHORT_PAUSE: Duration = Duration::from_millis(2);
 /// Pause between two looks while nothing plays.
 const LONG_PAUSE: Duration = Duration::from_millis(10);
 /// Pause between two looks of the first worker after there was nothing to do for [`AWAKE`]: the host does
-/// not play, or what it plays is complete. Six tenths of what lies ready at 48 kHz, so that a note finds the worker in
-/// time; a look that wakes a core costs about 70 us, so it is less than a thousandth of one.
+/// not play, or what it plays is complete. Six tenths of what lies ready at 48 kHz, so that a note finds
+/// the worker in time; a look that wakes a core costs about 70 us, so it is less than a thousandth of one.
 const REST: Duration = Duration::from_millis(100);
 /// Pause of the others then: the first one wakes them.
 const SLEEP: Duration = Duration::from_secs(2);
