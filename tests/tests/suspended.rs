@@ -70,7 +70,8 @@ fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
             assert_eq!(instrument.process(&mut block), 0);
             sound.extend(block.channels.into_iter().flatten().flatten());
         }
-        // All that slept were woken: each looked around more often than it would have by itself.
+        // All that slept were woken: each looks around for a second, more often than it would by itself.
+        sleep(Duration::from_millis(500));
         let turns = turns_of_workers();
         assert!(turns.iter().zip(&turns_at_rest).all(|(now, then)| *now >= then + 5), "{turns:?}");
         assert!(sound.iter().any(|sample| sample.abs() > 0.01));
