@@ -29,15 +29,15 @@ impl Preview {
 
 /// A preview, and how much of it has been fed to the audio thread.
 #[derive(Debug)]
-pub struct Listening {
+pub struct PreviewPlayback {
     preview: Arc<Preview>,
     fed: usize,
 }
 
-impl Listening {
-    /// From its beginning.
+impl PreviewPlayback {
+    /// `preview` from its beginning.
     #[must_use]
-    pub fn to(preview: &Arc<Preview>) -> Self {
+    pub fn of(preview: &Arc<Preview>) -> Self {
         Self { preview: Arc::clone(preview), fed: 0 }
     }
 
@@ -69,11 +69,11 @@ mod tests {
     use super::*;
 
     fn heard(channels: Vec<Vec<f32>>, sides: usize) -> Vec<f32> {
-        let mut listening = Listening::to(&Arc::new(Preview { channels, rate: 48_000 }));
+        let mut playback = PreviewPlayback::of(&Arc::new(Preview { channels, rate: 48_000 }));
         let mut sound = Vec::new();
-        while !listening.is_over() {
+        while !playback.is_over() {
             let mut frame = vec![9.0; 2 * sides];
-            listening.step(&mut frame, sides);
+            playback.step(&mut frame, sides);
             sound.extend(frame);
         }
         sound

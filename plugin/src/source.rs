@@ -9,7 +9,7 @@ use distill_shared::player::{Model, ModelError, NextStep, Playback, Sampling, Ta
 use crate::auditions::{Audition, Request};
 use crate::history::{History, Origin};
 use crate::looper::Looper;
-use crate::preview::Listening;
+use crate::preview::PreviewPlayback;
 use crate::stream::{self, AUDITION, ControlFrame, Feed, Hold, LOOKAHEAD, Patch, Stream, Ticket};
 use crate::thrift::Thrift;
 use crate::zones::{Zone, number_of};
@@ -54,7 +54,7 @@ struct Making {
 enum Maker {
     Take(Box<Take>),
     Clip(Box<Playback>),
-    Preview(Listening),
+    Preview(PreviewPlayback),
 }
 
 /// How much a source needs the worker; the smaller, the more.
@@ -123,7 +123,7 @@ impl Source {
         let is_over = self.making.as_ref().is_some_and(|making| match &making.voice {
             Maker::Take(_) => false,
             Maker::Clip(clip) => clip.is_over(),
-            Maker::Preview(listening) => listening.is_over(),
+            Maker::Preview(preview) => preview.is_over(),
         });
         let told = self.is_audition() || self.after > LOOKAHEAD && self.unheard.is_empty();
         is_over && told && self.frames >= LOOKAHEAD
@@ -269,8 +269,8 @@ impl Source {
                 clip.step(frame);
                 None
             }
-            Maker::Preview(listening) => {
-                listening.step(frame, self.model.config().codec.channels);
+            Maker::Preview(preview) => {
+                preview.step(frame, self.model.config().codec.channels);
                 None
             }
         }
@@ -346,7 +346,7 @@ impl Making {
                 let playback = Playback::new(model, codes, frames.clone(), *looped)?;
                 Some(Maker::Clip(Box::new(playback)))
             }
-            Request::Preview(preview) => Some(Maker::Preview(Listening::to(preview))),
+            Request::Preview(preview) => Some(Maker::Preview(PreviewPlayback::of(preview))),
         });
         let voice = match clip {
             Some(clip) => clip,

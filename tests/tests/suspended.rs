@@ -6,28 +6,41 @@
 mod built;
 
 use std::fs;
-use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
 use distill_tests::vst3::{Block, Module};
 
+/// A thread of this process: its name, the nanoseconds that it has had of a core, and how often.
+struct Thread {
+    name: String,
+    nanoseconds: u64,
+    turns: u64,
+}
+
+fn threads() -> impl Iterator<Item = Thread> {
+    let folders = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    // One that ends meanwhile has no files any more.
+    folders.filter_map(|folder| {
+        let times = fs::read_to_string(folder.join("schedstat")).ok()?;
+        let mut times = times.split_whitespace().map(|time| time.parse().unwrap());
+        Some(Thread {
+            name: fs::read_to_string(folder.join("comm")).ok()?.trim().to_owned(),
+            nanoseconds: times.next().unwrap(),
+            turns: times.nth(1).unwrap(),
+        })
+    })
+}
+
 /// Processor time that the threads of this process have had.
 fn spent() -> Duration {
-    let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
-    let times = threads.filter_map(|thread| fs::read_to_string(thread.join("schedstat")).ok());
-    let nanoseconds = times.map(|time| time.split(' ').next().unwrap().parse::<u64>().unwrap());
-    Duration::from_nanos(nanoseconds.sum())
+    Duration::from_nanos(threads().map(|thread| thread.nanoseconds).sum())
 }
 
 /// How often each worker has been given a core.
 fn turns_of_workers() -> Vec<u64> {
-    let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
-    let is_worker = |path: &PathBuf| {
-        fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "distill worker")
-    };
-    let times = threads.filter(is_worker).map(|t| fs::read_to_string(t.join("schedstat")).unwrap());
-    times.map(|times| times.split_whitespace().nth(2).unwrap().parse().unwrap()).collect()
+    let workers = threads().filter(|thread| thread.name == "distill worker");
+    workers.map(|worker| worker.turns).collect()
 }
 
 /// The share of a core that this process takes: the least of three stretches, since a look costs more

@@ -73,6 +73,18 @@ fn distance(a: &Bundle, b: &Bundle) -> f32 {
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
+/// Names of the recordings that were held out, or trained on.
+fn recordings(bundle: &Bundle, held_out: bool) -> Vec<String> {
+    let codes = bundle.corpus_codes().into_iter().filter(|one| one.held_out == held_out);
+    codes.map(|one| one.name).collect()
+}
+
+/// Asserts that something is held out, and that what was begun with had not heard it.
+fn assert_flatters_nothing(old: &Bundle, new: &Bundle) {
+    let (heard, held_out) = (recordings(old, false), recordings(new, true));
+    assert!(!held_out.is_empty() && held_out.iter().all(|name| !heard.contains(name)));
+}
+
 #[test]
 fn sounds_are_added_without_starting_over() {
     let home = home(2);
@@ -91,18 +103,13 @@ fn sounds_are_added_without_starting_over() {
     assert!(little < 0.2 && much > 1.0, "{little} from the old one, and {much} if begun anew");
     assert_eq!(more.config().codec, old.config().codec, "sizes and level stay");
 
-    let of = |bundle: &Bundle, held: bool| -> Vec<String> {
-        let codes = bundle.corpus_codes().into_iter().filter(|one| one.held_out == held);
-        codes.map(|one| one.name).collect()
-    };
-    let heard = of(&old, false);
-    assert!(of(&more, true).iter().all(|name| !heard.contains(name)), "it would flatter");
-    assert!(of(&more, false).iter().any(|name| name.starts_with("new")));
+    assert_flatters_nothing(&old, &more);
+    assert!(recordings(&more, false).iter().any(|name| name.starts_with("new")));
 
     // What was held out is found again, though another seed's draw would be another.
     let evaluate = "evaluate more.distill sounds --held-out --no-baseline --quiet -o held";
     distill(home, evaluate, 0);
-    assert_eq!(fs::read_dir(home.join("held")).unwrap().count(), of(&more, true).len());
+    assert_eq!(fs::read_dir(home.join("held")).unwrap().count(), recordings(&more, true).len());
 
     // A bundle can be replaced by what goes on from it.
     distill(home, &format!("train sounds -o old.distill --from old.distill {few}"), 0);
@@ -169,6 +176,11 @@ fn layers_of_a_mono_codec_begin_one_of_stereo_with_codebooks_of_its_own() {
     distill(home, &from_nothing.replace("new.", "fresh.").replace("seed 7", "seed 8"), 0);
     let fresh = distance(&old, &open(home, "fresh.distill"));
     assert!(distance(&old, &begun) < 0.1 * fresh, "{} of {fresh}", distance(&old, &begun));
+
+    let again =
+        train.replace("train stereo -o new", "train sounds -o again").replace("seed 7", "seed 8");
+    distill(home, &format!("{again} --base old.distill"), 0);
+    assert_flatters_nothing(&old, &open(home, "again.distill"));
 
     let told = distill(home, &format!("{train} --width 32 --base old.distill"), 2);
     assert!(told.contains("--width is 32, and the codec to begin with has 16"), "{told}");

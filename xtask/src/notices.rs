@@ -64,6 +64,7 @@ pub(crate) fn notices() -> Result<String> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in &packages {
         let Package { name, version, licence, source, .. } = package;
+        ensure!(!licence.is_empty(), "{name} {version} names no licence");
         writeln!(text, "{name} {version}: {licence}{source}")?;
         for licence in licences(package)? {
             users.entry(licence).or_default().push(format!("{name} {version}"));

@@ -22,9 +22,8 @@ pub(crate) fn check() -> Result<()> {
     if home.exists() {
         fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;
     }
-    let builds = FOLDERS.map(|folder| build(&home.join(folder)));
-    let [one, other] = builds;
-    let (one, other) = (one?, other?);
+    let [one, other] = FOLDERS.map(|folder| home.join(folder));
+    let (one, other) = (build(&one)?, build(&other)?);
     for ((file, one), (_, other)) in one.iter().zip(&other) {
         ensure!(one == other, "{file} depends on where it is built: {one} and {other}");
         println!("{file}: {one}, twice");

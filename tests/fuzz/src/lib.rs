@@ -93,8 +93,8 @@ pub const TARGETS: &[Target] = targets![
 /// Names the folder that [`write_seeds`] writes to.
 const SEEDS: &str = "DISTILL_FUZZ_SEEDS";
 
-/// Gives `bytes` to a target, and watches over the room that it takes; whether they are accepted. A process whose allocator is
-/// [`Limited`] is aborted if that is too much.
+/// Gives `bytes` to a target, and watches over the room that it takes; whether they are accepted. A
+/// process whose allocator is [`Limited`] is aborted if that is too much.
 pub fn run(check: fn(&[u8]) -> bool, bytes: &[u8]) -> bool {
     let mut accepted = false;
     room::watch(|| accepted = check(bytes));

@@ -89,6 +89,11 @@ enum Start {
 }
 
 impl Start {
+    /// The recordings that what is begun with was trained on, as far as it remembers them.
+    fn heard(&self) -> Vec<String> {
+        self.again().or(self.base()).map_or(Vec::new(), heard_by)
+    }
+
     /// The bundle to go on with, if there is one.
     fn again(&self) -> Option<&Bundle> {
         if let Self::Again(bundle) = self { Some(bundle) } else { None }
@@ -155,7 +160,7 @@ impl TrainArgs {
         start: &Start,
     ) -> Result<(Corpus, Settings<CodecConfig>)> {
         let from = start.again();
-        let mut corpus = session.open_corpus(&self.folder, &from.map_or(Vec::new(), heard_by))?;
+        let mut corpus = session.open_corpus(&self.folder, &start.heard())?;
         let recordings = Recordings::of_corpus(&corpus);
         let mut settings = match from {
             None => self.codec.settings(&corpus, start.base().map(Base::of))?,

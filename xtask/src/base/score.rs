@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 use fastrand::Rng;
-use midly::num::{u4, u7, u15, u24, u28};
+use midly::num::{u4, u7, u15, u28};
 use midly::{
     Format, Header, MetaMessage, MidiMessage, PitchBend, Smf, Timing, Track, TrackEvent,
     TrackEventKind,
@@ -156,8 +156,6 @@ impl Writer {
             track.push(TrackEvent { delta: u28::new(ticks - last), kind });
             last = ticks;
         }
-        let tempo = TrackEventKind::Meta(MetaMessage::Tempo(u24::new(500_000)));
-        track.insert(0, TrackEvent { delta: u28::new(0), kind: tempo });
         let end = TrackEventKind::Meta(MetaMessage::EndOfTrack);
         track.push(TrackEvent { delta: u28::new(0), kind: end });
         let timing = Timing::Metrical(u15::new(480));

@@ -100,7 +100,8 @@ impl Base {
         let stored = self.tensors.get(name).with_context(|| format!("the base lacks {name}"))?;
         let columns = if let [_, .., columns] = stored.shape() { *columns } else { 1 };
         let values = stored.to_f32();
-        Ok(Tensor::from_vec(values.clone(), (values.len() / columns.max(1), columns), device)?)
+        let rows = values.len() / columns.max(1);
+        Ok(Tensor::from_vec(values, (rows, columns), device)?)
     }
 
     /// Turns weighted features of this codec into those of the base, `[X', X]`, and back, `[X, X']`:
