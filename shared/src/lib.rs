@@ -24,4 +24,5 @@ pub mod player;
 pub mod preset;
 pub mod quantizer;
 pub mod stft;
+pub mod tags;
 pub mod whole_file;

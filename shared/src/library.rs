@@ -1,5 +1,5 @@
 //! The library: bundles in folders, found, searched, sorted, renamed and removed, and the files of
-//! [presets](crate::preset) beside them.
+//! [presets](crate::preset) and [tags](crate::tags) beside them.
 //!
 //! Editor and command line share it. It reads every bundle whole, since only then it is known to play,
 //! so it takes some hundredths of a second for each: not for the audio thread or a window's.
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::Bundle;
 use crate::preset;
+use crate::tags::{self, MAX_LETTERS, MAX_TAGS, Tags};
 
 /// The ending of bundles.
 const ENDING: &str = "distill";
@@ -25,6 +26,8 @@ pub struct Entry {
     pub name: String,
     /// Bytes of the file.
     pub bytes: u64,
+    /// The words that it was given, to be found by.
+    pub tags: Vec<String>,
     /// What it holds, or why it cannot be read: a sentence.
     pub content: Result<Content, String>,
 }
@@ -76,6 +79,14 @@ pub enum LibraryError {
     /// It is neither bundle nor preset by its name.
     #[error("{0} is no .distill or .distill-preset file")]
     Foreign(PathBuf),
+    /// A word is no tag, or one too many.
+    #[error(
+        "“{0}” is no tag, or one too many: there may be {MAX_TAGS}, of up to {MAX_LETTERS} letters, digits and - _ + & '"
+    )]
+    Tag(String),
+    /// The file of tags holds something else.
+    #[error("{0} does not hold tags, so none are kept: repair it, or delete it")]
+    Tags(PathBuf),
     /// The system refused.
     #[error("{path} cannot be changed")]
     System {
@@ -101,7 +112,14 @@ pub fn list(folders: &[PathBuf]) -> Vec<Entry> {
     let mut paths: Vec<PathBuf> = folders.iter().flat_map(|folder| bundles_in(folder)).collect();
     paths.sort();
     paths.dedup();
-    paths.into_iter().map(Entry::read).collect()
+    let mut entries: Vec<Entry> = paths.into_iter().map(Entry::read).collect();
+    for folder in folders {
+        let tags = Tags::read(folder).unwrap_or_default();
+        for entry in entries.iter_mut().filter(|entry| entry.path.parent() == Some(folder)) {
+            entry.tags = tags.of(&entry.path).to_vec();
+        }
+    }
+    entries
 }
 
 /// The files in a folder that are bundles by their names, sorted; none if it cannot be read.
@@ -144,13 +162,14 @@ pub fn file_name(name: &str) -> Result<&str, LibraryError> {
 }
 
 impl Entry {
-    /// Reads the bundle at `path`.
+    /// Reads the bundle at `path`, without its tags.
     #[must_use]
     pub fn read(path: PathBuf) -> Self {
+        let tags = Vec::new();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
         match Bundle::open(&path) {
-            Err(error) => Self { path, name: stem, bytes, content: Err(error.to_string()) },
+            Err(error) => Self { path, name: stem, bytes, tags, content: Err(error.to_string()) },
             Ok(bundle) => {
                 let (card, codec) = (bundle.card(), &bundle.config().codec);
                 let content = Content {
@@ -163,20 +182,21 @@ impl Entry {
                     classes: card.corpus.classes.clone(),
                     has_prior: bundle.has_prior(),
                 };
-                Self { path, name: stem, bytes, content: Ok(content) }
+                Self { path, name: stem, bytes, tags, content: Ok(content) }
             }
         }
     }
 
-    /// Whether every word of `words` is in its path, its title or the names of its classes, whatever
-    /// their case.
+    /// Whether every word of `words` is in its path, its title, its tags or the names of its classes,
+    /// whatever their case.
     #[must_use]
     pub fn has(&self, words: &str) -> bool {
         let told = self.content.as_ref().map_or_else(
             |_| String::new(),
             |content| format!("{} {}", content.title, content.classes.join(" ")),
         );
-        let text = format!("{} {told}", self.path.display()).to_lowercase();
+        let tags = tags::shown(&self.tags);
+        let text = format!("{} {tags} {told}", self.path.display()).to_lowercase();
         words.to_lowercase().split_whitespace().all(|word| text.contains(word))
     }
 }
@@ -202,7 +222,8 @@ pub fn sort(entries: &mut [Entry], order: Order) {
 ///
 /// # Errors
 ///
-/// Fails if `name` is none, there is such a file, or the system refuses.
+/// Fails if `name` is none, there is such a file, or the system refuses. If only its tags could not be
+/// kept, it is renamed all the same.
 pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
     let name = file_name(name)?;
     let ending = ending_of(path).ok_or_else(|| LibraryError::Foreign(path.to_owned()))?;
@@ -220,6 +241,7 @@ pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
         Err(_) => fs::rename(path, &new),
     };
     renamed.map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
+    tags::follow(path, Some(&new))?;
     Ok(new)
 }
 
@@ -227,12 +249,14 @@ pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
 ///
 /// # Errors
 ///
-/// Fails if it is none by its name, or the system refuses.
+/// Fails if it is none by its name, or the system refuses. If only its tags could not be removed, it is
+/// gone all the same.
 pub fn remove(path: &Path) -> Result<(), LibraryError> {
     if ending_of(path).is_none() {
         return Err(LibraryError::Foreign(path.to_owned()));
     }
-    fs::remove_file(path).map_err(|error| LibraryError::System { path: path.to_owned(), error })
+    fs::remove_file(path).map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
+    tags::follow(path, None)
 }
 
 #[cfg(test)]
@@ -251,7 +275,8 @@ mod tests {
             has_prior: true,
         };
         let path = PathBuf::from(format!("/sounds/{name}.distill"));
-        Entry { path, name: name.to_owned(), bytes: 9, content: Ok(content) }
+        let tags = vec!["soft".to_owned()];
+        Entry { path, name: name.to_owned(), bytes: 9, tags, content: Ok(content) }
     }
 
     #[test]
@@ -273,7 +298,10 @@ mod tests {
             assert_eq!(names(&entries), sorted, "{order:?}");
         }
         let found = |words: &str| entries.iter().filter(|entry| entry.has(words)).count();
-        assert_eq!(["", "PIANO", "piano bell", "cave", "drum"].map(found), [3, 2, 1, 1, 0]);
+        assert_eq!(
+            ["", "PIANO", "piano bell", "cave", "drum", "#soft"].map(found),
+            [3, 2, 1, 1, 0, 3]
+        );
     }
 
     #[test]

@@ -9,15 +9,22 @@ mod built;
 #[path = "window/person.rs"]
 mod person;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use built::{PHRASE, difference, host, instrument};
 use distill_tests::host::{Instrument, Playback, state};
+use distill_tests::phrase::Note;
 use distill_tests::screen::{Screen, write_png};
+
+/// How long is drawn while something is played.
+const SECONDS: f64 = 5.0;
+
+/// What the names of the threads begin with in which Mesa draws.
+const MESA: [&str; 2] = ["llvmpipe", "gdrv"];
 
 /// Longest time for a window to be drawn.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -60,6 +67,7 @@ fn the_window_opens_closes_and_leaves_nothing_behind() {
     // One after the other: they look at the same display.
     let screen = Screen::connect().unwrap();
     it_shows_what_it_is(&screen);
+    it_costs_little_while_it_follows_what_is_played(&screen);
     person::makes_a_part_anew_keeps_it_and_finds_it_again(&screen);
     it_opens_as_often_as_one_likes(&screen);
 }
@@ -90,10 +98,16 @@ fn it_shows_what_it_is(screen: &Screen) {
     }
 }
 
-/// Pictures of all pages, in both sizes.
-fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec<[u8; 3]>> {
+/// Where pictures are left.
+fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
     fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Pictures of all pages, in both sizes.
+fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec<[u8; 3]>> {
+    let folder = folder();
     let mut all = Vec::new();
     let heard = of().play(&PHRASE, &Playback::default()).unwrap();
     for (scale, suffix) in [(1, ""), (2, "-2x")] {
@@ -120,6 +134,11 @@ fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec
         sleep(Duration::from_millis(300));
         if name == "played" {
             picture("library");
+            click(person::PRESETS);
+            if scale == 1 {
+                person::saves_a_preset(screen, "soft bells");
+            }
+            picture("presets");
         }
         if name == "played" {
             let beside = instrument.play(&PHRASE, &Playback::default()).unwrap();
@@ -129,6 +148,50 @@ fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec
         screen.destroy(parent).unwrap();
     }
     all
+}
+
+/// Draws the grid of what is being played. What a graphics card does elsewhere, threads of Mesa do here;
+/// they are only told about.
+fn it_costs_little_while_it_follows_what_is_played(screen: &Screen) {
+    let mut instrument = instrument();
+    instrument.play(&PHRASE, &Playback::default()).unwrap();
+    let before = busy();
+    let (parent, size) = open(screen, &mut instrument);
+    screen.click(person::CODES).unwrap();
+    drawn(screen, size);
+    let start = busy();
+    let note = Note { start: 0.0, end: SECONDS, key: 60, velocity: 1.0 };
+    let live = Playback { seconds: SECONDS, pace: Some(1.0), ..Playback::default() };
+    instrument.play(&[note], &live).unwrap();
+    let shares = busy().into_iter().filter(|(thread, _)| !before.contains_key(thread)).map(
+        |((thread, name), time)| {
+            let earlier = start.get(&(thread, name.clone())).copied().unwrap_or_default();
+            (name, (time - earlier).as_secs_f64() / SECONDS)
+        },
+    );
+    let (mesa, own): (Vec<_>, Vec<_>) =
+        shares.partition(|(name, _)| MESA.iter().any(|prefix| name.starts_with(prefix)));
+    let sum = |shares: &[(String, f64)]| shares.iter().map(|(_, share)| share).sum::<f64>();
+    println!("drawing takes {:.3} of a core, Mesa {:.3}", sum(&own), sum(&mesa));
+    let (width, pixels) = drawn(screen, size);
+    write_png(&folder().join("live.png"), width, &pixels).unwrap();
+    assert!(sum(&own) > 0.0 && sum(&own) < 0.05, "{own:?}");
+    instrument.close_window();
+    screen.destroy(parent).unwrap();
+}
+
+/// How long each thread of this process, by number and name, has had a core.
+fn busy() -> HashMap<(u32, String), Duration> {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    threads
+        .filter_map(|thread| {
+            let thread = thread.ok()?;
+            let name = fs::read_to_string(thread.path().join("comm")).ok()?;
+            let time = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            let time = Duration::from_nanos(time.split(' ').next()?.parse().ok()?);
+            Some(((thread.file_name().to_str()?.parse().ok()?, name.trim().to_owned()), time))
+        })
+        .collect()
 }
 
 /// Windows of two instances come and go, one at a time: where a processor draws for want of a graphics

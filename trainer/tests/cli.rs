@@ -206,7 +206,14 @@ fn the_library_lists_renames_and_removes() {
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["presets"][0]["content"]["bundle"], "Toy");
     fail(folder.path(), "library rename shelf/a.distill broken", 1, "is there already");
+    let tagged = stdout(&succeed(folder.path(), "library tag shelf/a.distill soft,#felt soft"));
+    assert_eq!(tagged.trim(), "#soft #felt");
+    fail(folder.path(), "library tag shelf/a.distill a/b", 1, "is no tag");
+    fail(folder.path(), "library tag shelf/none.distill soft", 1, "is not a file");
     succeed(folder.path(), "library rename shelf/a.distill bells");
+    let found = list("--search #FELT");
+    assert_eq!(found.iter().map(|entry| &entry["name"]).collect::<Vec<_>>(), ["bells"]);
+    assert!(stdout(&succeed(folder.path(), "library --folder shelf")).contains("#soft #felt"));
     fail(folder.path(), "library remove shelf/bells.distill", 2, "--yes");
     assert!(shelf.join("bells.distill").exists());
     succeed(folder.path(), "library remove shelf/bells.distill --yes");

@@ -1,6 +1,7 @@
 //! A display for windows, on Linux.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::bundle::package_debug;
 use crate::debian::or_with_packages;
 use crate::program::{cargo, root, run, target_dir};
+use crate::python::Python;
 
 /// How the display is made: large enough for the window, and with room for many connections, since the
 /// server may close those of windows that are gone later than new ones are opened.
@@ -23,20 +25,46 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
         println!("skipped: it needs X");
         return Ok(());
     }
-    or_with_packages("xvfb xauth libgl1-mesa-dri", || {
-        run(Command::new("xvfb-run").args(["--auto-servernum", "true"]))
-    })?;
-    let test = cargo("test --workspace --test window -- --ignored");
-    let mut command = Command::new("xvfb-run");
-    command.args(["--auto-servernum", SERVER]).arg(test.get_program()).args(test.get_args());
+    let mut command = on_display(&cargo("test --workspace --test window -- --ignored"))?;
     // What the window exports is not to lie among a musician's own files.
     let library = target_dir().join("tmp/library");
+    if library.exists() {
+        fs::remove_dir_all(&library)?;
+    }
     fs::create_dir_all(&library)?;
     for name in ["Attic", "Bells"] {
         fs::copy(root().join("assets/factory.distill"), library.join(format!("{name}.distill")))?;
     }
     command.env("DISTILL_FOLDER", library);
     run(command.env("DISTILL_SOAK_WINDOWS", cycles.to_string()))
+}
+
+/// Opens the window of `vst3` in pedalboard, a VST3 host.
+///
+/// # Errors
+///
+/// Fails if there can be no display, or the window does not open, is not drawn, or cannot be used.
+pub(crate) fn test_window_in_host(python: &Python, vst3: &Path) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: it needs X");
+        return Ok(());
+    }
+    or_with_packages("openbox xsettingsd", || {
+        run(Command::new("which").args(["openbox", "xsettingsd"]))
+    })?;
+    let mut script = python.command("python");
+    script.arg("tests/hosts/vst3_window.py").arg(vst3);
+    run(&mut on_display(&script)?)
+}
+
+/// What runs `command` on a display of its own.
+fn on_display(command: &Command) -> Result<Command> {
+    or_with_packages("xvfb xauth libgl1-mesa-dri", || {
+        run(Command::new("xvfb-run").args(["--auto-servernum", "true"]))
+    })?;
+    let mut server = Command::new("xvfb-run");
+    server.args(["--auto-servernum", SERVER]).arg(command.get_program()).args(command.get_args());
+    Ok(server)
 }
 
 /// Makes the pictures of the window that the documents show.

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::bundle::{package_debug, release};
@@ -32,41 +32,48 @@ const CHECKS: [&str; 6] =
 /// Seconds of fuzzing, all parsers together.
 const FUZZING: u64 = 30 * 60;
 
+/// What has long forms besides.
+const OTHERS: [&str; 5] = ["interrupted", "realtime_sanitizer", "fuzz", "reproducible", "window"];
+
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let wanted = |check: &&str| check.contains(&options.filter);
+    if !CHECKS.iter().chain(&OTHERS).any(wanted) {
+        let names = CHECKS.iter().chain(&OTHERS).copied().collect::<Vec<_>>().join(", ");
+        bail!("no check is called {:?}; there are {names}", options.filter);
+    }
     package_debug()?;
     // What is measured against the clock is what musicians play.
-    let released = if "live".contains(&options.filter) { Some(release()?.clap) } else { None };
+    let released = if wanted(&"live") { Some(release()?.clap) } else { None };
     let start = Instant::now();
-    for check in CHECKS {
+    for check in CHECKS.into_iter().filter(wanted) {
         println!("\n== {check} ({} s)", start.elapsed().as_secs());
         let mut command = cargo("test");
         // With the features of all crates, as everywhere, so that nothing is built twice.
         command.args(["--workspace", "--test", check, "--", "--ignored", "--nocapture"]);
-        command.arg(&options.filter);
         if let Some(clap) = released.as_ref().filter(|_| check == "live") {
             command.env("DISTILL_PACKAGE", clap);
         }
         run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))?;
     }
-    if "interrupted".contains(&options.filter) {
+    if wanted(&"interrupted") {
         println!("\n== interrupted ({} s)", start.elapsed().as_secs());
         let mut command = cargo("test --workspace --test interrupted");
         command.args(["an_interrupted_run", "--", "--nocapture"]);
         run_program(command.env("DISTILL_KILLS", options.kills.to_string()))?;
     }
-    if cfg!(target_os = "linux") && "realtime_sanitizer".contains(&options.filter) {
+    if cfg!(target_os = "linux") && wanted(&"realtime_sanitizer") {
         println!("\n== realtime_sanitizer ({} s)", start.elapsed().as_secs());
         run_program(&mut realtime_sanitizer())?;
     }
-    if "fuzz".contains(&options.filter) {
+    if wanted(&"fuzz") {
         println!("\n== fuzz ({} s)", start.elapsed().as_secs());
         fuzz::run(&fuzz::Options::of_seconds(FUZZING))?;
     }
-    if "reproducible".contains(&options.filter) {
+    if wanted(&"reproducible") {
         println!("\n== reproducible ({} s)", start.elapsed().as_secs());
         reproducible::check()?;
     }
-    if "window".contains(&options.filter) {
+    if wanted(&"window") {
         display::test_window(500)?;
     }
     println!("\nAll checks passed in {} s.", start.elapsed().as_secs());

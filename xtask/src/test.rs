@@ -100,6 +100,7 @@ fn hosts() -> Result<()> {
         let script = format!("tests/hosts/{script}");
         run_program(python.command("python").arg(script).arg(&vst3))?;
     }
+    display::test_window_in_host(&python, &vst3)?;
     let player = target_dir().join(format!("debug/distill-play{EXE_SUFFIX}"));
     let script = "tests/hosts/one_song.py";
     let clap = vst3.with_extension("clap");

@@ -154,6 +154,7 @@ fn entries() -> Vec<Entry> {
         path: format!("/home/somebody/Distill/{name}.distill").into(),
         name: name.to_owned(),
         bytes: 23_400_000,
+        tags: ["soft", "rehearsals", "town-hall"].map(str::to_owned).into(),
         content,
     };
     let long = "A bundle with the longest name that anybody has ever given to a bundle of theirs";

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use distill_shared::library::{self, Content, Entry, Order};
+use distill_shared::tags::{self, MAX_LETTERS, MAX_TAGS};
 use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
 use super::cell;
 use super::listening::Listening;
-use super::listing::{Deed, Listing, Renaming};
+use super::listing::{Deed, Listing, Renaming, Typing};
 use crate::instance::Phase;
 use crate::params::DistillParams;
 use crate::state::BundleRef;
@@ -26,6 +27,7 @@ pub(crate) struct LibraryPage {
     words: String,
     order: Order,
     renaming: Renaming,
+    tagging: Typing,
     message: String,
     listening: Listening,
 }
@@ -58,7 +60,7 @@ impl LibraryPage {
                         is_heard: heard.as_ref() == Some(&entry.path),
                         can_listen: instance.phase() == Phase::Ready,
                     };
-                    let done = show_entry(ui, entry, now, &mut self.renaming);
+                    let done = show_entry(ui, entry, now, &mut self.renaming, &mut self.tagging);
                     act = act.take().or(done.map(|done| (entry.path.clone(), done)));
                     ui.end_row();
                 }
@@ -76,6 +78,7 @@ impl LibraryPage {
                 note_change(params, setter);
                 Ok(())
             }
+            Act::Tag(typed) => tags::parse(&typed).and_then(|tags| tags::set(&path, tags)),
             Act::File(Deed::Rename(name)) => library::rename(&path, &name).map(drop),
             Act::File(Deed::Remove) => library::remove(&path),
         };
@@ -100,7 +103,7 @@ impl LibraryPage {
     fn show_search(&mut self, ui: &mut egui::Ui) {
         ui.horizontal(|ui| {
             let field = egui::TextEdit::singleline(&mut self.words).desired_width(260.0);
-            ui.add(field.hint_text("Search names, folders and kinds of sound"));
+            ui.add(field.hint_text("Search names, folders, tags and kinds of sound"));
             let orders = [
                 (Order::Name, "by name"),
                 (Order::Newest, "newest first"),
@@ -133,6 +136,8 @@ impl LibraryPage {
 /// What is to be done with an entry.
 enum Act {
     Listen,
+    /// What was typed as its tags.
+    Tag(String),
     File(Deed),
 }
 
@@ -149,6 +154,7 @@ fn show_entry(
     entry: &Entry,
     Now { plays, is_heard, can_listen }: Now,
     renaming: &mut Renaming,
+    tagging: &mut Typing,
 ) -> Option<Act> {
     let mut deed = None;
     if let Some(done) = renaming.show(ui, &entry.path, NAME, MAX_NAME) {
@@ -158,14 +164,9 @@ fn show_entry(
         let name = if plays { name.strong() } else { name };
         cell(ui, NAME, name).on_hover_text(entry.path.display().to_string());
     }
-    match &entry.content {
-        Ok(content) => {
-            cell(ui, CONTENT, in_words(content, entry.bytes));
-        }
-        Err(problem) => {
-            let colour = ui.visuals().warn_fg_color;
-            cell(ui, CONTENT, egui::RichText::new(problem).color(colour));
-        }
+    let tagged = tagging.show(ui, &entry.path, CONTENT, (MAX_LETTERS + 1) * MAX_TAGS);
+    if tagged.is_none() {
+        show_content(ui, entry);
     }
     let playable = entry.content.as_ref().is_ok_and(|content| content.has_prior);
     let text = if plays { "Plays" } else { "Load" };
@@ -177,8 +178,32 @@ fn show_entry(
     let why_not = "It is heard beside the bundle that plays: load any first.";
     let listen = listen.on_hover_text("What it sounds like").on_disabled_hover_text(why_not);
     let stem = entry.path.file_stem().unwrap_or_default().to_string_lossy();
-    let deed = deed.or(renaming.show_menu(ui, &entry.path, &stem)).map(Act::File);
-    deed.or(listen.clicked().then_some(Act::Listen))
+    let menu = renaming.show_menu(ui, &entry.path, &stem, |ui| {
+        let hint = "Words to find it by, in the search above";
+        if ui.button("Tags").on_hover_text(hint).clicked() {
+            tagging.begin(&entry.path, tags::shown(&entry.tags));
+            ui.close();
+        }
+    });
+    let act = deed.or(menu).map(Act::File).or(tagged.flatten().map(Act::Tag));
+    act.or(listen.clicked().then_some(Act::Listen))
+}
+
+/// The cell of what a bundle holds, or of why it cannot be read. Its tags come first.
+fn show_content(ui: &mut egui::Ui, entry: &Entry) {
+    let mut text = tags::shown(&entry.tags);
+    if !text.is_empty() {
+        text.push_str("  ");
+    }
+    match &entry.content {
+        Ok(content) => {
+            cell(ui, CONTENT, text + &in_words(content, entry.bytes));
+        }
+        Err(problem) => {
+            let problem = egui::RichText::new(text + problem).color(ui.visuals().warn_fg_color);
+            cell(ui, CONTENT, problem);
+        }
+    }
 }
 
 /// What a bundle holds, in a line.

@@ -77,9 +77,37 @@ pub(super) enum Deed {
     Remove,
 }
 
+/// The file of which something is being typed, and what.
+#[derive(Debug, Default)]
+pub(super) struct Typing(Option<(PathBuf, String)>);
+
+impl Typing {
+    /// Something is to be typed of the file at `path`, where `text` is now.
+    pub(super) fn begin(&mut self, path: &Path, text: String) {
+        self.0 = Some((path.to_owned(), text));
+    }
+
+    /// If something is being typed of the file at `path`, a field for it in a cell of that width, and
+    /// what was typed once it is. Else nothing, and the cell should show what is there.
+    pub(super) fn show(
+        &mut self,
+        ui: &mut egui::Ui,
+        path: &Path,
+        width: f32,
+        longest: usize,
+    ) -> Option<Option<String>> {
+        let (_, text) = self.0.as_mut().filter(|(of, _)| of == path)?;
+        let field = egui::TextEdit::singleline(text).char_limit(longest).desired_width(width);
+        let response = ui.add(field);
+        let Some(typed) = typed(ui, &response, text) else { return Some(None) };
+        self.0 = None;
+        Some(typed)
+    }
+}
+
 /// The file whose name is being typed, and the name.
 #[derive(Debug, Default)]
-pub(super) struct Renaming(Option<(PathBuf, String)>);
+pub(super) struct Renaming(Typing);
 
 impl Renaming {
     /// If the name of the file at `path` is being typed, a field for it in a cell of that width, and what
@@ -91,21 +119,24 @@ impl Renaming {
         width: f32,
         longest: usize,
     ) -> Option<Option<Deed>> {
-        let (_, name) = self.0.as_mut().filter(|(of, _)| of == path)?;
-        let field = egui::TextEdit::singleline(name).char_limit(longest).desired_width(width);
-        let response = ui.add(field);
-        let Some(typed) = typed(ui, &response, name) else { return Some(None) };
-        self.0 = None;
+        let typed = self.0.show(ui, path, width, longest)?;
         let is_new = |name: &String| path.file_stem().is_none_or(|stem| stem != name.as_str());
         Some(typed.filter(is_new).map(Deed::Rename))
     }
 
-    /// The menu of the file at `path`, which is called `name`.
-    pub(super) fn show_menu(&mut self, ui: &mut egui::Ui, path: &Path, name: &str) -> Option<Deed> {
+    /// The menu of the file at `path`, which is called `name`; it begins with what `first` shows.
+    pub(super) fn show_menu(
+        &mut self,
+        ui: &mut egui::Ui,
+        path: &Path,
+        name: &str,
+        first: impl FnOnce(&mut egui::Ui),
+    ) -> Option<Deed> {
         let mut deed = None;
         ui.menu_button("More", |ui| {
+            first(ui);
             if ui.button("Rename").clicked() {
-                self.0 = Some((path.to_owned(), name.to_owned()));
+                self.0.begin(path, name.to_owned());
                 ui.close();
             }
             ui.menu_button("Remove", |ui| {

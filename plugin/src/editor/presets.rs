@@ -167,5 +167,5 @@ fn show_entry(
     if ui.add_enabled(entry.content.is_ok(), button).on_hover_text(hint).clicked() {
         deed = Some(Deed::Load);
     }
-    deed.or(renaming.show_menu(ui, &entry.path, &entry.name()))
+    deed.or(renaming.show_menu(ui, &entry.path, &entry.name(), |_| {}))
 }

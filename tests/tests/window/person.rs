@@ -16,8 +16,11 @@ use super::{PATIENCE, drawn, open};
 /// Where things are in the window, as large as usual.
 pub(crate) const CODES: (i16, i16) = (145, 22);
 pub(crate) const LIBRARY: (i16, i16) = (212, 22);
+pub(crate) const PRESETS: (i16, i16) = (279, 22);
 pub(crate) const NEWEST_TAKE: (i16, i16) = (78, 97);
 const REGENERATE: (i16, i16) = (590, 78);
+const PRESET_NAME: (i16, i16) = (140, 55);
+const SAVE_PRESET: (i16, i16) = (321, 55);
 const EXPORT: (i16, i16) = (564, 55);
 const FORMAT: (i16, i16) = (650, 55);
 const FLOAT: (i16, i16) = (640, 127);
@@ -72,6 +75,15 @@ pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
         assert_eq!(frame, same, "sample {n} of {}", exported.len() / 2);
     }
     assert_eq!(codes(&mut second), anew, "it is in the project");
+}
+
+/// Saves the settings as they are, at the page of presets.
+pub(crate) fn saves_a_preset(screen: &Screen, name: &str) {
+    screen.click(PRESET_NAME).unwrap();
+    for letter in name.chars() {
+        screen.press(u32::from(letter), false).unwrap();
+    }
+    screen.click(SAVE_PRESET).unwrap();
 }
 
 /// The codes of the first clip in the project, as digits; nothing if there is none.

@@ -6,13 +6,14 @@ use anyhow::{Result, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use distill_shared::library::{self, Content, Entry, Order};
 use distill_shared::preset::{self, PresetEntry};
+use distill_shared::tags;
 use serde_json::{Value, json};
 
 use super::exit::Ending;
 use super::output::{print, print_json};
 use crate::stop::Usage;
 
-/// Lists, renames and removes bundles, and lists presets
+/// Lists, tags, renames and removes bundles, and lists presets
 #[derive(Debug, Args)]
 pub(super) struct LibraryArgs {
     #[command(subcommand)]
@@ -20,7 +21,7 @@ pub(super) struct LibraryArgs {
     /// The folder; without, the one that DISTILL_FOLDER names, or Distill in the home folder
     #[arg(long, global = true)]
     folder: Option<PathBuf>,
-    /// Only those with all of these words in name, path or kinds of sound
+    /// Only those with all of these words in name, path, tags or kinds of sound
     #[arg(long, value_name = "WORDS", default_value = "")]
     search: String,
     /// Which come first
@@ -39,6 +40,14 @@ enum LibraryCommand {
         bundle: PathBuf,
         /// Its new name
         name: String,
+    },
+    /// Gives a bundle words to be found by, in place of those that it has; none takes them away
+    Tag {
+        /// The file
+        bundle: PathBuf,
+        /// Letters and digits, with # before them or without
+        #[arg(value_name = "TAG")]
+        tags: Vec<String>,
     },
     /// Deletes a bundle for good
     Remove {
@@ -64,6 +73,12 @@ impl LibraryArgs {
         match &self.command {
             Some(LibraryCommand::Rename { bundle, name }) => {
                 print(&library::rename(bundle, name)?.display().to_string())?;
+            }
+            Some(LibraryCommand::Tag { bundle, tags }) => {
+                ensure!(bundle.is_file(), "{} is not a file", bundle.display());
+                let tags = tags::parse(&tags.join(" "))?;
+                print(&tags::shown(&tags))?;
+                tags::set(bundle, tags)?;
             }
             Some(LibraryCommand::Remove { bundle, yes }) => {
                 let shown = bundle.display();
@@ -121,8 +136,10 @@ fn line(entry: &Entry) -> String {
             let is_date = |day: &&str| day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
             let day = created.get(..10).filter(is_date).unwrap_or_default();
             let megabytes = entry.bytes as f64 / 1e6;
+            let tags = tags::shown(&entry.tags);
+            let tags = if tags.is_empty() { tags } else { format!("  {tags}") };
             format!(
-                "{name:<24} {files:>5} files {seconds:>7.0} s {megabytes:>6.1} MB  {day}  {path}"
+                "{name:<24} {files:>5} files {seconds:>7.0} s {megabytes:>6.1} MB  {day}  {path}{tags}"
             )
         }
         Err(problem) => format!("{name:<24} cannot be read: {problem}  {path}"),
@@ -131,7 +148,7 @@ fn line(entry: &Entry) -> String {
 
 /// An entry as JSON.
 fn object(entry: &Entry) -> Value {
-    let Entry { path, name, bytes, content } = entry;
+    let Entry { path, name, bytes, tags, content } = entry;
     let content = match content {
         Err(problem) => json!({ "problem": problem }),
         Ok(content) => {
@@ -151,7 +168,9 @@ fn object(entry: &Entry) -> Value {
             })
         }
     };
-    json!({ "name": name, "path": path.to_string_lossy(), "bytes": bytes, "content": content })
+    json!({
+        "name": name, "path": path.to_string_lossy(), "bytes": bytes, "tags": tags, "content": content,
+    })
 }
 
 /// Whether every word of `words` is in the path of a preset or the name of its bundle.
@@ -196,8 +215,13 @@ mod tests {
                 classes: Vec::new(),
                 has_prior: true,
             };
-            let entry =
-                Entry { path: "a".into(), name: "a".into(), bytes: 1, content: Ok(content) };
+            let entry = Entry {
+                path: "a".into(),
+                name: "a".into(),
+                bytes: 1,
+                tags: Vec::new(),
+                content: Ok(content),
+            };
             line(&entry)
         };
         assert!(listed("2026-11-28T12:00:00Z").contains("  2026-11-28  "));

@@ -25,7 +25,7 @@ use crate::zones::Keys;
 use draft::{Draft, Piece, Region};
 use grid::{Grid, Touch, View};
 use hands::{Hands, clip_of};
-use shelf::Listing;
+use shelf::{Listing, Shelf};
 use work::{Answer, Making};
 
 /// What is said where there is no room.
@@ -52,6 +52,8 @@ pub(super) enum Opened {
 #[derive(Debug, Default)]
 pub(crate) struct CodesPage {
     opened: Option<Opened>,
+    /// Whether what is open stays open; else whatever is played is opened as it comes.
+    stays: bool,
     /// Name and codec of what is open: a take may be forgotten meanwhile.
     clip: Option<Clip>,
     draft: Draft,
@@ -109,23 +111,6 @@ struct Swap {
 }
 
 impl CodesPage {
-    /// A page on which a take, or a clip of another bundle, is open, for tests.
-    #[cfg(test)]
-    pub(crate) fn with_open(
-        params: &DistillParams,
-        setter: &ParamSetter<'_>,
-        foreign: bool,
-    ) -> Self {
-        let mut page = Self { other: Some(Opened::Pad(13)), ..Self::default() };
-        let opened = if foreign { Opened::Pad(1) } else { Opened::Take(3) };
-        page.open(Hands { params, setter }, opened);
-        if foreign {
-            page.message = FOREIGN.to_owned();
-            page.grid.zoom = 40.0;
-        }
-        page
-    }
-
     pub(crate) fn show(
         &mut self,
         ui: &mut egui::Ui,
@@ -134,6 +119,7 @@ impl CodesPage {
     ) {
         let hands = Hands { params, setter };
         self.receive(hands);
+        self.follow(hands);
         self.refresh(hands);
         let frame_rate =
             hands.model().map_or(FRAME_RATE, |model| model.config().codec.frame_rate());
@@ -141,8 +127,13 @@ impl CodesPage {
             let mut chosen = None;
             ui.vertical(|ui| {
                 self.show_import(ui, hands);
-                chosen =
-                    shelf::show(ui, hands.instance(), self.opened, frame_rate, &mut self.listing);
+                let stayed = self.stays;
+                let mut shelf = Shelf { listing: &mut self.listing, stays: &mut self.stays };
+                chosen = shelf.show(ui, hands.instance(), self.opened, frame_rate);
+                if stayed && !self.stays {
+                    // What is open was left, as by choosing something else.
+                    (self.opened, self.draft) = (None, Draft::default());
+                }
                 let hint = "Write every clip to a sound file, named by its key: a sample pack";
                 let any = hands.instance().pads().mark().held != 0;
                 let button = egui::Button::new("Export all");
@@ -151,12 +142,13 @@ impl CodesPage {
                 }
             });
             if let Some(chosen) = chosen {
+                self.stays = true;
                 self.open(hands, chosen);
             }
             ui.separator();
             ui.vertical(|ui| match self.opened {
                 None => {
-                    ui.weak("Choose what was played, or a pad, to see what it is made of.");
+                    ui.weak("Play something, or choose a pad, to see what it is made of.");
                     ui.label(&self.message);
                 }
                 Some(_) => self.show_opened(ui, hands, frame_rate),
@@ -224,6 +216,19 @@ impl CodesPage {
     fn current(&self) -> Option<Clip> {
         let codes = Arc::clone(self.draft.codes());
         self.clip.as_ref().map(|clip| Clip { codes, ..clip.clone() })
+    }
+
+    /// Opens what was played last, unless something else is to stay open.
+    fn follow(&mut self, hands: Hands<'_>) {
+        // Whoever works on it wants to go on with it.
+        self.stays |= self.draft.is_edited() || self.draft.selection().is_some();
+        if self.stays {
+            return;
+        }
+        let newest = shelf::numbers(hands.instance()).first().copied().map(Opened::Take);
+        if let Some(newest) = newest.filter(|newest| self.opened != Some(*newest)) {
+            self.open(hands, newest);
+        }
     }
 
     /// Shows what is open as it is now.
@@ -386,3 +391,6 @@ impl CodesPage {
         hands.setter.end_set_parameter(keys);
     }
 }
+
+#[cfg(test)]
+mod tests;

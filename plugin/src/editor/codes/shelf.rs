@@ -80,52 +80,67 @@ pub(super) fn stars(rating: u8) -> String {
     "★".repeat(rating.into())
 }
 
-/// Draws both lists; gives what was chosen.
-pub(super) fn show(
-    ui: &mut egui::Ui,
-    instance: &Instance,
-    opened: Option<Opened>,
-    frame_rate: f64,
-    listing: &mut Listing,
-) -> Option<Opened> {
-    let mut chosen = None;
-    ui.vertical(|ui| {
-        ui.set_width(WIDTH);
-        ui.strong("Played lately");
-        let played = played(instance, frame_rate);
-        if played.is_empty() {
-            ui.weak("Play a note: what is heard is kept for five minutes.");
-        }
-        egui::ScrollArea::vertical().id_salt("played").max_height(PLAYED).show(ui, |ui| {
-            for (number, text) in played {
-                let this = Opened::Take(number);
-                if ui.selectable_label(opened == Some(this), text).clicked() {
-                    chosen = Some(this);
-                }
+/// Both lists.
+pub(super) struct Shelf<'a> {
+    pub(super) listing: &'a mut Listing,
+    /// Whether what is open stays open while something else is played.
+    pub(super) stays: &'a mut bool,
+}
+
+impl Shelf<'_> {
+    /// Draws the lists; gives what was chosen.
+    pub(super) fn show(
+        &mut self,
+        ui: &mut egui::Ui,
+        instance: &Instance,
+        opened: Option<Opened>,
+        frame_rate: f64,
+    ) -> Option<Opened> {
+        let mut chosen = None;
+        ui.vertical(|ui| {
+            ui.set_width(WIDTH);
+            ui.horizontal(|ui| {
+                ui.strong("Played lately");
+                let mut follows = !*self.stays;
+                let hint = "Open what is played as it comes, until something is chosen or edited";
+                ui.checkbox(&mut follows, "Follow").on_hover_text(hint);
+                *self.stays = !follows;
+            });
+            let played = played(instance, frame_rate);
+            if played.is_empty() {
+                ui.weak("Play a note: what is heard is kept for five minutes.");
             }
-        });
-        ui.add_space(6.0);
-        ui.strong("On pads");
-        let clips = instance.pads().clips();
-        if clips.iter().next().is_none() {
-            ui.weak("Keep a take, and a pad plays it.");
-        } else {
-            listing.show(ui);
-        }
-        let codec = instance.texts().playing.codec;
-        egui::ScrollArea::vertical().id_salt("pads").show(ui, |ui| {
-            for (pad, clip) in listing.of(&clips) {
-                let this = Opened::Pad(pad);
-                let foreign = if clip.codec == codec { "" } else { " (other bundle)" };
-                let stars = stars(clip.rating);
-                let text = format!("{}: {} {stars}{foreign}", keys(pad), clip.name);
-                if ui.selectable_label(opened == Some(this), text).clicked() {
-                    chosen = Some(this);
+            egui::ScrollArea::vertical().id_salt("played").max_height(PLAYED).show(ui, |ui| {
+                for (number, text) in played {
+                    let this = Opened::Take(number);
+                    if ui.selectable_label(opened == Some(this), text).clicked() {
+                        chosen = Some(this);
+                    }
                 }
+            });
+            ui.add_space(6.0);
+            ui.strong("On pads");
+            let clips = instance.pads().clips();
+            if clips.iter().next().is_none() {
+                ui.weak("Keep a take, and a pad plays it.");
+            } else {
+                self.listing.show(ui);
             }
+            let codec = instance.texts().playing.codec;
+            egui::ScrollArea::vertical().id_salt("pads").show(ui, |ui| {
+                for (pad, clip) in self.listing.of(&clips) {
+                    let this = Opened::Pad(pad);
+                    let foreign = if clip.codec == codec { "" } else { " (other bundle)" };
+                    let stars = stars(clip.rating);
+                    let text = format!("{}: {} {stars}{foreign}", keys(pad), clip.name);
+                    if ui.selectable_label(opened == Some(this), text).clicked() {
+                        chosen = Some(this);
+                    }
+                }
+            });
         });
-    });
-    chosen
+        chosen
+    }
 }
 
 /// What was played lately, the newest first: numbers, and what to say of them.
