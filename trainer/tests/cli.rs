@@ -5,6 +5,7 @@ mod program;
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 
 use distill_shared::bundle::Bundle;

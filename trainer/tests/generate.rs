@@ -5,6 +5,7 @@ mod small;
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 
 use distill_trainer::audio::decode::decode;

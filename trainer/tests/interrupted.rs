@@ -310,6 +310,7 @@ fn what_has_changed_is_named_and_only_accepted_when_that_is_said() {
 }
 
 /// Trains in a small file system that something else fills up, and copies what is left to `kept`.
+#[cfg(target_os = "linux")]
 const ON_A_FULL_DISK: &str = r#"
 mount -t tmpfs -o size=48m tmpfs disk || exit 77
 "$0" "$@" 2> told & pid=$!

@@ -8,7 +8,9 @@ mod debian;
 mod demo;
 mod display;
 mod fuzz;
+mod gpu;
 mod notices;
+mod port;
 mod program;
 mod python;
 mod reproducible;
@@ -41,6 +43,12 @@ enum Task {
     Bench(bench::Options),
     /// Gives every parser files that were made to harm it
     Fuzz(fuzz::Options),
+    /// Checks that everything compiles for macOS and Windows
+    PortCheck,
+    /// Checks that the trainer compiles for CUDA and Metal
+    GpuCheck,
+    /// Compares a GPU with the processor, and measures it
+    GpuTest(gpu::Options),
     /// Checks for hours what `test` checks for moments
     Soak(soak::Options),
 }
@@ -55,6 +63,9 @@ fn main() -> Result<()> {
         Task::Base(options) => base::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::PortCheck => port::check(),
+        Task::GpuCheck => port::check_gpu(),
+        Task::GpuTest(options) => gpu::run(&options),
         Task::Soak(options) => soak::run(&options),
     }
 }

@@ -9,7 +9,7 @@
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nice_plug::wrapper::vst3::vst3::Steinberg::IBStream_::IStreamSeekMode_;
+use nice_plug::wrapper::vst3::vst3::Steinberg::IBStream_::{IStreamSeekMode, IStreamSeekMode_};
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
     IBStream, IBStreamTrait, kInvalidArgument, kResultOk, tresult,
 };
@@ -114,11 +114,13 @@ impl IBStreamTrait for Memory {
 
     unsafe fn seek(&self, to: i64, mode: i32, now: *mut i64) -> tresult {
         let mut contents = self.contents();
-        let from = match u32::try_from(mode) {
-            Ok(mode) if mode == IStreamSeekMode_::kIBSeekSet => 0,
-            Ok(mode) if mode == IStreamSeekMode_::kIBSeekCur => contents.at,
-            Ok(mode) if mode == IStreamSeekMode_::kIBSeekEnd => contents.bytes.len(),
-            _ => return kInvalidArgument,
+        // The constants have a sign on Windows alone.
+        let is = |constant: IStreamSeekMode| i64::from(mode) == i64::from(constant);
+        let from = match () {
+            () if is(IStreamSeekMode_::kIBSeekSet) => 0,
+            () if is(IStreamSeekMode_::kIBSeekCur) => contents.at,
+            () if is(IStreamSeekMode_::kIBSeekEnd) => contents.bytes.len(),
+            () => return kInvalidArgument,
         };
         let at = i64::try_from(from).ok().and_then(|from| from.checked_add(to));
         let Some(at) = at.and_then(|at| usize::try_from(at).ok()) else { return kInvalidArgument };

@@ -27,6 +27,7 @@ use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
 use clack_host::utils::ClapId;
 
+#[cfg(target_os = "linux")]
 pub(crate) use play::KeyEvent;
 pub use play::Playback;
 

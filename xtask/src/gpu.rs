@@ -1,0 +1,120 @@
+//! `cargo xtask gpu-test`: what a GPU does beside the processor, on a machine that has one.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::program::{cargo, read, run as run_program, target_dir};
+
+/// Steps of codec and prior that are compared: rounding has not yet grown to something else.
+const STEPS: &str = "20";
+/// How far losses may be from those of the processor, relative to these. Sums are taken in another order.
+const TOLERANCE: f64 = 1e-3;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The device: cuda or metal. With cpu, the processor is compared with itself
+    #[arg(long, default_value = "cuda")]
+    device: String,
+
+    /// Time to train on it for
+    #[arg(long, default_value = "10m")]
+    budget: String,
+}
+
+/// A run of training: seconds and curve of each stage.
+struct Trained {
+    seconds: [f64; 2],
+    steps: [f64; 2],
+    losses: Vec<f64>,
+}
+
+/// Trains the same on processor and device, compares the losses, trains on the device for a while, and
+/// writes what came of it to `target/gpu/results.md`.
+///
+/// # Errors
+///
+/// Fails if the device cannot be used, or computes something else.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    let step = |what: &str| println!("\n== {what} ({} s)", start.elapsed().as_secs());
+    fs::create_dir_all(folder()).with_context(|| format!("no {}", folder().display()))?;
+    step("building the trainer");
+    let mut build = cargo("build --release -p distill-trainer");
+    if options.device != "cpu" {
+        build.args(["--features", &options.device]);
+    }
+    run_program(build.env("CARGO_TARGET_DIR", folder()))?;
+    step("the same steps on both");
+    let few = ["--codec-steps", STEPS, "--prior-steps", STEPS];
+    let [cpu, gpu] = [("cpu", "steps-cpu"), (options.device.as_str(), "steps-device")]
+        .map(|(device, name)| train(device, name, &few));
+    let (cpu, gpu) = (cpu?, gpu?);
+    ensure!(cpu.losses.len() == gpu.losses.len(), "the curves have other lengths");
+    let pairs = cpu.losses.iter().zip(&gpu.losses);
+    let farthest = pairs.map(|(cpu, gpu)| (gpu / cpu - 1.0).abs()).fold(0.0, f64::max);
+    step("training");
+    let long = train(&options.device, "long", &["--budget", &options.budget])?;
+    let per_second = |run: &Trained, stage: usize| run.steps[stage] / run.seconds[stage];
+    let rows = [
+        ("farthest loss from the processor's, relative", farthest),
+        ("steps of the codec in a second, processor", per_second(&cpu, 0)),
+        ("steps of the codec in a second", per_second(&long, 0)),
+        ("steps of the prior in a second, processor", per_second(&cpu, 1)),
+        ("steps of the prior in a second", per_second(&long, 1)),
+        ("seconds of training", long.seconds.iter().sum()),
+    ];
+    let mut table = format!("| {} | |\n|---|---|\n", options.device);
+    for (what, value) in rows {
+        table.push_str(&format!("| {what} | {value:.4} |\n"));
+    }
+    let memory = memory().unwrap_or_else(|| "unknown".to_owned());
+    table.push_str(&format!("| memory in use at the end, all programs | {memory} |\n"));
+    let results = folder().join("results.md");
+    fs::write(&results, &table).with_context(|| format!("cannot write {}", results.display()))?;
+    println!("\n{table}\nin {}", results.display());
+    ensure!(farthest < TOLERANCE, "losses differ by {farthest:.1e}, {TOLERANCE:.0e} is the bar");
+    Ok(())
+}
+
+fn folder() -> PathBuf {
+    target_dir().join("gpu")
+}
+
+fn program() -> Command {
+    let name = format!("release/distill{}", std::env::consts::EXE_SUFFIX);
+    Command::new(folder().join(name))
+}
+
+/// Trains on the demo's sounds.
+fn train(device: &str, name: &str, more: &[&str]) -> Result<Trained> {
+    let bundle = folder().join(format!("{name}.distill"));
+    let mut train = program();
+    train.args(["train", "assets/demo", "--fresh", "--no-report", "--seed", "1"]);
+    run_program(train.args(["--device", device, "--output"]).arg(&bundle).args(more))?;
+    let told = read(program().args(["inspect", "--json"]).arg(&bundle))?;
+    let card: Value = serde_json::from_str(&told).context("inspect does not tell JSON")?;
+    let of = |stage: &str, key: &str| card["card"][stage]["training"][key].clone();
+    let number = |stage: &str, key: &str| of(stage, key).as_f64().unwrap_or_default();
+    let both = ["codec", "prior"];
+    let curves = both.map(|stage| of(stage, "curve").as_array().cloned().unwrap_or_default());
+    let loss = |point: &Value| {
+        ["train_loss", "validation_loss"].map(|key| point[key].as_f64().unwrap_or(f64::NAN))
+    };
+    Ok(Trained {
+        seconds: both.map(|stage| number(stage, "seconds")),
+        steps: both.map(|stage| number(stage, "steps")),
+        losses: curves.iter().flatten().flat_map(loss).collect(),
+    })
+}
+
+/// The memory of an NVIDIA GPU that is in use, in words.
+fn memory() -> Option<String> {
+    let query = ["--query-gpu=memory.used", "--format=csv,noheader"];
+    let output = Command::new("nvidia-smi").args(query).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
