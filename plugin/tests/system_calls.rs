@@ -79,7 +79,8 @@ fn call(place: &Mutex<Place>, callback: Callback) -> Callback {
                 other => *place = other,
             }
         }
-        std::hint::spin_loop();
+        // Threads that make sound may need the core.
+        thread::yield_now();
     }
 }
 

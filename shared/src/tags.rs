@@ -26,7 +26,7 @@ const MAX_BYTES: usize = 1 << 20;
 pub struct Tags(BTreeMap<String, Vec<String>>);
 
 impl Tags {
-    /// Reads those of `folder`; none if nobody gave any. What is no tag is left out.
+    /// Reads those of `folder`; none if nobody gave any.
     ///
     /// # Errors
     ///
@@ -37,15 +37,28 @@ impl Tags {
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Self::default());
             }
-            read => read.map_err(|_| LibraryError::Tags(path.clone()))?,
+            read => read.ok(),
         };
-        let mut tags: BTreeMap<String, Vec<String>> =
-            serde_json::from_slice(&bytes).map_err(|_| LibraryError::Tags(path))?;
+        bytes.and_then(|bytes| Self::of_bytes(&bytes)).ok_or(LibraryError::Tags(path))
+    }
+
+    /// The tags in a file of them; nothing if it holds something else. What is no tag is left out.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut tags: BTreeMap<String, Vec<String>> = serde_json::from_slice(bytes).ok()?;
         for tags in tags.values_mut() {
             tags.retain(|tag| is_tag(tag));
             tags.truncate(MAX_TAGS);
         }
-        Ok(Self(tags))
+        Some(Self(tags))
+    }
+
+    /// The file that holds them: JSON.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(&self.0).unwrap_or_default();
+        text.push(b'\n');
+        text
     }
 
     /// Those of the bundle at `path`, in the order that they were given.
@@ -59,9 +72,7 @@ impl Tags {
 
     fn write(&self, folder: &Path) -> Result<(), LibraryError> {
         let path = folder.join(FILE);
-        let mut text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
-        text.push('\n');
-        write_atomically(&path, text.as_bytes())
+        write_atomically(&path, &self.to_bytes())
             .map_err(|error| LibraryError::System { path, error: io::Error::other(error) })
     }
 }

@@ -20,6 +20,7 @@ pub mod listeners;
 pub mod log;
 pub mod pipeline;
 pub mod progress;
+pub mod ranks;
 pub mod render;
 pub mod report;
 pub mod run_dir;

@@ -1,5 +1,6 @@
 //! A run from a folder of recordings to a bundle, stage by stage.
 
+mod agreeing;
 mod keeping;
 mod telling;
 mod trial;
@@ -26,6 +27,7 @@ use crate::evaluate::prior::trial::trial_seconds;
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
+use crate::ranks::Ranks;
 use crate::render::render;
 use crate::run_dir::RunDir;
 use crate::settings::Settings;
@@ -45,6 +47,8 @@ pub struct Session<'a> {
     pub device: OpenDevice,
     /// Threads to decode and to compute with.
     pub threads: usize,
+    /// The processes that train together.
+    pub ranks: &'a dyn Ranks,
     /// Decides everything that is drawn.
     pub seed: u64,
     /// Once set, the stage at hand ends with what it has.
@@ -131,9 +135,9 @@ impl Session<'_> {
         self.doing("training the codec");
         let plan = CodecPlan {
             config: settings.config.clone(),
-            length,
+            length: self.agreed(length)?,
             learning_rate: settings.learning_rate,
-            batch: settings.batch,
+            batch: settings.batch * self.ranks.count(),
             seed: self.seed,
             beginning: settings.beginning.clone(),
         };
@@ -198,6 +202,7 @@ impl Session<'_> {
         self.doing("listening for what can be asked for");
         self.tell_baselines(codes, &bundle.config().codec);
         let begun = self.run_dir.as_ref().map(RunDir::prior_config).transpose()?.flatten();
+        self.agree_on_stop()?;
         let hasty = self.is_stopped() && begun.is_none();
         let never = AtomicBool::new(false);
         let cancel = if hasty { &never } else { self.cancel };
@@ -210,14 +215,15 @@ impl Session<'_> {
             config: sizes,
             length: Length::Seconds(HASTY_PRIOR_S),
             learning_rate: settings.learning_rate,
-            batch: settings.batch,
+            batch: settings.batch * self.ranks.count(),
             seed: self.seed,
             from: settings.beginning.again().cloned(),
         };
         let kept = self.with_run(cancel, |run| train::keep_corpus(codes, config, tensors, run))?;
         if !hasty {
             let asked = length(plan.steps_per_epoch(codes));
-            plan.length = self.before_trial(asked, config, &plan.config)?;
+            let left = self.before_trial(asked, config, &plan.config)?;
+            plan.length = self.agreed(left)?;
         }
         let quantizer = &train::quantizer(config, tensors)?;
         let codec = KnownCodec { config, quantizer };
@@ -272,7 +278,7 @@ impl Session<'_> {
             device: self.device.name.to_owned(),
             seed: self.seed,
             learning_rate: settings.learning_rate,
-            batch: settings.batch,
+            batch: settings.batch * self.ranks.count(),
             ..TrainingSummary::default()
         }
     }
@@ -283,10 +289,10 @@ impl Session<'_> {
         cancel: &AtomicBool,
         stage: impl FnOnce(&mut Run) -> Result<T>,
     ) -> Result<T> {
-        let Self { device, threads, listeners, .. } = self;
+        let Self { device, threads, ranks, listeners, .. } = self;
         let mut events = |event: TrainingEvent| listeners.hear(&event);
-        let (device, threads) = (&device.device, *threads);
-        let run = &mut Run { device, threads, cancel, keeper: None, events: &mut events };
+        let (device, threads, ranks) = (&device.device, *threads, *ranks);
+        let run = &mut Run { device, threads, ranks, cancel, keeper: None, events: &mut events };
         let result = stage(run);
         listeners.display.finish();
         result
@@ -294,11 +300,11 @@ impl Session<'_> {
 
     /// Runs a stage that goes on from where a run was interrupted, and that is kept on the way.
     fn with_kept_run<T>(&mut self, stage: impl FnOnce(&mut Run) -> Result<T>) -> Result<T> {
-        let Self { device, threads, listeners, cancel, run_dir, .. } = self;
+        let Self { device, threads, ranks, listeners, cancel, run_dir, .. } = self;
         let mut events = |event: TrainingEvent| listeners.hear(&event);
-        let (device, threads, cancel) = (&device.device, *threads, *cancel);
+        let (device, threads, ranks, cancel) = (&device.device, *threads, *ranks, *cancel);
         let keeper = run_dir.as_mut().map(|run_dir| run_dir as &mut dyn Keeper);
-        let run = &mut Run { device, threads, cancel, keeper, events: &mut events };
+        let run = &mut Run { device, threads, ranks, cancel, keeper, events: &mut events };
         let result = stage(run);
         listeners.display.finish();
         result

@@ -14,6 +14,7 @@ use distill_shared::model::config::{CodecConfig, PriorConfig};
 use distill_shared::quantizer::Quantizer;
 use distill_trainer::corpus::{Corpus, Recording};
 use distill_trainer::events::TrainingEvent;
+use distill_trainer::ranks::Alone;
 use distill_trainer::run_dir::checkpoint::Checkpoint;
 use distill_trainer::run_dir::terms::Terms;
 use distill_trainer::train::{
@@ -75,7 +76,14 @@ fn run<T>(
     };
     let keeper = Some(&mut notebook as &mut dyn Keeper);
     let device = &Device::Cpu;
-    let made = train(&mut Run { device, threads, cancel: &cancel, keeper, events: &mut events });
+    let made = train(&mut Run {
+        device,
+        threads,
+        ranks: &Alone,
+        cancel: &cancel,
+        keeper,
+        events: &mut events,
+    });
     assert!(!cancel.load(Ordering::Relaxed));
     Outcome { made, notebook, warnings }
 }

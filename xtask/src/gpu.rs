@@ -1,7 +1,7 @@
 //! `cargo xtask gpu-test`: what a GPU does beside the processor, on a machine that has one.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -26,11 +26,24 @@ pub(crate) struct Options {
     budget: String,
 }
 
-/// A run of training: seconds and curve of each stage.
-struct Trained {
-    seconds: [f64; 2],
-    steps: [f64; 2],
+/// A run of training: seconds, steps and losses of codec and prior.
+pub(crate) struct Trained {
+    pub(crate) seconds: [f64; 2],
+    pub(crate) steps: [f64; 2],
     losses: Vec<f64>,
+}
+
+impl Trained {
+    /// How far any loss is from that of `other`, relative to it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if other steps were measured.
+    pub(crate) fn distance(&self, other: &Self) -> Result<f64> {
+        ensure!(self.losses.len() == other.losses.len(), "the curves have other lengths");
+        let pairs = self.losses.iter().zip(&other.losses);
+        Ok(pairs.map(|(one, other)| (one / other - 1.0).abs()).fold(0.0, f64::max))
+    }
 }
 
 /// Trains the same on processor and device, compares the losses, trains on the device for a while, and
@@ -51,14 +64,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run_program(build.env("CARGO_TARGET_DIR", folder()))?;
     step("the same steps on both");
     let few = ["--codec-steps", STEPS, "--prior-steps", STEPS];
-    let [cpu, gpu] = [("cpu", "steps-cpu"), (options.device.as_str(), "steps-device")]
-        .map(|(device, name)| train(device, name, &few));
+    let [cpu, gpu] =
+        [("cpu", "steps-cpu"), (options.device.as_str(), "steps-device")].map(|(device, name)| {
+            train(
+                program(),
+                &folder().join(name),
+                &[&["--device", device], few.as_slice()].concat(),
+            )
+        });
     let (cpu, gpu) = (cpu?, gpu?);
-    ensure!(cpu.losses.len() == gpu.losses.len(), "the curves have other lengths");
-    let pairs = cpu.losses.iter().zip(&gpu.losses);
-    let farthest = pairs.map(|(cpu, gpu)| (gpu / cpu - 1.0).abs()).fold(0.0, f64::max);
+    let farthest = gpu.distance(&cpu)?;
     step("training");
-    let long = train(&options.device, "long", &["--budget", &options.budget])?;
+    let long = ["--device", &options.device, "--budget", &options.budget];
+    let long = train(program(), &folder().join("long"), &long)?;
     let per_second = |run: &Trained, stage: usize| run.steps[stage] / run.seconds[stage];
     let rows = [
         ("farthest loss from the processor's, relative", farthest),
@@ -90,13 +108,17 @@ fn program() -> Command {
     Command::new(folder().join(name))
 }
 
-/// Trains on the demo's sounds.
-fn train(device: &str, name: &str, more: &[&str]) -> Result<Trained> {
-    let bundle = folder().join(format!("{name}.distill"));
-    let mut train = program();
-    train.args(["train", "assets/demo", "--fresh", "--no-report", "--seed", "1"]);
-    run_program(train.args(["--device", device, "--output"]).arg(&bundle).args(more))?;
-    let told = read(program().args(["inspect", "--json"]).arg(&bundle))?;
+/// Trains on the demo's sounds with `launcher`, which ends in the program, into a bundle called `name`.
+///
+/// # Errors
+///
+/// Fails if training does, or if the bundle cannot be read.
+pub(crate) fn train(mut launcher: Command, name: &Path, more: &[&str]) -> Result<Trained> {
+    let bundle = name.with_extension("distill");
+    launcher.args(["train", "assets/demo", "--fresh", "--no-report", "--seed", "1"]);
+    run_program(launcher.arg("--output").arg(&bundle).args(more))?;
+    let told =
+        read(cargo("run --quiet --release -p distill-trainer -- inspect --json").arg(&bundle))?;
     let card: Value = serde_json::from_str(&told).context("inspect does not tell JSON")?;
     let of = |stage: &str, key: &str| card["card"][stage]["training"][key].clone();
     let number = |stage: &str, key: &str| of(stage, key).as_f64().unwrap_or_default();

@@ -13,6 +13,7 @@ mod notices;
 mod port;
 mod program;
 mod python;
+mod ranks;
 mod reproducible;
 mod soak;
 mod test;
@@ -49,6 +50,8 @@ enum Task {
     GpuCheck,
     /// Compares a GPU with the processor, and measures it
     GpuTest(gpu::Options),
+    /// Checks that processes that train together come to what one comes to
+    MpiTest,
     /// Checks for hours what `test` checks for moments
     Soak(soak::Options),
 }
@@ -66,6 +69,7 @@ fn main() -> Result<()> {
         Task::PortCheck => port::check(),
         Task::GpuCheck => port::check_gpu(),
         Task::GpuTest(options) => gpu::run(&options),
+        Task::MpiTest => ranks::run(),
         Task::Soak(options) => soak::run(&options),
     }
 }

@@ -33,7 +33,21 @@ const CHECKS: [&str; 6] =
 const FUZZING: u64 = 30 * 60;
 
 /// What has long forms besides.
-const OTHERS: [&str; 5] = ["interrupted", "realtime_sanitizer", "fuzz", "reproducible", "window"];
+const OTHERS: [&str; 6] =
+    ["interrupted", "realtime_sanitizer", "thread_sanitizer", "fuzz", "reproducible", "window"];
+
+/// What runs under ThreadSanitizer: tests of the instrument in which threads meet.
+const THREADED: [&str; 9] = [
+    "thread_sanitizer",
+    "stalls",
+    "selection",
+    "threads",
+    "clips",
+    "heads",
+    "endless",
+    "pads",
+    "busy",
+];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |check: &&str| check.contains(&options.filter);
@@ -63,7 +77,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if cfg!(target_os = "linux") && wanted(&"realtime_sanitizer") {
         println!("\n== realtime_sanitizer ({} s)", start.elapsed().as_secs());
-        run_program(&mut realtime_sanitizer())?;
+        run_program(&mut under_sanitizer("realtime", &["realtime_sanitizer"]))?;
+    }
+    if cfg!(target_os = "linux") && wanted(&"thread_sanitizer") {
+        println!("\n== thread_sanitizer ({} s)", start.elapsed().as_secs());
+        // What the standard library does with threads has to be seen, too.
+        run_program(Command::new("rustup").args(["component", "add", "rust-src"]))?;
+        run_program(under_sanitizer("thread", &THREADED).arg("-Zbuild-std"))?;
     }
     if wanted(&"fuzz") {
         println!("\n== fuzz ({} s)", start.elapsed().as_secs());
@@ -80,13 +100,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The audio thread under RealtimeSanitizer: everything is built again for it, in a folder of its own.
-fn realtime_sanitizer() -> Command {
+/// Tests of the instrument under one of Clang's sanitizers.
+fn under_sanitizer(name: &str, tests: &[&str]) -> Command {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let mut command = cargo("test -p distill-plugin --test realtime_sanitizer --target");
-    command.arg(target).env("CARGO_TARGET_DIR", target_dir().join("realtime-sanitizer"));
+    let mut command = cargo("test -p distill-plugin --target");
+    command.arg(target).args(tests.iter().flat_map(|test| ["--test", test]));
+    command.env("CARGO_TARGET_DIR", target_dir().join(format!("{name}-sanitizer")));
     // The flag is one of compilers to come, which this one obeys when it is told to.
     command.env("RUSTC_BOOTSTRAP", "1");
-    command.env("RUSTFLAGS", "-Zsanitizer=realtime --cfg realtime_sanitizer");
+    command.env("RUSTFLAGS", format!("-Zsanitizer={name} --cfg {name}_sanitizer"));
     command
 }

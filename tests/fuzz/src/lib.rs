@@ -12,6 +12,7 @@
 //! | [`state`] | what a host saves of the instrument: settings, bundle and clips |
 //! | [`codes_file`] | a file of codes, for a bundle |
 //! | [`preset`] | a preset of the instrument |
+//! | [`tags`] | the tags of the bundles in a folder |
 //! | [`take_file`] | the file beside a take, which tells how it was made |
 //! | [`checkpoint`] | a checkpoint of a run |
 //! | [`sealed_checkpoint`] | the same, its digest put right first |
@@ -37,6 +38,7 @@ pub mod sealed_checkpoint;
 pub mod sealing;
 #[cfg(feature = "plugin")]
 pub mod state;
+pub mod tags;
 #[cfg(feature = "trainer")]
 pub mod take_file;
 #[cfg(feature = "plugin")]
@@ -74,6 +76,7 @@ pub const TARGETS: &[Target] = targets![
     sealed_bundle,
     model,
     preset,
+    tags,
     #[cfg(feature = "plugin")]
     state,
     #[cfg(feature = "plugin")]

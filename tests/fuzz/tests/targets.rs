@@ -144,6 +144,11 @@ fn nothing_harms_preset() {
 }
 
 #[test]
+fn nothing_harms_tags() {
+    try_target(target("tags"));
+}
+
+#[test]
 fn nothing_harms_take_file() {
     try_target(target("take_file"));
 }

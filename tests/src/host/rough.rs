@@ -2,6 +2,7 @@
 //! only to what would crash every plugin.
 
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clack_host::events::event_types::{
@@ -77,7 +78,7 @@ impl Instrument {
                 });
                 while !audio.is_finished() {
                     self.answer_calls();
-                    thread::yield_now();
+                    thread::sleep(Duration::from_micros(200));
                 }
                 audio.join().map_err(|_| anyhow!("the audio thread panicked"))?
             })?;

@@ -79,11 +79,22 @@ pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
 
 /// Saves the settings as they are, at the page of presets.
 pub(crate) fn saves_a_preset(screen: &Screen, name: &str) {
+    let mut instrument = instrument();
+    // A preset is one for a bundle.
+    instrument.play(&PHRASE, &Playback::default()).unwrap();
+    let (parent, size) = open(screen, &mut instrument);
+    drawn(screen, size);
+    screen.click(PRESETS).unwrap();
     screen.click(PRESET_NAME).unwrap();
     for letter in name.chars() {
         screen.press(u32::from(letter), false).unwrap();
     }
     screen.click(SAVE_PRESET).unwrap();
+    let library = PathBuf::from(std::env::var_os("DISTILL_FOLDER").unwrap());
+    let file = library.join(format!("{name}.distill-preset"));
+    wait("it is saved", || file.exists().then_some(()));
+    instrument.close_window();
+    screen.destroy(parent).unwrap();
 }
 
 /// The codes of the first clip in the project, as digits; nothing if there is none.

@@ -27,6 +27,7 @@ use crate::evaluate::{Baseline, Evaluation, MeasureOptions, measure, table};
 use crate::listeners::Listeners;
 use crate::pipeline::{Session, held_out_of};
 use crate::progress::Display;
+use crate::ranks::Alone;
 use crate::stop::Usage;
 
 /// Measures what the codec of a bundle keeps of recordings, and how its prior's sound compares with
@@ -122,6 +123,7 @@ impl EvaluateArgs {
         let display = if self.quiet { Display::quiet() } else { Display::new() };
         let mut session = Session {
             device: DeviceChoice::Cpu.open()?,
+            ranks: &Alone,
             threads: 1, // speeds are those of one thread
             seed: bundle.card().codec.training.seed,
             cancel: stop_flag("there is no result")?,

@@ -38,7 +38,8 @@ pub(super) fn code_of(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(number_of(error))
 }
 
-fn number_of(error: &anyhow::Error) -> u8 {
+/// The same, as a number.
+pub(super) fn number_of(error: &anyhow::Error) -> u8 {
     if error.is::<Usage>() {
         USAGE
     } else if error.is::<Cancelled>() {

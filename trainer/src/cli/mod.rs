@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::ranks;
 use exit::Ending;
 pub use generate::Recipe;
 
@@ -56,6 +57,11 @@ enum Command {
 }
 
 impl Command {
+    /// Whether several processes can do it together.
+    fn trains(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::TrainPrior(_))
+    }
+
     fn run(self) -> Result<Ending> {
         match self {
             Self::Check(args) => args.run(),
@@ -79,13 +85,26 @@ impl Command {
 /// stopped (what could be saved is saved), 4 if training diverged and 5 if the disk is full.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::parse().command.run() {
+    let command = Cli::parse().command;
+    let joined = match command.trains().then(ranks::join).transpose() {
+        Ok(joined) => joined,
+        Err(error) => return failed(&error),
+    };
+    let code = match command.run() {
         Ok(ending) => ending.code(),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            exit::code_of(&error)
-        }
-    }
+        Err(error) => failed(&error),
+    };
+    drop(joined);
+    code
+}
+
+/// Says what went wrong, once for all ranks, and ends them.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let ranks = ranks::joined();
+    let rank = if ranks.count() > 1 { format!(" on rank {}", ranks.rank()) } else { String::new() };
+    eprintln!("error{rank}: {error:#}");
+    ranks::abort(exit::number_of(error));
+    exit::code_of(error)
 }
 
 #[cfg(test)]

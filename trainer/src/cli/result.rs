@@ -18,7 +18,9 @@ pub(super) fn print_result(
     json: bool,
 ) -> Result<Ending> {
     let (card, config) = (bundle.card(), bundle.config());
-    if json {
+    if !session.ranks.is_first() {
+        // The first one tells.
+    } else if json {
         let prior = config.prior.as_ref().map(|config| {
             let metadata = bundle.prior_metadata();
             json!({

@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use distill_shared::bundle::Bundle;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use crate::listeners::Listeners;
 use crate::log::Log;
 use crate::pipeline::Session;
 use crate::progress::Display;
+use crate::ranks::{self, Ranks};
 use crate::report::Report;
 use crate::report::story::Story;
 use crate::run_dir::{FoundRun, RunDir, Start};
@@ -77,19 +78,23 @@ impl RunArgs {
             (_, true) => FoundRun::Accept,
             _ => FoundRun::Resume,
         };
-        let run_dir = RunDir::open(run_dir, Start { found, every: self.checkpoint_every })?;
+        let ranks = ranks::joined();
+        let start = Start { found, every: self.checkpoint_every };
+        let run_dir = open_run(run_dir, start, ranks)?;
+        let leads = ranks.is_first();
         let log = if run_dir.resumes() { Log::go_on } else { Log::create };
-        let log = self.log.as_deref().map(log).transpose()?;
-        let report = (!self.no_report).then(|| {
+        let log = self.log.as_deref().filter(|_| leads).map(log).transpose()?;
+        let report = (leads && !self.no_report).then(|| {
             Report::new(
                 report,
                 Story { name, command: command_line(arguments()), ..Story::default() },
             )
         });
-        let display = if self.quiet { Display::quiet() } else { Display::new() };
+        let display = if self.quiet || !leads { Display::quiet() } else { Display::new() };
         Ok(Session {
             device,
             threads: self.threads.map_or_else(cores, usize::from),
+            ranks,
             seed: self.seed,
             cancel: stop_flag("what has been learnt is saved")?,
             listeners: Listeners { display, log, report },
@@ -108,6 +113,19 @@ impl RunArgs {
         ];
         texts.map(|(name, text)| (name.to_owned(), text)).into()
     }
+}
+
+/// Opens the directory of a run. The first rank has it; the others know what is in it.
+fn open_run(path: PathBuf, start: Start, ranks: &dyn Ranks) -> Result<RunDir> {
+    let own = if ranks.is_first() { Some(RunDir::open(path.clone(), start)) } else { None };
+    if ranks.count() == 1 {
+        return own.context("one process is the first")?;
+    }
+    // Those that wait are told of a failure by being ended.
+    let own = own.transpose()?;
+    let found = own.as_ref().map(RunDir::found).transpose()?.unwrap_or_default();
+    let found = ranks.gather(&found)?.into_iter().next().unwrap_or_default();
+    own.map_or_else(|| RunDir::following(path, &found, start), Ok)
 }
 
 /// Ends a run that has come to a bundle and the place where that is written, or to an error: completes its

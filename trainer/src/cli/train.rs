@@ -226,6 +226,7 @@ impl TrainArgs {
         let summary = summary_of(&corpus);
         let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
         let mut keep_codes = !self.no_corpus_codes;
+        session.agree_on_stop()?;
         if session.is_stopped() && corpus.seconds() > STOPPED_CORPUS_S {
             // Reading hours of sound is not what someone who stops a run waits for.
             corpus = corpus.beginnings(STOPPED_CORPUS_S);

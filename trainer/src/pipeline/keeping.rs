@@ -82,6 +82,10 @@ impl Session<'_> {
         whole: bool,
     ) -> Result<PathBuf, WriteError> {
         let mut place = path.to_owned();
+        if !self.ranks.is_first() {
+            self.complete = whole;
+            return Ok(place);
+        }
         if !whole && Bundle::open(path).is_ok_and(|there| is_finished(&there)) {
             place.set_extension("stopped.distill");
             let (path, place) = (path.display(), place.display());

@@ -27,7 +27,7 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use crate::stop::Usage;
 use crate::train::{self, Changed, Keeper, Stage, State, Unkept};
 use checkpoint::{Checkpoint, FinishedCodec};
-use storage::{Folder, Storage, is_full};
+use storage::{Folder, Nowhere, Storage, is_full};
 use store::{Room, Store};
 use terms::{Differences, Terms};
 
@@ -77,6 +77,8 @@ pub struct RunDir {
     /// Whether there is something to go on from.
     holds: bool,
     full: bool,
+    /// Whether another rank keeps everything.
+    follows: bool,
 }
 
 /// When checkpoints are due, and how long the run has taken.
@@ -159,7 +161,34 @@ impl RunDir {
             last: None,
             holds,
             full: false,
+            follows: false,
         })
+    }
+
+    /// The checkpoint that the run goes on from, as a file; nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Checkpoint::into_bytes`] does.
+    pub fn found(&self) -> Result<Vec<u8>> {
+        self.found.clone().map_or(Ok(Vec::new()), Checkpoint::into_bytes)
+    }
+
+    /// The directory at `path` as a rank knows it that does not have it: it goes on from `found`, which
+    /// [`Self::found`] has given on the rank that does, and keeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that is no checkpoint.
+    pub fn following(path: PathBuf, found: &[u8], start: Start) -> Result<Self> {
+        let mut run = Self::with_storage(Box::new(Nowhere), path, start)?;
+        run.follows = true;
+        if !found.is_empty() {
+            let found = Checkpoint::read(found)?;
+            run.clock.before_s = found.spent_s;
+            run.found = Some(found);
+        }
+        Ok(run)
     }
 
     /// Where it is.
@@ -304,6 +333,9 @@ impl RunDir {
 
     /// Saves a checkpoint with this state.
     fn save(&mut self, state: Option<State>) -> Result<(), Unkept> {
+        if self.follows {
+            return Ok(());
+        }
         let began = Instant::now();
         let spent_s = self.clock.before_s + self.clock.began.elapsed().as_secs_f64();
         let (terms, codec) = (self.terms.clone(), self.codec.clone());
@@ -354,6 +386,9 @@ impl Keeper for RunDir {
     }
 
     fn reserve(&mut self, state: &State) -> Result<()> {
+        if self.follows {
+            return Ok(());
+        }
         let (terms, codec) = (self.terms.clone(), self.codec.clone());
         let checkpoint = Checkpoint { terms, spent_s: 0.0, codec, state: Some(state.clone()) };
         let bytes = checkpoint.into_bytes()?;
@@ -370,7 +405,10 @@ impl Keeper for RunDir {
     }
 
     fn is_due(&self) -> bool {
-        let Self { start: Start { every, .. }, clock, .. } = self;
+        let Self { start: Start { every, .. }, clock, follows, .. } = self;
+        if *follows {
+            return false;
+        }
         let wait = if every.is_zero() { *every } else { (*every).max(clock.cost * COST) };
         clock.kept.elapsed() >= wait
     }

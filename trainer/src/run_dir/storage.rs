@@ -52,6 +52,36 @@ pub trait Storage {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// A folder that holds nothing and takes nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+impl Storage for Nowhere {
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn read(&self, _: &str) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn create(&self, _: &str) -> io::Result<Box<dyn StoredFile + '_>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A file that is being written.
 pub trait StoredFile: Write {
     /// Makes what was written survive a loss of power.

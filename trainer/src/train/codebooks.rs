@@ -13,6 +13,7 @@ use distill_shared::quantizer::{Codebooks, Quantizer};
 use super::draw::Draw;
 use super::state::{State, counts, flat, halves};
 use crate::events::LevelUse;
+use crate::ranks::Ranks;
 
 /// Share of the running means that one update keeps.
 const DECAY: f32 = 0.99;
@@ -51,6 +52,44 @@ pub struct Quantized {
     pub codes: Vec<u32>,
     /// Levels in use.
     pub levels: usize,
+}
+
+impl Quantized {
+    /// Those of all ranks, in their order.
+    pub(super) fn of_all_ranks(own: Vec<Self>, ranks: &dyn Ranks) -> Result<Vec<Self>> {
+        if ranks.count() == 1 {
+            return Ok(own);
+        }
+        let own: Vec<u8> = own.iter().flat_map(Self::to_bytes).collect();
+        let all = ranks.gather(&own)?.concat();
+        let (mut rest, mut parts) = (all.as_slice(), Vec::new());
+        while !rest.is_empty() {
+            parts.push(Self::take(&mut rest).context("a rank sent half a part")?);
+        }
+        Ok(parts)
+    }
+
+    /// Levels, lengths and values, 32 bits each.
+    fn to_bytes(&self) -> Vec<u8> {
+        let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let head = [self.levels, self.codes.len(), self.news.len()].map(length);
+        let news = self.news.iter().map(|value| value.to_bits());
+        let words = head.into_iter().chain(self.codes.iter().copied()).chain(news);
+        words.flat_map(u32::to_le_bytes).collect()
+    }
+
+    /// The first one in `bytes`, which are then those behind it.
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let mut words = |count: usize| -> Option<Vec<u32>> {
+            let (own, rest) = bytes.split_at_checked(count.checked_mul(4)?)?;
+            *bytes = rest;
+            Some(own.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect())
+        };
+        let head = words(3)?;
+        let codes = words(head[1] as usize)?;
+        let news = words(head[2] as usize)?.into_iter().map(f32::from_bits).collect();
+        Some(Self { news, codes, levels: head[0] as usize })
+    }
 }
 
 impl LearningCodebooks {

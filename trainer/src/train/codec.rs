@@ -20,6 +20,7 @@ use super::keeper::Begun;
 use super::learner::{Course, Learned, Learner, Measured};
 use super::level::match_level;
 use super::loss::{FeatureLoss, LossWeights};
+use super::optimizer::Batch;
 use super::quantize::quantize;
 use super::schedule::{Length, Schedule};
 use super::state::{Stage, State};
@@ -30,6 +31,7 @@ use crate::corpus::Corpus;
 use crate::events::{
     CodecEpochMetrics, CodecStepMetrics, CodecTrainingComplete, LevelUse, TrainingEvent,
 };
+use crate::ranks::Ranks;
 pub use base::Base;
 use begin::{features, held_crops, placed, rows, surveyed};
 
@@ -114,7 +116,7 @@ pub fn train_codec(corpus: &Corpus, plan: &CodecPlan, run: &mut Run) -> Result<T
     run.tell_resumption(Stage::Codec, &training.learner);
     run.reserve(|| training.state())?;
     let mut diverged = None;
-    while diverged.is_none() && !training.learner.schedule.is_over() && !run.cancelled() {
+    while diverged.is_none() && !run.ends(training.learner.schedule.is_over())? {
         let step = training.learner.schedule.step();
         let (metrics, verdict) = training.step()?;
         diverged = run.judge(verdict, metrics.spectral_loss, step);
@@ -137,6 +139,7 @@ struct Training<'a> {
     plan: &'a CodecPlan,
     device: Device,
     workers: Workers,
+    ranks: &'a dyn Ranks,
     train: Material,
     held: Vec<Crop>,
     codec: Codec,
@@ -164,7 +167,7 @@ struct Part {
 }
 
 impl<'a> Training<'a> {
-    fn new(corpus: &Corpus, plan: &'a CodecPlan, run: &mut Run) -> Result<Self> {
+    fn new<'r: 'a>(corpus: &Corpus, plan: &'a CodecPlan, run: &mut Run<'r>) -> Result<Self> {
         let (config, began) = (&plan.config, Instant::now());
         let train = Material::new(corpus, corpus.train(), config, CROP_FRAMES);
         if train.len() == 0 {
@@ -181,7 +184,7 @@ impl<'a> Training<'a> {
             (_, Beginning::Again(from)) => begin::tuned(from, &train, plan, (&workers, &device))?,
         };
         let codec = Codec::new(config, &weights)?;
-        let length = plan.length.after(began.elapsed().as_secs_f64());
+        let length = plan.length.after(run.ranks.first(began.elapsed().as_secs_f64())?);
         let schedule = Schedule::new(length, plan.learning_rate, WARM_UP_STEPS);
         let tensors = with_codebooks(weights.to_tensors()?, &books, config);
         let mut training = Self {
@@ -192,6 +195,7 @@ impl<'a> Training<'a> {
             learner: Learner::new(weights, &FIXED, schedule, tensors)?,
             loss: FeatureLoss::new(LossWeights::default(), config),
             workers,
+            ranks: run.ranks,
             levels: Vec::new(),
             plan,
             device,
@@ -228,17 +232,20 @@ impl<'a> Training<'a> {
             self.books = placed(codec, &surveyed, self.plan, current, (workers, &self.device))?;
         }
         let parts = self.plan.batch.div_ceil(PART);
-        let results = self.workers.run(parts, |part| self.part(step, part))?;
-        let count = results.len() as f64;
-        let loss = results.iter().map(|r| r.loss).sum::<f64>() / count;
-        let commitment = results.iter().map(|r| r.commitment).sum::<f64>() / count;
-
-        let (mut grads, mut quantized) = (Vec::new(), Vec::new());
+        let own = self.ranks.share(parts);
+        let results = self.workers.run(own.len(), |i| self.part(step, own.start + i))?;
+        let (mut grads, mut quantized, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for result in results {
             grads.push(result.grads);
             quantized.extend(result.quantized);
+            told.extend([result.loss, result.commitment]);
         }
-        let verdict = self.learner.learn(&grads, loss, &self.workers)?;
+        let told = self.ranks.numbers(&told)?;
+        let mean = |of: usize| told.iter().skip(of).step_by(2).sum::<f64>() / parts as f64;
+        let (loss, commitment) = (mean(0), mean(1));
+        let quantized = Quantized::of_all_ranks(quantized, self.ranks)?;
+        let batch = Batch { own: &grads, parts, ranks: self.ranks };
+        let verdict = self.learner.learn(&batch, loss, &self.workers)?;
         match verdict {
             Verdict::Learned => self.update_codebooks(step, &quantized),
             Verdict::Return => {
@@ -247,7 +254,7 @@ impl<'a> Training<'a> {
             }
             Verdict::LeftOut { .. } | Verdict::Diverged => {}
         }
-        self.learner.schedule.advance();
+        self.learner.schedule.advance(self.ranks)?;
         let progress = self.learner.progress();
         let seconds = (self.plan.batch * CROP_FRAMES) as f64 / self.plan.config.frame_rate();
         let metrics = CodecStepMetrics {
@@ -301,7 +308,9 @@ impl<'a> Training<'a> {
 
     /// Measures the codec, all levels in use, on held-out files, and keeps it if it is the best.
     fn measure(&mut self) -> Result<CodecEpochMetrics> {
-        let losses = self.workers.run(self.held.len(), |i| self.held_loss(&self.held[i]))?;
+        let own = &self.held[self.ranks.share(self.held.len())];
+        let losses = self.workers.run(own.len(), |i| self.held_loss(&own[i]))?;
+        let losses = self.ranks.numbers(&losses)?;
         let validation_loss = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
         let (books, config) = (&self.books, &self.plan.config);
         let Measured { train_loss, best } = self

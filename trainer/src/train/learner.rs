@@ -2,13 +2,12 @@
 //! measured on the way.
 
 use anyhow::{Context, Result, ensure};
-use candle_core::backprop::GradStore;
 use distill_shared::bundle::{CurvePoint, Tensor, Tensors};
 use distill_shared::model::weights::Weights;
 use serde::{Deserialize, Serialize};
 
 use super::keeper::{Begun, Changed};
-use super::optimizer::{AdamW, Moments};
+use super::optimizer::{AdamW, Batch, Moments};
 use super::schedule::{Position, Schedule};
 use super::state::{Stage, State, flat, pack, unpack};
 use super::watch::{Verdict, Watch};
@@ -143,14 +142,9 @@ impl Learner {
 
     /// Moves the weights by what a step found, unless that would ruin them; then they go back to the
     /// best, if it comes to that.
-    pub(super) fn learn(
-        &mut self,
-        grads: &[GradStore],
-        loss: f64,
-        workers: &Workers,
-    ) -> Result<Verdict> {
+    pub(super) fn learn(&mut self, batch: &Batch, loss: f64, workers: &Workers) -> Result<Verdict> {
         let applied = self.watch.allows(loss)
-            && self.optimizer.update(grads, self.rate(), workers)?.is_finite();
+            && self.optimizer.update(batch, self.rate(), workers)?.is_finite();
         let verdict = self.watch.note(loss, applied);
         match verdict {
             Verdict::Learned => self.recent = (self.recent.0 + loss, self.recent.1 + 1),

@@ -2,7 +2,8 @@
 //!
 //! Each update is a function of (config, corpus, seed, step) alone. A batch is cut into parts of a
 //! fixed size, whatever the number of threads, and what the parts find is added up in their order:
-//! one thread or eight, the weights end the same.
+//! one thread or eight, the weights end the same. [Ranks] that train together have some of the parts
+//! each; their sums are rounded otherwise.
 
 mod bounds;
 pub mod codebooks;
@@ -33,6 +34,7 @@ mod workers;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Result;
 use candle_core::Device;
 
 pub use codec::{Base, Beginning, CodecPlan, TrainedCodec, train_codec};
@@ -46,6 +48,7 @@ pub use schedule::Length;
 pub use state::{Stage, State};
 
 use crate::events::TrainingEvent;
+use crate::ranks::Ranks;
 
 /// What a stage of training runs on and reports to.
 pub struct Run<'a> {
@@ -53,6 +56,8 @@ pub struct Run<'a> {
     pub device: &'a Device,
     /// Threads to compute with; does not change results.
     pub threads: usize,
+    /// The processes that train together.
+    pub ranks: &'a dyn Ranks,
     /// Once set, training ends after the current update and keeps what it has.
     pub cancel: &'a AtomicBool,
     /// Keeps what a stage has come to, so that it can go on from there, if that is wanted.
@@ -64,6 +69,15 @@ pub struct Run<'a> {
 impl Run<'_> {
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Whether training ends, since its course is over or it was cancelled, here or on any other rank.
+    fn ends(&self, over: bool) -> Result<bool> {
+        let [over, cancelled] = self.ranks.any([over, self.cancelled()])?;
+        if cancelled {
+            self.cancel.store(true, Ordering::Relaxed);
+        }
+        Ok(over || cancelled)
     }
 }
 

@@ -7,6 +7,7 @@ use distill_shared::bundle::Tensors;
 use distill_shared::model::weights::Weights;
 
 use super::workers::Workers;
+use crate::ranks::Ranks;
 
 /// Decay of the mean of gradients.
 const BETA_1: f32 = 0.9;
@@ -45,6 +46,15 @@ struct Slot {
     mean: Vec<f32>,
     square: Vec<f32>,
     decay: f32,
+}
+
+/// What a step found.
+pub(super) struct Batch<'a> {
+    /// Gradients of the parts that this rank has.
+    pub(super) own: &'a [GradStore],
+    /// Parts of all ranks.
+    pub(super) parts: usize,
+    pub(super) ranks: &'a dyn Ranks,
 }
 
 impl AdamW {
@@ -110,15 +120,13 @@ impl AdamW {
 
     /// Moves the weights down the mean of the gradients of all parts of a batch. Returns the norm
     /// of the gradient; where that is not finite, nothing moves.
-    pub(super) fn update(
-        &mut self,
-        parts: &[GradStore],
-        rate: f64,
-        workers: &Workers,
-    ) -> Result<f64> {
-        ensure!(!parts.is_empty(), "a batch has at least one part");
+    pub(super) fn update(&mut self, batch: &Batch, rate: f64, workers: &Workers) -> Result<f64> {
+        ensure!(batch.parts > 0, "a batch has at least one part");
         let slots = &self.slots;
-        let grads = workers.run(slots.len(), |i| mean_gradient(&slots[i].var, parts))?;
+        let mut grads = workers.run(slots.len(), |i| sum_gradient(&slots[i].var, batch.own))?;
+        add_up(&mut grads, batch.ranks)?;
+        let share = 1.0 / batch.parts as f32;
+        grads.iter_mut().flatten().for_each(|g| *g *= share);
         let squares =
             grads.iter().map(|g| g.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>());
         let norm = squares.sum::<f64>().sqrt();
@@ -143,15 +151,29 @@ impl Slot {
     }
 }
 
-/// Mean over the parts of the gradient of `var`, in the order of the parts.
-fn mean_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f32>> {
+/// Sum over all ranks, in one exchange.
+fn add_up(grads: &mut [Vec<f32>], ranks: &dyn Ranks) -> Result<()> {
+    if ranks.count() == 1 {
+        return Ok(());
+    }
+    let mut all = grads.concat();
+    ranks.add(&mut all)?;
+    let mut rest = all.as_slice();
+    for grad in grads {
+        let (own, after) = rest.split_at(grad.len());
+        grad.copy_from_slice(own);
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Sum over the parts of the gradient of `var`, in the order of the parts.
+fn sum_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f32>> {
     let mut sum = vec![0.0; var.elem_count()];
     for grad in parts.iter().filter_map(|store| store.get(var)) {
         let grad = grad.flatten_all()?.to_vec1::<f32>()?;
         sum.iter_mut().zip(grad).for_each(|(sum, g)| *sum += g);
     }
-    let share = 1.0 / parts.len() as f32;
-    sum.iter_mut().for_each(|sum| *sum *= share);
     Ok(sum)
 }
 
@@ -197,6 +219,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
+    use crate::ranks::Alone;
 
     #[test]
     fn it_finds_the_bottom_of_a_bowl() -> Result<()> {
@@ -208,7 +231,8 @@ mod tests {
         for _ in 0..400 {
             let (_, x) = weights.iter().next().expect("there is one");
             let loss = (x.as_tensor() - &goal)?.sqr()?.sum_all()?;
-            optimizer.update(&[loss.backward()?], 0.02, &workers)?;
+            let batch = Batch { own: &[loss.backward()?], parts: 1, ranks: &Alone };
+            optimizer.update(&batch, 0.02, &workers)?;
         }
         let (_, x) = weights.iter().next().expect("there is one");
         let error = (x.as_tensor() - &goal)?.abs()?.max_all()?.to_scalar::<f32>()?;

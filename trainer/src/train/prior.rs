@@ -20,6 +20,7 @@ use super::draw::{Draw, Purpose};
 use super::guide::guide;
 use super::keeper::Begun;
 use super::learner::{Course, Learned, Learner, Measured};
+use super::optimizer::Batch;
 use super::pieces::{PIECE_FRAMES, Piece, Recorded, frames, held_pieces, random_piece};
 use super::schedule::{Length, Schedule};
 use super::state::{Stage, State};
@@ -29,6 +30,7 @@ use super::workers::Workers;
 use super::{Diverged, Run, exact};
 use crate::descriptors::Moment;
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
+use crate::ranks::Ranks;
 use begin::{books, first_weights, recorded, resumed_weights, without_guide};
 
 /// The tensor of the guide: counted, not trained.
@@ -123,7 +125,7 @@ pub fn train_prior(
     run.tell_resumption(Stage::Prior, &training.learner);
     run.reserve(|| training.state())?;
     let mut diverged = None;
-    while diverged.is_none() && !training.is_over() && !run.cancelled() {
+    while diverged.is_none() && !run.ends(training.is_over())? {
         let step = training.learner.schedule.step();
         let (metrics, verdict) = training.step()?;
         diverged = run.judge(verdict, metrics.loss, step);
@@ -147,6 +149,7 @@ struct Training<'a> {
     quantizer: &'a Quantizer,
     device: Device,
     workers: Workers,
+    ranks: &'a dyn Ranks,
     train: Vec<Recorded<'a>>,
     held: Vec<Piece>,
     prior: CodePrior,
@@ -167,12 +170,12 @@ struct Standing {
 }
 
 impl<'a> Training<'a> {
-    fn new(
+    fn new<'r: 'a>(
         codec: KnownCodec<'a>,
         codes: &'a [CorpusCodes],
         moments: &'a [Vec<Moment>],
         plan: &'a PriorPlan,
-        run: &mut Run,
+        run: &mut Run<'r>,
     ) -> Result<Self> {
         let schedule = Schedule::new(plan.length, plan.learning_rate, WARM_UP_STEPS);
         let (device, begun) = (run.device.clone(), run.begun(Stage::Prior));
@@ -192,6 +195,7 @@ impl<'a> Training<'a> {
             prior: CodePrior::new(&plan.config, codec, &weights, &books)?,
             learner: Learner::new(weights, &[GUIDE, SCALE], schedule, tensors)?,
             workers: Workers::new(run.threads)?,
+            ranks: run.ranks,
             since_best: 0,
             perplexity: Vec::new(),
             plan,
@@ -225,11 +229,13 @@ impl<'a> Training<'a> {
     fn step(&mut self) -> Result<(PriorStepMetrics, Verdict)> {
         let step = self.learner.schedule.step();
         let parts = self.plan.batch.div_ceil(PART);
-        let results = self.workers.run(parts, |part| self.part(step, part))?;
-        let loss = results.iter().map(|(_, loss)| loss).sum::<f64>() / results.len() as f64;
-        let grads: Vec<_> = results.into_iter().map(|(grads, _)| grads).collect();
-        let verdict = self.learner.learn(&grads, loss, &self.workers)?;
-        self.learner.schedule.advance();
+        let own = self.ranks.share(parts);
+        let results = self.workers.run(own.len(), |i| self.part(step, own.start + i))?;
+        let (grads, losses): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+        let loss = self.ranks.numbers(&losses)?.iter().sum::<f64>() / parts as f64;
+        let batch = Batch { own: &grads, parts, ranks: self.ranks };
+        let verdict = self.learner.learn(&batch, loss, &self.workers)?;
+        self.learner.schedule.advance(self.ranks)?;
         Ok((PriorStepMetrics { progress: self.learner.progress(), loss }, verdict))
     }
 

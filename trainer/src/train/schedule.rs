@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::events::Progress;
+use crate::ranks::Ranks;
 
 /// How long a stage trains.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -165,9 +167,11 @@ impl Schedule {
         self.peak * warm.min(1.0) * (0.05 + 0.95 * cosine)
     }
 
-    /// Counts an update, and plans how many there are to be once the pace is known.
-    pub(super) fn advance(&mut self) {
-        self.advance_at(self.elapsed_s());
+    /// Counts an update, and plans how many there are to be once the pace is known, by the clock of the
+    /// first rank.
+    pub(super) fn advance(&mut self, ranks: &dyn Ranks) -> Result<()> {
+        self.advance_at(ranks.first(self.elapsed_s())?);
+        Ok(())
     }
 
     /// As [`Self::advance`], so many seconds after the beginning.
@@ -218,6 +222,7 @@ fn steps_within(seconds: f64, pace: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranks::Alone;
 
     #[test]
     fn the_rate_rises_then_falls_to_a_twentieth() {
@@ -225,7 +230,7 @@ mod tests {
         let mut rates = Vec::new();
         while !schedule.is_over() {
             rates.push(schedule.rate());
-            schedule.advance();
+            schedule.advance(&Alone).expect("it is alone");
         }
         assert_eq!(rates.len(), 100);
         assert!(rates[0] < 0.2 && rates[10] > 0.9 && rates[99] < 0.06);
@@ -236,10 +241,10 @@ mod tests {
         let mut schedule = Schedule::new(Length::Seconds(0.1), 1.0, 10);
         for _ in 0..COLD_STEPS + MEASURED_STEPS {
             assert_eq!(schedule.steps(), 0);
-            schedule.advance();
+            schedule.advance(&Alone).expect("it is alone");
         }
         while schedule.steps() == 0 && !schedule.is_over() {
-            schedule.advance();
+            schedule.advance(&Alone).expect("it is alone");
         }
         assert!(schedule.steps() > 1000, "steps that take no time: {}", schedule.steps());
     }
@@ -274,13 +279,13 @@ mod tests {
     fn a_course_goes_on_from_a_position_as_if_nothing_had_been() {
         for at in [0, 1, 9, 10, 50, 99] {
             let mut whole = Schedule::new(Length::Steps(100), 0.3, 10);
-            (0..at).for_each(|_| whole.advance());
+            (0..at).for_each(|_| whole.advance(&Alone).expect("it is alone"));
             let mut resumed = Schedule::new(Length::Steps(7), 0.3, 10);
             resumed.resume(whole.position(), false);
             while !whole.is_over() {
                 assert_eq!((whole.step(), whole.rate()), (resumed.step(), resumed.rate()));
-                whole.advance();
-                resumed.advance();
+                whole.advance(&Alone).expect("it is alone");
+                resumed.advance(&Alone).expect("it is alone");
             }
             assert!(resumed.is_over());
         }
@@ -302,7 +307,7 @@ mod tests {
     #[test]
     fn another_length_goes_on_from_the_same_rate() {
         let mut schedule = Schedule::new(Length::Steps(100), 1.0, 10);
-        (0..60).for_each(|_| schedule.advance());
+        (0..60).for_each(|_| schedule.advance(&Alone).expect("it is alone"));
         let before = schedule.rate();
         let position = Position { elapsed_s: 30.0, ..schedule.position() };
         for (length, steps) in [(Length::Steps(200), 200), (Length::Seconds(50.0), 60 + 96)] {

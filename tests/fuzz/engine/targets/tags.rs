@@ -1,0 +1,3 @@
+#![no_main]
+
+distill_fuzz_engine::target!(tags);

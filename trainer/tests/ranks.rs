@@ -1,0 +1,194 @@
+//! Ranks that train together end with the weights of one process that has all of the batch. Threads stand
+//! for the processes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::thread;
+
+use anyhow::Result;
+use candle_core::Device;
+use distill_shared::bundle::{CorpusCodes, Tensors};
+use distill_shared::codes::Codes;
+use distill_shared::model::conditioning::Conditioning;
+use distill_shared::model::config::{CodecConfig, PriorConfig};
+use distill_shared::quantizer::Quantizer;
+use distill_trainer::corpus::{Corpus, Recording};
+use distill_trainer::ranks::Ranks;
+use distill_trainer::train::{
+    Beginning, CodecPlan, KnownCodec, Length, PriorPlan, Run, train_codec, train_prior,
+};
+
+/// Where ranks leave what the others need.
+struct Table {
+    all_are_here: Barrier,
+    places: Mutex<Vec<Vec<u8>>>,
+}
+
+struct Thread<'a> {
+    rank: usize,
+    count: usize,
+    table: &'a Table,
+}
+
+impl Ranks for Thread<'_> {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn add(&self, values: &mut [f32]) -> Result<()> {
+        let own: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        values.fill(0.0);
+        for other in self.gather(&own)? {
+            let other = other.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+            values.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
+        }
+        Ok(())
+    }
+
+    fn gather(&self, own: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.table.places.lock().unwrap()[self.rank] = own.to_vec();
+        self.table.all_are_here.wait();
+        let all = self.table.places.lock().unwrap().clone();
+        // Nobody leaves something else before all have read.
+        self.table.all_are_here.wait();
+        Ok(all)
+    }
+}
+
+/// What each of `count` ranks comes to; `cancelled` of them is stopped before it begins.
+fn trained(
+    count: usize,
+    cancelled: Option<usize>,
+    train: impl Fn(&mut Run) -> Tensors + Sync,
+) -> Vec<Tensors> {
+    let (all_are_here, places) = (Barrier::new(count), Mutex::new(vec![Vec::new(); count]));
+    let table = &Table { all_are_here, places };
+    let train = &train;
+    let one = |rank| {
+        move || {
+            let cancel = AtomicBool::new(cancelled == Some(rank));
+            let ranks = &Thread { rank, count, table };
+            let (device, events) = (&Device::Cpu, &mut |_| ());
+            let keeper = None;
+            let run = &mut Run { device, threads: 1, ranks, cancel: &cancel, keeper, events };
+            let tensors = train(run);
+            assert_eq!(cancel.load(Ordering::Relaxed), cancelled.is_some(), "all of them stop");
+            tensors
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|rank| scope.spawn(one(rank))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// The farthest value of `one` from that of `other`, relative to the largest of its tensor.
+fn distance(one: &Tensors, other: &Tensors) -> f32 {
+    assert!(one.keys().eq(other.keys()));
+    let of_tensor = |(one, other): (Vec<f32>, Vec<f32>)| {
+        let largest = one.iter().fold(1e-6_f32, |largest, value| largest.max(value.abs()));
+        let pairs = one.iter().zip(&other);
+        pairs.fold(0.0_f32, |most, (a, b)| most.max((a - b).abs())) / largest
+    };
+    let pairs = one.values().zip(other.values()).map(|(a, b)| (a.to_f32(), b.to_f32()));
+    pairs.map(of_tensor).fold(0.0, f32::max)
+}
+
+fn codec_config() -> CodecConfig {
+    CodecConfig {
+        sample_rate: 48_000,
+        channels: 1,
+        fft_size: 256,
+        stft_hop: 64,
+        stride: 2,
+        width: 8,
+        encoder_blocks: 1,
+        decoder_blocks: 1,
+        kernel: 3,
+        expansion: 2,
+        latent_dim: 4,
+        quantizers: 2,
+        codebook_size: 8,
+        memory: 0.8,
+        gain: 1.0,
+    }
+}
+
+fn train_tones(run: &mut Run, length: Length) -> Tensors {
+    let tone = |hz: f32| (0..9000_u16).map(|t| 0.3 * (f32::from(t) * hz / 7600.0).sin()).collect();
+    let recording = |(i, hz): (usize, f32)| Recording {
+        name: format!("{i}.wav"),
+        class: String::new(),
+        audio: vec![tone(hz)],
+        held_out: false,
+    };
+    let tones = [200.0, 333.0, 777.0, 2000.0].into_iter().enumerate().map(recording);
+    let corpus = Corpus::new(tones.collect(), 0);
+    let (config, beginning) = (codec_config(), Beginning::Nothing);
+    let plan = CodecPlan { config, length, learning_rate: 2e-3, batch: 16, seed: 5, beginning };
+    train_codec(&corpus, &plan, run).unwrap().tensors
+}
+
+fn train_codes(run: &mut Run) -> Tensors {
+    let config = codec_config();
+    let (n, k) = (config.quantizers, config.codebook_size);
+    let entry = |i: usize| ((i * 7919 % 101) as f32 - 50.0) / 25.0;
+    let quantizer = Quantizer::new(&config, (0..n * k * config.latent_dim).map(entry).collect());
+    let recording = |i: u32| {
+        let mut codes = Codes::new(n);
+        (0..150).for_each(|t| codes.push(&[(t / 4 + i) % 8, (t * i) % 8]));
+        CorpusCodes { name: i.to_string(), class: String::new(), held_out: i == 2, codes }
+    };
+    let codes: Vec<CorpusCodes> = (1..5).map(recording).collect();
+    let plan = PriorPlan {
+        config: PriorConfig {
+            hidden_size: 16,
+            layers: 1,
+            heads: 2,
+            window: 16,
+            depth_size: 8,
+            depth_layers: 1,
+            depth_heads: 2,
+            conditioning: Conditioning::default(),
+            ends: true,
+            longest: None,
+            kept: None,
+        },
+        length: Length::Steps(12),
+        learning_rate: 5e-3,
+        batch: 8,
+        seed: 5,
+        from: None,
+    };
+    let known = KnownCodec { config: &config, quantizer: &quantizer };
+    train_prior(known, &codes, &[], &plan, run).unwrap().tensors
+}
+
+#[test]
+fn ranks_end_with_the_weights_of_one_process() {
+    let codec = |run: &mut Run| train_tones(run, Length::Steps(24));
+    for train in [&codec as &(dyn Fn(&mut Run) -> Tensors + Sync), &train_codes] {
+        let alone = trained(1, None, train).remove(0);
+        for count in [2, 3, 4] {
+            let all = trained(count, None, train);
+            assert!(all.iter().all(|one| *one == all[0]), "{count} ranks agree to the bit");
+            let off = distance(&alone, &all[0]);
+            // Sums are rounded otherwise.
+            assert!(off < 1e-4, "{count} ranks are off by {off}");
+        }
+    }
+}
+
+#[test]
+fn ranks_agree_on_the_time_and_stop_together() {
+    // Clocks are read at other moments, and would plan other numbers of steps.
+    let timed = trained(3, None, |run| train_tones(run, Length::Seconds(1.5)));
+    assert!(timed.iter().all(|one| *one == timed[0]));
+    let stopped = trained(3, Some(2), |run| train_tones(run, Length::Steps(1000)));
+    assert!(stopped.iter().all(|one| *one == stopped[0]));
+}

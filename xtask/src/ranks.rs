@@ -1,0 +1,138 @@
+//! `cargo xtask mpi-test`: whether processes that train together come to what one comes to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::debian::or_with_packages;
+use crate::gpu::{Trained, train};
+use crate::program::{cargo, read, run as run_program, target_dir};
+
+/// How far losses may be from those of one process, relative to these. Sums are rounded otherwise.
+const TOLERANCE: f64 = 1e-3;
+/// Crops of a batch, of all ranks together.
+const BATCH: usize = 12;
+/// How long ranks may live on when one is lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Trains the same with one process, and with 2 and 3 ranks; then kills a rank, and goes on with another
+/// number of them.
+///
+/// # Errors
+///
+/// Fails if there can be no MPI, or ranks come to something else.
+pub(crate) fn run() -> Result<()> {
+    let packages = "libopenmpi-dev openmpi-bin libclang-dev";
+    or_with_packages(packages, || run_program(Command::new("mpirun").arg("--version")))?;
+    let mut build = cargo("build --release -p distill-trainer --features mpi");
+    run_program(build.env("CARGO_TARGET_DIR", folder()))?;
+    println!("\n== the same steps");
+    let alone = few(1)?;
+    for ranks in [2, 3] {
+        let together = few(ranks)?;
+        let distance = together.distance(&alone)?;
+        let seconds = |run: &Trained| run.seconds.iter().sum::<f64>();
+        println!(
+            "{ranks} ranks: losses differ by {distance:.1e}; {:.1} s, alone {:.1} s",
+            seconds(&together),
+            seconds(&alone)
+        );
+        ensure!(distance < TOLERANCE, "{TOLERANCE:.0e} is the bar");
+    }
+    println!("\n== a rank is lost");
+    lose_a_rank()
+}
+
+fn folder() -> PathBuf {
+    target_dir().join("mpi")
+}
+
+/// What starts so many ranks of the program, with a thread each.
+fn launcher(ranks: usize) -> Command {
+    let program = folder().join("release/distill");
+    if ranks == 1 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("mpirun");
+    command.args(["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]);
+    command.args(["-np", &ranks.to_string()]).arg(program);
+    command
+}
+
+/// A few steps, by so many ranks, of which each has its share of the batch.
+fn few(ranks: usize) -> Result<Trained> {
+    let batch = (BATCH / ranks).to_string();
+    let name = folder().join(format!("{ranks}-ranks"));
+    let settings = ["--threads", "1", "--codec-steps", "60", "--prior-steps", "20"];
+    let batches = ["--codec-batch", &batch, "--prior-batch", &batch];
+    train(launcher(ranks), &name, &[settings.as_slice(), &batches].concat())
+}
+
+/// Kills a rank of two while they train, and one of three that go on; one process ends what they began.
+fn lose_a_rank() -> Result<()> {
+    let bundle = folder().join("lost.distill");
+    let run_dir = bundle.with_added_extension("run");
+    if run_dir.exists() {
+        fs::remove_dir_all(&run_dir)?;
+    }
+    for ranks in [2, 3] {
+        let before = newest_checkpoint(&run_dir);
+        let mut training = training(ranks, "100000", &bundle).stderr(Stdio::null()).spawn()?;
+        wait("there is a new checkpoint", || newest_checkpoint(&run_dir) > before)?;
+        let victim = read(Command::new("pgrep").args(["--newest", "--exact", "distill"]))?;
+        run_program(Command::new("kill").args(["-9", victim.trim()]))?;
+        let code = ended(&mut training)?;
+        ensure!(code != Some(0), "mpirun says that all is well");
+        ensure!(newest_checkpoint(&run_dir) > before, "the checkpoint is gone");
+        println!("{ranks} ranks ended, exit code {code:?}; a checkpoint is there");
+    }
+    run_program(&mut training(1, "20", &bundle))?;
+    ensure!(!run_dir.exists(), "the run that was complete has left something");
+    println!("one process went on from there");
+    Ok(())
+}
+
+/// A call that trains, with a checkpoint every second.
+fn training(ranks: usize, steps: &str, bundle: &Path) -> Command {
+    let mut command = launcher(ranks);
+    let arguments = format!(
+        "train assets/demo --no-report --seed 1 --stage codec --threads 1 --codec-steps {steps} \
+         --codec-batch 4 --checkpoint-every 1s --accept-changes --output"
+    );
+    command.args(arguments.split_whitespace()).arg(bundle);
+    command
+}
+
+fn newest_checkpoint(run_dir: &Path) -> Option<String> {
+    let names =
+        fs::read_dir(run_dir).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(".checkpoint")).max()
+}
+
+fn wait(what: &str, mut there: impl FnMut() -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !there() {
+        ensure!(start.elapsed() < Duration::from_secs(120), "it never came to pass that {what}");
+        sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// The exit code of a program that has to end soon.
+fn ended(program: &mut Child) -> Result<Option<i32>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = program.try_wait()? {
+            return Ok(status.code());
+        }
+        if start.elapsed() > PATIENCE {
+            program.kill()?;
+            bail!("ranks lived on for {PATIENCE:?} without one of them");
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
