@@ -1,5 +1,5 @@
 //! The library: bundles in folders, found, searched, sorted, renamed and removed, and the files of
-//! [presets](crate::preset) and [tags](crate::tags) beside them.
+//! [presets](crate::preset) and [tags] beside them.
 //!
 //! Editor and command line share it. It reads every bundle whole, since only then it is known to play,
 //! so it takes some hundredths of a second for each: not for the audio thread or a window's.
