@@ -174,7 +174,7 @@ fn it_costs_little_while_it_follows_what_is_played(screen: &Screen) {
     let sum = |shares: &[(String, f64)]| shares.iter().map(|(_, share)| share).sum::<f64>();
     println!("drawing takes {:.3} of a core, Mesa {:.3}", sum(&own), sum(&mesa));
     let (width, pixels) = drawn(screen, size);
-    write_png(&folder().join("live.png"), width, &pixels).unwrap();
+    write_png(&folder().join("codes-live.png"), width, &pixels).unwrap();
     assert!(sum(&own) > 0.0 && sum(&own) < 0.1, "{own:?}");
     instrument.close_window();
     screen.destroy(parent).unwrap();

@@ -35,6 +35,7 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
     for name in ["Attic", "Bells"] {
         fs::copy(root().join("assets/factory.distill"), library.join(format!("{name}.distill")))?;
     }
+    fs::write(library.join("tags.json"), r#"{ "Attic.distill": ["soft", "rehearsal"] }"#)?;
     command.env("DISTILL_FOLDER", library);
     run(command.env("DISTILL_SOAK_WINDOWS", cycles.to_string()))
 }

@@ -12,10 +12,13 @@ use crate::debian::or_with_packages;
 use crate::gpu::{Trained, train};
 use crate::program::{cargo, read, run as run_program, target_dir};
 
-/// How far losses may be from those of one process, relative to these. Sums are rounded otherwise.
-const TOLERANCE: f64 = 1e-3;
-/// Crops of a batch, of all ranks together.
-const BATCH: usize = 12;
+/// Numbers of ranks, and how far their losses may be from those of one process, relative to these. The
+/// sum of two is the same however it is made; of three it is rounded otherwise, and what codes are chosen
+/// hangs on that.
+const RANKS: [(usize, f64); 2] = [(2, 1e-9), (3, 1e-2)];
+/// Crops and pieces of a batch that each rank has: as many as are computed in one go.
+const CROPS: usize = 4;
+const PIECES: usize = 2;
 /// How long ranks may live on when one is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,9 +34,8 @@ pub(crate) fn run() -> Result<()> {
     let mut build = cargo("build --release -p distill-trainer --features mpi");
     run_program(build.env("CARGO_TARGET_DIR", folder()))?;
     println!("\n== the same steps");
-    let alone = few(1)?;
-    for ranks in [2, 3] {
-        let together = few(ranks)?;
+    for (ranks, tolerance) in RANKS {
+        let (alone, together) = (few(1, ranks)?, few(ranks, 1)?);
         let distance = together.distance(&alone)?;
         let seconds = |run: &Trained| run.seconds.iter().sum::<f64>();
         println!(
@@ -41,7 +43,7 @@ pub(crate) fn run() -> Result<()> {
             seconds(&together),
             seconds(&alone)
         );
-        ensure!(distance < TOLERANCE, "{TOLERANCE:.0e} is the bar");
+        ensure!(distance < tolerance, "{tolerance:.0e} is the bar");
     }
     println!("\n== a rank is lost");
     lose_a_rank()
@@ -63,12 +65,12 @@ fn launcher(ranks: usize) -> Command {
     command
 }
 
-/// A few steps, by so many ranks, of which each has its share of the batch.
-fn few(ranks: usize) -> Result<Trained> {
-    let batch = (BATCH / ranks).to_string();
+/// A few steps, by so many ranks, each of which has the shares of so many.
+fn few(ranks: usize, shares: usize) -> Result<Trained> {
+    let [crops, pieces] = [CROPS, PIECES].map(|one| (one * shares).to_string());
     let name = folder().join(format!("{ranks}-ranks"));
     let settings = ["--threads", "1", "--codec-steps", "60", "--prior-steps", "20"];
-    let batches = ["--codec-batch", &batch, "--prior-batch", &batch];
+    let batches = ["--codec-batch", &crops, "--prior-batch", &pieces];
     train(launcher(ranks), &name, &[settings.as_slice(), &batches].concat())
 }
 

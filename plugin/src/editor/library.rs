@@ -103,7 +103,7 @@ impl LibraryPage {
     fn show_search(&mut self, ui: &mut egui::Ui) {
         ui.horizontal(|ui| {
             let field = egui::TextEdit::singleline(&mut self.words).desired_width(260.0);
-            ui.add(field.hint_text("Search names, folders, tags and kinds of sound"));
+            ui.add(field.hint_text("Search names, tags and kinds of sound"));
             let orders = [
                 (Order::Name, "by name"),
                 (Order::Newest, "newest first"),
