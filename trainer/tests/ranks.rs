@@ -2,17 +2,15 @@
 //! for the processes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod tiny;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use anyhow::Result;
 use candle_core::Device;
-use distill_shared::bundle::{CorpusCodes, Tensors};
-use distill_shared::codes::Codes;
-use distill_shared::model::conditioning::Conditioning;
-use distill_shared::model::config::{CodecConfig, PriorConfig};
-use distill_shared::quantizer::Quantizer;
+use distill_shared::bundle::Tensors;
 use distill_trainer::corpus::{Corpus, Recording};
 use distill_trainer::ranks::Ranks;
 use distill_trainer::train::{
@@ -99,26 +97,6 @@ fn distance(one: &Tensors, other: &Tensors) -> f32 {
     pairs.map(of_tensor).fold(0.0, f32::max)
 }
 
-fn codec_config() -> CodecConfig {
-    CodecConfig {
-        sample_rate: 48_000,
-        channels: 1,
-        fft_size: 256,
-        stft_hop: 64,
-        stride: 2,
-        width: 8,
-        encoder_blocks: 1,
-        decoder_blocks: 1,
-        kernel: 3,
-        expansion: 2,
-        latent_dim: 4,
-        quantizers: 2,
-        codebook_size: 8,
-        memory: 0.8,
-        gain: 1.0,
-    }
-}
-
 fn train_tones(run: &mut Run, length: Length) -> Tensors {
     let tone = |hz: f32| (0..9000_u16).map(|t| 0.3 * (f32::from(t) * hz / 7600.0).sin()).collect();
     let recording = |(i, hz): (usize, f32)| Recording {
@@ -129,36 +107,15 @@ fn train_tones(run: &mut Run, length: Length) -> Tensors {
     };
     let tones = [200.0, 333.0, 777.0, 2000.0].into_iter().enumerate().map(recording);
     let corpus = Corpus::new(tones.collect(), 0);
-    let (config, beginning) = (codec_config(), Beginning::Nothing);
+    let (config, beginning) = (tiny::codec_config(), Beginning::Nothing);
     let plan = CodecPlan { config, length, learning_rate: 2e-3, batch: 16, seed: 5, beginning };
     train_codec(&corpus, &plan, run).unwrap().tensors
 }
 
 fn train_codes(run: &mut Run) -> Tensors {
-    let config = codec_config();
-    let (n, k) = (config.quantizers, config.codebook_size);
-    let entry = |i: usize| ((i * 7919 % 101) as f32 - 50.0) / 25.0;
-    let quantizer = Quantizer::new(&config, (0..n * k * config.latent_dim).map(entry).collect());
-    let recording = |i: u32| {
-        let mut codes = Codes::new(n);
-        (0..150).for_each(|t| codes.push(&[(t / 4 + i) % 8, (t * i) % 8]));
-        CorpusCodes { name: i.to_string(), class: String::new(), held_out: i == 2, codes }
-    };
-    let codes: Vec<CorpusCodes> = (1..5).map(recording).collect();
+    let (config, quantizer, codes) = tiny::codes();
     let plan = PriorPlan {
-        config: PriorConfig {
-            hidden_size: 16,
-            layers: 1,
-            heads: 2,
-            window: 16,
-            depth_size: 8,
-            depth_layers: 1,
-            depth_heads: 2,
-            conditioning: Conditioning::default(),
-            ends: true,
-            longest: None,
-            kept: None,
-        },
+        config: tiny::prior_config(),
         length: Length::Steps(12),
         learning_rate: 5e-3,
         batch: 8,

@@ -1,17 +1,15 @@
 //! Training goes on from where it was interrupted, to the bit, and survives what would ruin it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod tiny;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use candle_core::Device;
-use distill_shared::bundle::{CorpusCodes, Tensors};
-use distill_shared::codes::Codes;
-use distill_shared::model::conditioning::Conditioning;
-use distill_shared::model::config::{CodecConfig, PriorConfig};
-use distill_shared::quantizer::Quantizer;
+use distill_shared::bundle::Tensors;
 use distill_trainer::corpus::{Corpus, Recording};
 use distill_trainer::events::TrainingEvent;
 use distill_trainer::ranks::Alone;
@@ -22,6 +20,7 @@ use distill_trainer::train::{
     Stage, State, TrainedCodec, TrainedPrior, Unkept, train_codec, train_prior,
 };
 use serde_json::Value;
+use tiny::{codec_config, prior_config};
 
 /// Keeps states in memory.
 #[derive(Default)]
@@ -106,26 +105,6 @@ fn timeless(state: &State) -> (u32, Value, BTreeMap<&str, &[u8]>) {
     (state.step, text, bytes(&state.tensors))
 }
 
-fn codec_config() -> CodecConfig {
-    CodecConfig {
-        sample_rate: 48_000,
-        channels: 1,
-        fft_size: 256,
-        stft_hop: 64,
-        stride: 2,
-        width: 12,
-        encoder_blocks: 1,
-        decoder_blocks: 1,
-        kernel: 3,
-        expansion: 2,
-        latent_dim: 4,
-        quantizers: 2,
-        codebook_size: 16,
-        memory: 0.8,
-        gain: 1.0,
-    }
-}
-
 /// Four strokes of different pitch, one of which is `last`.
 fn corpus(last: Vec<f32>) -> Corpus {
     let stroke = |hz: f32| -> Vec<f32> {
@@ -205,38 +184,13 @@ fn a_codec_that_goes_on_from_any_step_ends_in_the_same_bits() {
     }
 }
 
-fn prior_config() -> PriorConfig {
-    PriorConfig {
-        hidden_size: 16,
-        layers: 1,
-        heads: 2,
-        window: 16,
-        depth_size: 8,
-        depth_layers: 1,
-        depth_heads: 2,
-        conditioning: Conditioning::default(),
-        ends: true,
-        longest: None,
-        kept: None,
-    }
-}
-
 const PRIOR_STEPS: u32 = 32;
 
 fn prior(notebook: Notebook) -> Outcome<TrainedPrior> {
-    let config = codec_config();
-    let (n, k) = (config.quantizers, config.codebook_size);
-    let entry = |i: usize| ((i * 7919 % 101) as f32 - 50.0) / 25.0;
-    let quantizer = Quantizer::new(&config, (0..n * k * config.latent_dim).map(entry).collect());
-    let recording = |i: u32| {
-        let mut codes = Codes::new(n);
-        (0..150).for_each(|t| codes.push(&[(t / 4 + i) % 16, (t * i) % 16]));
-        CorpusCodes { name: i.to_string(), class: String::new(), held_out: i == 2, codes }
-    };
-    let codes: Vec<CorpusCodes> = (1..5).map(recording).collect();
-    let (config_of_prior, length) = (prior_config(), Length::Steps(PRIOR_STEPS));
+    let (config, quantizer, codes) = tiny::codes();
+    let length = Length::Steps(PRIOR_STEPS);
     let plan = PriorPlan {
-        config: config_of_prior,
+        config: prior_config(),
         length,
         learning_rate: 5e-3,
         batch: 3,

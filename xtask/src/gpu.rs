@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::program::{cargo, read, run as run_program, target_dir};
+use crate::program::{built_in, cargo, read, run as run_program, target_dir};
 
 /// Steps of codec and prior that are compared: rounding has not yet grown to something else.
 const STEPS: &str = "20";
@@ -64,19 +64,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run_program(build.env("CARGO_TARGET_DIR", folder()))?;
     step("the same steps on both");
     let few = ["--codec-steps", STEPS, "--prior-steps", STEPS];
-    let [cpu, gpu] =
-        [("cpu", "steps-cpu"), (options.device.as_str(), "steps-device")].map(|(device, name)| {
-            train(
-                program(),
-                &folder().join(name),
-                &[&["--device", device], few.as_slice()].concat(),
-            )
-        });
-    let (cpu, gpu) = (cpu?, gpu?);
+    let program = built_in(&folder(), "distill");
+    let train = |device: &str, name: &str, length: &[&str]| {
+        let more = [&["--device", device], length].concat();
+        train(Command::new(&program), &program, &folder().join(name), &more)
+    };
+    let cpu = train("cpu", "steps-cpu", &few)?;
+    let gpu = train(&options.device, "steps-device", &few)?;
     let farthest = gpu.distance(&cpu)?;
     step("training");
-    let long = ["--device", &options.device, "--budget", &options.budget];
-    let long = train(program(), &folder().join("long"), &long)?;
+    let long = train(&options.device, "long", &["--budget", &options.budget])?;
     let per_second = |run: &Trained, stage: usize| run.steps[stage] / run.seconds[stage];
     let rows = [
         ("farthest loss from the processor's, relative", farthest),
@@ -103,22 +100,22 @@ fn folder() -> PathBuf {
     target_dir().join("gpu")
 }
 
-fn program() -> Command {
-    let name = format!("release/distill{}", std::env::consts::EXE_SUFFIX);
-    Command::new(folder().join(name))
-}
-
-/// Trains on the demo's sounds with `launcher`, which ends in the program, into a bundle called `name`.
+/// Trains on the demo's sounds with `launcher`, which starts `program` as often as it likes, into a bundle
+/// called `name`.
 ///
 /// # Errors
 ///
 /// Fails if training does, or if the bundle cannot be read.
-pub(crate) fn train(mut launcher: Command, name: &Path, more: &[&str]) -> Result<Trained> {
+pub(crate) fn train(
+    mut launcher: Command,
+    program: &Path,
+    name: &Path,
+    more: &[&str],
+) -> Result<Trained> {
     let bundle = name.with_extension("distill");
     launcher.args(["train", "assets/demo", "--fresh", "--no-report", "--seed", "1"]);
     run_program(launcher.arg("--output").arg(&bundle).args(more))?;
-    let told =
-        read(cargo("run --quiet --release -p distill-trainer -- inspect --json").arg(&bundle))?;
+    let told = read(Command::new(program).args(["inspect", "--json"]).arg(&bundle))?;
     let card: Value = serde_json::from_str(&told).context("inspect does not tell JSON")?;
     let of = |stage: &str, key: &str| card["card"][stage]["training"][key].clone();
     let number = |stage: &str, key: &str| of(stage, key).as_f64().unwrap_or_default();

@@ -24,8 +24,12 @@ pub(crate) fn cargo(arguments: &str) -> Command {
 
 /// A program that `cargo build --release` has built.
 pub(crate) fn built(name: &str) -> Command {
-    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    Command::new(target_dir().join("release").join(file))
+    Command::new(built_in(&target_dir(), name))
+}
+
+/// Where `cargo build --release` leaves a program if it builds into `folder`.
+pub(crate) fn built_in(folder: &Path, name: &str) -> PathBuf {
+    folder.join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Runs `command` with our own standard streams.

@@ -10,7 +10,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::debian::or_with_packages;
 use crate::gpu::{Trained, train};
-use crate::program::{cargo, read, run as run_program, target_dir};
+use crate::program::{built_in, cargo, read, run as run_program, target_dir};
 
 /// Numbers of ranks, and how far their losses may be from those of one process, relative to these. The
 /// sum of two is the same however it is made; of three it is rounded otherwise, and what codes are chosen
@@ -53,9 +53,13 @@ fn folder() -> PathBuf {
     target_dir().join("mpi")
 }
 
+fn program() -> PathBuf {
+    built_in(&folder(), "distill")
+}
+
 /// What starts so many ranks of the program, with a thread each.
 fn launcher(ranks: usize) -> Command {
-    let program = folder().join("release/distill");
+    let program = program();
     if ranks == 1 {
         return Command::new(program);
     }
@@ -71,7 +75,7 @@ fn few(ranks: usize, shares: usize) -> Result<Trained> {
     let name = folder().join(format!("{ranks}-ranks"));
     let settings = ["--threads", "1", "--codec-steps", "60", "--prior-steps", "20"];
     let batches = ["--codec-batch", &crops, "--prior-batch", &pieces];
-    train(launcher(ranks), &name, &[settings.as_slice(), &batches].concat())
+    train(launcher(ranks), &program(), &name, &[settings.as_slice(), &batches].concat())
 }
 
 /// Kills a rank of two while they train, and one of three that go on; one process ends what they began.
@@ -85,7 +89,8 @@ fn lose_a_rank() -> Result<()> {
         let before = newest_checkpoint(&run_dir);
         let mut training = training(ranks, "100000", &bundle).stderr(Stdio::null()).spawn()?;
         wait("there is a new checkpoint", || newest_checkpoint(&run_dir) > before)?;
-        let victim = read(Command::new("pgrep").args(["--newest", "--exact", "distill"]))?;
+        let mpirun = training.id().to_string();
+        let victim = read(Command::new("pgrep").args(["--newest", "--parent", &mpirun]))?;
         run_program(Command::new("kill").args(["-9", victim.trim()]))?;
         let code = ended(&mut training)?;
         ensure!(code != Some(0), "mpirun says that all is well");

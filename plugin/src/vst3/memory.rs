@@ -116,11 +116,14 @@ impl IBStreamTrait for Memory {
         let mut contents = self.contents();
         // The constants have a sign on Windows alone.
         let is = |constant: IStreamSeekMode| i64::from(mode) == i64::from(constant);
-        let from = match () {
-            () if is(IStreamSeekMode_::kIBSeekSet) => 0,
-            () if is(IStreamSeekMode_::kIBSeekCur) => contents.at,
-            () if is(IStreamSeekMode_::kIBSeekEnd) => contents.bytes.len(),
-            () => return kInvalidArgument,
+        let from = if is(IStreamSeekMode_::kIBSeekSet) {
+            0
+        } else if is(IStreamSeekMode_::kIBSeekCur) {
+            contents.at
+        } else if is(IStreamSeekMode_::kIBSeekEnd) {
+            contents.bytes.len()
+        } else {
+            return kInvalidArgument;
         };
         let at = i64::try_from(from).ok().and_then(|from| from.checked_add(to));
         let Some(at) = at.and_then(|at| usize::try_from(at).ok()) else { return kInvalidArgument };

@@ -77,8 +77,9 @@ impl LibraryArgs {
             Some(LibraryCommand::Tag { bundle, tags }) => {
                 ensure!(bundle.is_file(), "{} is not a file", bundle.display());
                 let tags = tags::parse(&tags.join(" "))?;
-                print(&tags::shown(&tags))?;
+                let shown = tags::shown(&tags);
                 tags::set(bundle, tags)?;
+                print(&shown)?;
             }
             Some(LibraryCommand::Remove { bundle, yes }) => {
                 let shown = bundle.display();

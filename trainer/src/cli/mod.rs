@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// Says what went wrong, once for all ranks, and ends them.
+/// Says what went wrong, and ends all ranks, which would wait for this one.
 fn failed(error: &anyhow::Error) -> ExitCode {
     let ranks = ranks::joined();
     let rank = if ranks.count() > 1 { format!(" on rank {}", ranks.rank()) } else { String::new() };

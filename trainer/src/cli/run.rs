@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use distill_shared::bundle::Bundle;
 use serde::Serialize;
@@ -117,14 +117,13 @@ impl RunArgs {
 
 /// Opens the directory of a run. The first rank has it; the others know what is in it.
 fn open_run(path: PathBuf, start: Start, ranks: &dyn Ranks) -> Result<RunDir> {
-    let own = if ranks.is_first() { Some(RunDir::open(path.clone(), start)) } else { None };
     if ranks.count() == 1 {
-        return own.context("one process is the first")?;
+        return RunDir::open(path, start);
     }
     // Those that wait are told of a failure by being ended.
-    let own = own.transpose()?;
-    let found = own.as_ref().map(RunDir::found).transpose()?.unwrap_or_default();
-    let found = ranks.gather(&found)?.into_iter().next().unwrap_or_default();
+    let own = ranks.is_first().then(|| RunDir::open(path.clone(), start)).transpose()?;
+    let found = own.as_ref().map_or(Ok(Vec::new()), RunDir::found)?;
+    let found = ranks.gather(&found)?.swap_remove(0);
     own.map_or_else(|| RunDir::following(path, &found, start), Ok)
 }
 

@@ -125,16 +125,16 @@ impl AdamW {
         let slots = &self.slots;
         let mut grads = workers.run(slots.len(), |i| sum_gradient(&slots[i].var, batch.own))?;
         add_up(&mut grads, batch.ranks)?;
-        let share = 1.0 / batch.parts as f32;
-        grads.iter_mut().flatten().for_each(|g| *g *= share);
         let squares =
             grads.iter().map(|g| g.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>());
-        let norm = squares.sum::<f64>().sqrt();
+        let share = 1.0 / batch.parts as f64;
+        let norm = squares.sum::<f64>().sqrt() * share;
         if !norm.is_finite() {
             return Ok(norm);
         }
         self.step += 1;
-        let update = Update::new(self.step, rate, (MAX_NORM / norm.max(1e-12)).min(1.0));
+        let scale = (MAX_NORM / norm.max(1e-12)).min(1.0) * share;
+        let update = Update::new(self.step, rate, scale);
         for (slot, grad) in self.slots.iter_mut().zip(&grads) {
             update.apply(slot, grad);
             slot.write()?;
@@ -180,8 +180,8 @@ fn sum_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f32>> {
 /// The numbers that one update has in common for all variables.
 struct Update {
     rate: f32,
-    /// Scale of the gradient.
-    clip: f32,
+    /// From the sum of the gradients of all parts to their mean, clipped.
+    scale: f32,
     /// Corrections for moments that began at zero.
     mean_scale: f32,
     square_scale: f32,
@@ -189,10 +189,10 @@ struct Update {
 
 impl Update {
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-    fn new(step: i32, rate: f64, clip: f64) -> Self {
+    fn new(step: i32, rate: f64, scale: f64) -> Self {
         Self {
             rate: rate as f32,
-            clip: clip as f32,
+            scale: scale as f32,
             mean_scale: 1.0 / (1.0 - BETA_1.powi(step)),
             square_scale: 1.0 / (1.0 - BETA_2.powi(step)),
         }
@@ -203,7 +203,7 @@ impl Update {
         let moments = slot.mean.iter_mut().zip(&mut slot.square);
         pulp::Arch::new().dispatch(|| {
             for ((value, (mean, square)), grad) in slot.values.iter_mut().zip(moments).zip(grad) {
-                let grad = grad * self.clip;
+                let grad = grad * self.scale;
                 *mean = BETA_1 * *mean + (1.0 - BETA_1) * grad;
                 *square = BETA_2 * *square + (1.0 - BETA_2) * grad * grad;
                 let step =

@@ -220,13 +220,16 @@ impl CodesPage {
 
     /// Opens what was played last, unless something else is to stay open.
     fn follow(&mut self, hands: Hands<'_>) {
-        // Whoever works on it wants to go on with it.
-        self.stays |= self.draft.is_edited() || self.draft.selection().is_some();
+        // Whoever works on it, or listens to it, wants to go on with it.
+        self.stays |= self.draft.is_edited()
+            || self.draft.selection().is_some()
+            || hands.instance().auditions().heard().is_some();
         if self.stays {
             return;
         }
-        let newest = shelf::numbers(hands.instance()).first().copied().map(Opened::Take);
-        if let Some(newest) = newest.filter(|newest| self.opened != Some(*newest)) {
+        let newest = hands.instance().history().read(|takes| takes.back().map(|take| take.number));
+        if let Some(newest) = newest.map(Opened::Take).filter(|newest| self.opened != Some(*newest))
+        {
             self.open(hands, newest);
         }
     }
