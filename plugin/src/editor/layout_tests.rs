@@ -26,6 +26,8 @@ use crate::zones::Zones;
 const CODEC: &str = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
 /// Levels of it.
 const LEVELS: usize = 16;
+/// Parts of names and paths that somebody has given.
+const GIVEN: [&str; 5] = ["A bundle with", "A preset with", "Bells and more", "Felt Piano", "WWWW"];
 /// Windows at which what is shown has settled.
 const SETTLED: usize = 6;
 
@@ -35,6 +37,8 @@ struct Shown {
     text: String,
     ink: egui::Rect,
     room: egui::Rect,
+    /// What was to be said, if it was shortened before or within what is ours.
+    shortened: Option<String>,
 }
 
 /// The texts of a picture.
@@ -48,7 +52,10 @@ fn texts(shapes: &[ClippedShape]) -> Vec<Shown> {
                         row.visuals.mesh_bounds.translate(text.pos.to_vec2() + row.pos.to_vec2());
                     // What is scrolled out of sight is nobody's trouble.
                     if ink.is_positive() && ink.intersects(room) {
-                        texts.push(Shown { text: row.text(), ink, room });
+                        let galley = &text.galley;
+                        let shortened = galley.elided && is_lacking(&galley.job.text, &row.text());
+                        let shortened = shortened.then(|| galley.job.text.clone());
+                        texts.push(Shown { text: row.text(), ink, room, shortened });
                     }
                 }
             }
@@ -60,6 +67,13 @@ fn texts(shapes: &[ClippedShape]) -> Vec<Shown> {
     texts
 }
 
+/// Whether what is shown of a text lacks something of ours. Names may be as long as somebody likes, so
+/// they come last, and may be shortened.
+fn is_lacking(text: &str, shown: &str) -> bool {
+    let given = GIVEN.iter().filter_map(|given| text.find(given)).min();
+    shown.trim_end_matches('…').len() < given.unwrap_or(text.len())
+}
+
 /// What cannot be read of it, in words.
 fn faults(texts: &[Shown], window: egui::Rect, pixel: f32) -> Vec<String> {
     let cut = texts.iter().filter(|shown| {
@@ -67,8 +81,10 @@ fn faults(texts: &[Shown], window: egui::Rect, pixel: f32) -> Vec<String> {
         !room.contains_rect(shown.ink)
     });
     let mut faults: Vec<String> = cut
-        .map(|Shown { text, ink, room }| format!("“{text}” at {ink:?} is cut off by {room:?}"))
+        .map(|Shown { text, ink, room, .. }| format!("“{text}” at {ink:?} is cut off by {room:?}"))
         .collect();
+    let shortened = texts.iter().filter_map(|shown| shown.shortened.as_ref());
+    faults.extend(shortened.map(|text| format!("“{text}” is shortened")));
     for (n, one) in texts.iter().enumerate() {
         for other in &texts[n + 1..] {
             let both = one.ink.intersect(one.room).intersect(other.ink.intersect(other.room));
@@ -251,11 +267,16 @@ fn texts_that_meet_or_are_cut_off_are_found() {
         text: format!("{x}"),
         ink: egui::Rect::from_min_max(egui::pos2(x, 0.0), egui::pos2(x + 20.0, 10.0)),
         room: egui::Rect::from_min_max(egui::Pos2::ZERO, egui::pos2(right, 10.0)),
+        shortened: None,
     };
+    let shortened = |text: &str| Shown { shortened: Some(text.to_owned()), ..shown(0.0, 100.0) };
     let window = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(100.0, 100.0));
     let count = |texts: &[Shown]| faults(texts, window, 1.0).len();
     assert_eq!(count(&[shown(0.0, 100.0), shown(19.5, 100.0)]), 0);
     assert_eq!(count(&[shown(0.0, 100.0), shown(18.5, 100.0)]), 1);
     assert_eq!(count(&[shown(0.0, 18.5)]), 1, "by its room");
     assert_eq!(count(&[shown(85.0, 200.0)]), 1, "by the window");
+    assert_eq!(count(&[shortened("Brightness")]), 1);
+    assert!(is_lacking("for Felt Piano", "fo…") && is_lacking("Bright", "Brig…"));
+    assert!(!is_lacking("for Felt Piano", "for Felt…"), "somebody has given it");
 }

@@ -7,9 +7,9 @@ use distill_shared::tags::{self, MAX_LETTERS, MAX_TAGS};
 use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
-use super::cell;
 use super::listening::Listening;
 use super::listing::{Deed, Listing, Renaming, Typing};
+use super::{cell, problem_cell};
 use crate::instance::Phase;
 use crate::params::DistillParams;
 use crate::state::BundleRef;
@@ -189,36 +189,30 @@ fn show_entry(
     act.or(listen.clicked().then_some(Act::Listen))
 }
 
-/// The cell of what a bundle holds, or of why it cannot be read. Its tags come first.
+/// The cell of what a bundle holds, or of why it cannot be read. Its tags come last: there may be many.
 fn show_content(ui: &mut egui::Ui, entry: &Entry) {
-    let mut text = tags::shown(&entry.tags);
-    if !text.is_empty() {
-        text.push_str("  ");
-    }
+    let tags = tags::shown(&entry.tags);
     match &entry.content {
         Ok(content) => {
-            cell(ui, CONTENT, text + &in_words(content, entry.bytes));
+            cell(ui, CONTENT, format!("{}  {tags}", in_words(content, entry.bytes)));
         }
-        Err(problem) => {
-            let problem = egui::RichText::new(text + problem).color(ui.visuals().warn_fg_color);
-            cell(ui, CONTENT, problem);
-        }
+        Err(problem) => problem_cell(ui, CONTENT, format!("{problem}  {tags}")),
     }
 }
 
-/// What a bundle holds, in a line.
+/// What a bundle holds, in a line. What somebody has named comes last, since that may be long.
 fn in_words(content: &Content, bytes: u64) -> String {
     let Content { title, created, files, seconds, channels, sample_rate, classes, has_prior } =
         content;
     let channels = if *channels == 2 { "stereo" } else { "mono" };
-    let title = if title.is_empty() { String::new() } else { format!("{title}: ") };
-    let kinds =
-        if classes.is_empty() { String::new() } else { format!(", {}", classes.join(", ")) };
-    let prior = if *has_prior { "" } else { ", makes no new sound yet" };
+    let prior = if *has_prior { "" } else { "no new sound yet, " };
     let day = created.get(..10).unwrap_or_default();
-    let megabytes = bytes as f64 / 1e6;
+    let (kilohertz, megabytes) = (f64::from(*sample_rate) / 1e3, bytes as f64 / 1e6);
+    let named = std::iter::once(title).chain(classes).filter(|name| !name.is_empty());
+    let named: String = named.map(|name| format!(", {name}")).collect();
     format!(
-        "{title}{files} recordings, {seconds:.0} s, {channels}, {sample_rate} Hz, {megabytes:.1} MB, {day}{kinds}{prior}"
+        "{prior}{files} recordings, {seconds:.0} s, {channels}, {kilohertz} kHz, {megabytes:.1} MB, \
+         {day}{named}"
     )
 }
 
@@ -234,13 +228,13 @@ mod tests {
             files: 58,
             seconds: 54.4,
             channels: 1,
-            sample_rate: 48_000,
+            sample_rate: 44_100,
             classes: vec!["bells".to_owned(), "drums".to_owned()],
             has_prior: false,
         };
         assert_eq!(
             in_words(&content, 2_400_000),
-            "Kit: 58 recordings, 54 s, mono, 48000 Hz, 2.4 MB, 2026-11-28, bells, drums, makes no new sound yet"
+            "no new sound yet, 58 recordings, 54 s, mono, 44.1 kHz, 2.4 MB, 2026-11-28, Kit, bells, drums"
         );
     }
 }

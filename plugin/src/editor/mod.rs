@@ -186,6 +186,15 @@ fn cell(ui: &mut egui::Ui, width: f32, text: impl Into<egui::WidgetText>) -> egu
     .inner
 }
 
+/// Why the file of a row cannot be used, in a cell of that width: all of it, in as many lines as it takes.
+fn problem_cell(ui: &mut egui::Ui, width: f32, problem: impl Into<String>) {
+    let text = egui::RichText::new(problem).color(ui.visuals().warn_fg_color);
+    ui.scope(|ui| {
+        ui.set_width(width);
+        ui.add(egui::Label::new(text).wrap());
+    });
+}
+
 /// Says that something is wrong, where it cannot be overlooked.
 fn card(ui: &mut egui::Ui, message: &str) {
     let color = ui.visuals().error_fg_color;

@@ -5,8 +5,8 @@ use distill_shared::library;
 use distill_shared::preset::{self, Preset, PresetEntry};
 use nice_plug::prelude::ParamSetter;
 
-use super::cell;
 use super::listing::{Deed, Listing, Renaming};
+use super::{cell, problem_cell};
 use crate::params::DistillParams;
 use crate::presets::{load, preset_of};
 
@@ -154,13 +154,10 @@ fn show_entry(
     match &entry.content {
         Ok(Preset { bundle, .. }) => {
             let is_other = is_digest(&bundle.digest) && bundle.digest != plays;
-            let other = if is_other { " (other bundle)" } else { "" };
-            cell(ui, CONTENT, format!("for {}{other}", bundle.name));
+            let other = if is_other { "another bundle, " } else { "" };
+            cell(ui, CONTENT, format!("for {other}{}", bundle.name));
         }
-        Err(problem) => {
-            let colour = ui.visuals().warn_fg_color;
-            cell(ui, CONTENT, egui::RichText::new(problem).color(colour));
-        }
+        Err(problem) => problem_cell(ui, CONTENT, problem),
     }
     let button = egui::Button::new("Load");
     let hint = "Set every control as it says; the host can undo each";
