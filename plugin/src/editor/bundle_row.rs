@@ -6,6 +6,7 @@ use distill_shared::library::{self, bundles_in};
 use nice_plug::prelude::*;
 
 use super::card;
+use super::pasted::pasted_path;
 use crate::instance::{Phase, Texts};
 use crate::params::DistillParams;
 use crate::state::BundleRef;
@@ -57,7 +58,7 @@ impl BundleRow {
             let pressed =
                 ui.add_enabled(!self.path.is_empty(), egui::Button::new("Load")).clicked();
             if !self.path.is_empty() && (entered || pressed) {
-                chosen = Some(BundleRef::file(self.path.trim().to_owned()));
+                chosen = Some(BundleRef::file(pasted_path(&self.path)));
             }
             if ui.button("Factory").clicked() {
                 chosen = Some(BundleRef::default());

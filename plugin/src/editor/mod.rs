@@ -16,6 +16,7 @@ mod library;
 mod listening;
 mod listing;
 mod meters;
+mod pasted;
 mod presets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

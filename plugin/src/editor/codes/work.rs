@@ -12,6 +12,7 @@ use distill_shared::player::{GivenCodes, TakeKey, infill_while};
 use super::draft::Region;
 use super::{CodesPage, FOREIGN, FULL, Hands, Opened, shelf};
 use crate::clips::{Clip, MAX_CODES};
+use crate::editor::pasted::pasted_path;
 use crate::export::{Export, plain};
 use crate::import::import;
 
@@ -188,7 +189,7 @@ impl CodesPage {
     /// Reads a sound file as a clip.
     pub(super) fn import(&mut self, hands: Hands<'_>) {
         let Some(model) = hands.model() else { return };
-        let path = PathBuf::from(self.path.trim());
+        let path = PathBuf::from(pasted_path(&self.path));
         let codec = hands.instance().texts().playing.codec;
         let (answer, inbox) = bounded(1);
         hands.params.selection.work(Box::new(move |_| {
