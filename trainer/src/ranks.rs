@@ -26,7 +26,7 @@ pub trait Ranks: Sync {
     /// # Errors
     ///
     /// Fails if a rank is lost.
-    fn add(&self, values: &mut [f32]) -> Result<()>;
+    fn add(&self, values: &mut [f64]) -> Result<()>;
 
     /// The bytes of all ranks, in their order; they may be of any length.
     ///
@@ -49,7 +49,7 @@ impl Ranks for Alone {
         1
     }
 
-    fn add(&self, _: &mut [f32]) -> Result<()> {
+    fn add(&self, _: &mut [f64]) -> Result<()> {
         Ok(())
     }
 
@@ -168,7 +168,7 @@ mod tests {
             fn count(&self) -> usize {
                 self.1
             }
-            fn add(&self, _: &mut [f32]) -> Result<()> {
+            fn add(&self, _: &mut [f64]) -> Result<()> {
                 Ok(())
             }
             fn gather(&self, own: &[u8]) -> Result<Vec<Vec<u8>>> {

@@ -31,6 +31,8 @@ pub(crate) struct Trained {
     pub(crate) seconds: [f64; 2],
     pub(crate) steps: [f64; 2],
     losses: Vec<f64>,
+    /// Of the sizes and all weights of the bundle.
+    pub(crate) digest: String,
 }
 
 impl Trained {
@@ -128,6 +130,7 @@ pub(crate) fn train(
         seconds: both.map(|stage| number(stage, "seconds")),
         steps: both.map(|stage| number(stage, "steps")),
         losses: curves.iter().flatten().flat_map(loss).collect(),
+        digest: card["digest"].as_str().unwrap_or_default().to_owned(),
     })
 }
 

@@ -47,7 +47,7 @@ impl Ranks for Launched {
         self.count
     }
 
-    fn add(&self, values: &mut [f32]) -> Result<()> {
+    fn add(&self, values: &mut [f64]) -> Result<()> {
         let own = values.to_vec();
         world().all_reduce_into(&own[..], values, SystemOperation::sum());
         Ok(())

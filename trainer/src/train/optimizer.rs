@@ -125,8 +125,7 @@ impl AdamW {
         let slots = &self.slots;
         let mut grads = workers.run(slots.len(), |i| sum_gradient(&slots[i].var, batch.own))?;
         add_up(&mut grads, batch.ranks)?;
-        let squares =
-            grads.iter().map(|g| g.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>());
+        let squares = grads.iter().map(|grad| grad.iter().map(|g| g * g).sum::<f64>());
         let share = 1.0 / batch.parts as f64;
         let norm = squares.sum::<f64>().sqrt() * share;
         if !norm.is_finite() {
@@ -152,7 +151,7 @@ impl Slot {
 }
 
 /// Sum over all ranks, in one exchange.
-fn add_up(grads: &mut [Vec<f32>], ranks: &dyn Ranks) -> Result<()> {
+fn add_up(grads: &mut [Vec<f64>], ranks: &dyn Ranks) -> Result<()> {
     if ranks.count() == 1 {
         return Ok(());
     }
@@ -167,12 +166,13 @@ fn add_up(grads: &mut [Vec<f32>], ranks: &dyn Ranks) -> Result<()> {
     Ok(())
 }
 
-/// Sum over the parts of the gradient of `var`, in the order of the parts.
-fn sum_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f32>> {
+/// Sum over the parts of the gradient of `var`. In 64 bits it is the same in whatever order they come
+/// and however ranks share them, but for one value in hundreds of millions.
+fn sum_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f64>> {
     let mut sum = vec![0.0; var.elem_count()];
     for grad in parts.iter().filter_map(|store| store.get(var)) {
         let grad = grad.flatten_all()?.to_vec1::<f32>()?;
-        sum.iter_mut().zip(grad).for_each(|(sum, g)| *sum += g);
+        sum.iter_mut().zip(grad).for_each(|(sum, g)| *sum += f64::from(g));
     }
     Ok(sum)
 }
@@ -181,7 +181,7 @@ fn sum_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f32>> {
 struct Update {
     rate: f32,
     /// From the sum of the gradients of all parts to their mean, clipped.
-    scale: f32,
+    scale: f64,
     /// Corrections for moments that began at zero.
     mean_scale: f32,
     square_scale: f32,
@@ -192,18 +192,19 @@ impl Update {
     fn new(step: i32, rate: f64, scale: f64) -> Self {
         Self {
             rate: rate as f32,
-            scale: scale as f32,
+            scale,
             mean_scale: 1.0 / (1.0 - BETA_1.powi(step)),
             square_scale: 1.0 / (1.0 - BETA_2.powi(step)),
         }
     }
 
-    fn apply(&self, slot: &mut Slot, grad: &[f32]) {
+    #[expect(clippy::cast_possible_truncation, reason = "moments are f32")]
+    fn apply(&self, slot: &mut Slot, grad: &[f64]) {
         let shrink = 1.0 - self.rate * slot.decay;
         let moments = slot.mean.iter_mut().zip(&mut slot.square);
         pulp::Arch::new().dispatch(|| {
             for ((value, (mean, square)), grad) in slot.values.iter_mut().zip(moments).zip(grad) {
-                let grad = grad * self.scale;
+                let grad = (grad * self.scale) as f32;
                 *mean = BETA_1 * *mean + (1.0 - BETA_1) * grad;
                 *square = BETA_2 * *square + (1.0 - BETA_2) * grad * grad;
                 let step =
