@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(settings.config.width, 64);
         let text = settings.chosen.to_string();
         assert!(
-            text.contains("width 64 (override)") && text.contains("quantizers 8 (auto)"),
+            text.contains("width 64 (override)") && text.contains("quantizers 16 (auto)"),
             "{text}"
         );
     }

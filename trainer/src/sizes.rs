@@ -1,7 +1,7 @@
 //! Sizes of codec and prior that suit a corpus.
 //!
-//! Little material asks for small codebooks and a small prior: each entry must be met often enough
-//! to be learned, and a prior with room to spare learns its corpus by heart.
+//! Little material asks for few layers, small codebooks and a small prior: each entry must be met often
+//! enough to be learned, and a prior with room to spare learns its corpus by heart.
 
 use distill_shared::bundle::CorpusCodes;
 use distill_shared::model::conditioning::Conditioning;
@@ -14,7 +14,7 @@ use crate::corpus::Corpus;
 pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
     let minutes = corpus.seconds() / 60.0;
     let (quantizers, codebook_size, latent_dim, width, decoder_blocks) = match minutes {
-        m if m < 3.0 => (8, 128, 128, 192, 4),
+        m if m < 3.0 => (16, 256, 256, 192, 4),
         m if m < 15.0 => (16, 256, 256, 256, 6),
         m if m < 60.0 => (16, 512, 256, 256, 6),
         _ => (16, 1024, 256, 256, 8),

@@ -18,8 +18,8 @@ const RATE: f64 = SAMPLE_RATE as f64;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Time to train for, such as 30m or 3h; a run that was interrupted goes on
-    #[arg(long, default_value = "3h")]
+    /// Time to train for, such as 15m or 1h; a run that was interrupted goes on
+    #[arg(long, default_value = "15m")]
     budget: String,
 
     /// Seed of the sounds and of the training

@@ -21,12 +21,15 @@ const SILENT: f32 = -9.0;
 /// so that latents vary by about 1.
 ///
 /// Differences of stretched features from silence are weighted by [`weights_of`], and loud frames
-/// count more. The basis comes from subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5,
+/// count more. To what they vary by is added what `known` vary by, `[M, X]` of the same, at a share that is
+/// given: what is known of sound besides, for a corpus that is too small to show all that sound of its
+/// kind may do. The basis comes from subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5,
 /// <https://arxiv.org/abs/0909.4061>).
 pub(super) fn insert_principal(
     weights: &mut Weights,
     config: &CodecConfig,
     rows: &[f32],
+    (known, share): (&[f32], f32),
     draw: &mut Draw,
     device: &Device,
 ) -> Result<()> {
@@ -45,7 +48,10 @@ pub(super) fn insert_principal(
     }
     let count = rows.len() / x;
     let cpu = Device::Cpu;
-    let loud = Tensor::from_vec(loud, (count, x), &cpu)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a ratio")]
+    let scale = (f64::from(share) * energy(&loud) / energy(known).max(1e-30)).sqrt() as f32;
+    loud.extend(known.iter().map(|value| value * scale));
+    let loud = Tensor::from_vec(loud, (count + known.len() / x, x), &cpu)?;
     #[expect(clippy::cast_possible_truncation, reason = "any directions will do")]
     let start: Vec<f32> = (0..d * x).map(|_| draw.normal() as f32).collect();
     let mut basis = orthonormal(start, x); // [D, X]
@@ -91,6 +97,10 @@ fn orthonormal(mut rows: Vec<f32>, x: usize) -> Vec<f32> {
     rows
 }
 
+fn energy(values: &[f32]) -> f64 {
+    values.iter().map(|value| f64::from(*value) * f64::from(*value)).sum()
+}
+
 fn norm(row: &[f32]) -> f32 {
     row.iter().map(|a| a * a).sum::<f32>().sqrt()
 }
@@ -102,6 +112,8 @@ mod tests {
     use super::super::draw::Purpose;
     use super::super::toy_codec;
     use super::*;
+
+    const NOTHING: (&[f32], f32) = (&[], 0.0);
 
     fn config() -> CodecConfig {
         CodecConfig { latent_dim: 3, ..toy_codec() }
@@ -121,7 +133,7 @@ mod tests {
             rows.extend((0..x).map(|i| relax(stretch(FLOOR.ln()) + of(i))));
         }
         let mut weights = Weights::default();
-        insert_principal(&mut weights, &config, &rows, &mut draw, &device)?;
+        insert_principal(&mut weights, &config, &rows, NOTHING, &mut draw, &device)?;
         let tensors = weights.to_tensors()?;
         let get = |name: &str| tensors[name].to_f32();
         let (mean, encode, decode) =
@@ -147,11 +159,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_besides_is_kept_by_its_share() -> Result<()> {
+        let config = CodecConfig { latent_dim: 1, ..toy_codec() };
+        let x = config.frame_features();
+        let silent = stretch(FLOOR.ln());
+        // Rows vary in their first feature, and what is known in the second.
+        let mut rows = vec![FLOOR.ln(); 2 * x];
+        (rows[0], rows[x]) = (relax(silent + 1.0), relax(silent - 1.0));
+        let mut known = vec![0.0; x];
+        known[1] = 0.1;
+        for (share, kept) in [(0.5, 0), (2.0, 1)] {
+            let (mut weights, mut draw) = (Weights::default(), Draw::new(1, Purpose::Weights, 0));
+            insert_principal(
+                &mut weights,
+                &config,
+                &rows,
+                (&known, share),
+                &mut draw,
+                &Device::Cpu,
+            )?;
+            let basis = weights.to_tensors()?["codec.encoder.basis"].to_f32();
+            let size = norm(&basis);
+            assert!(basis[kept].abs() > 0.99 * size, "{share}: {} of {size}", basis[kept]);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn rows_without_variety_give_a_basis_all_the_same() -> Result<()> {
         let (config, mut weights) = (config(), Weights::default());
         let rows = vec![-11.0; 20 * config.frame_features()];
         let mut draw = Draw::new(1, Purpose::Weights, 0);
-        insert_principal(&mut weights, &config, &rows, &mut draw, &Device::Cpu)?;
+        insert_principal(&mut weights, &config, &rows, NOTHING, &mut draw, &Device::Cpu)?;
         for (name, var) in weights.iter() {
             let values = var.flatten_all()?.to_vec1::<f32>()?;
             assert!(values.iter().all(|value| value.is_finite()), "{name}");

@@ -13,6 +13,8 @@ use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 use distill_shared::stft::weights_of;
 
+use super::CODEBOOKS;
+
 /// A codec to take layers from.
 #[derive(Debug, Clone)]
 pub struct Base {
@@ -95,6 +97,17 @@ impl Base {
         Ok(())
     }
 
+    /// What it knows of sound: directions of the weighted features of a codec of `config`, `[D', X]`,
+    /// each as long as sound varies along it, all in proportion.
+    pub(super) fn directions(&self, config: &CodecConfig, device: &Device) -> Result<Vec<f32>> {
+        let (_, back) = self.features_between(config, device)?;
+        let decode = back.matmul(&self.matrix("codec.decoder.basis", device)?)?; // [X, D']
+        // Entries lie as far apart as what they stand for, and levels add up.
+        let entries = self.matrix(CODEBOOKS, device)?; // [N K, D']
+        let spread = entries.sqr()?.mean_keepdim(0)?.sqrt()?;
+        Ok(decode.broadcast_mul(&spread)?.t()?.flatten_all()?.to_vec1()?)
+    }
+
     /// A tensor of the base as a matrix: its last dimension, or a column if it has but one.
     fn matrix(&self, name: &str, device: &Device) -> Result<Tensor> {
         let stored = self.tensors.get(name).with_context(|| format!("the base lacks {name}"))?;
@@ -156,7 +169,7 @@ mod tests {
         }
         let rows = random(100 * config.frame_features(), seed);
         let mut draw = Draw::new(seed, Purpose::Weights, 0);
-        insert_principal(&mut weights, config, &rows, &mut draw, &Device::Cpu)?;
+        insert_principal(&mut weights, config, &rows, (&[], 0.0), &mut draw, &Device::Cpu)?;
         Ok(weights)
     }
 

@@ -24,6 +24,8 @@ use super::{CODEBOOKS, CROP_FRAMES, CodecPlan};
 
 /// Crops that the linear path is fitted to and the codebooks are placed among.
 const SURVEYED: u32 = 128;
+/// How many frames of a corpus what a base knows of sound is worth.
+const KNOWN_FRAMES: f32 = 4000.0;
 /// Crops of held-out files to measure on, at most.
 const HELD_CROPS: usize = 16;
 
@@ -38,7 +40,10 @@ pub(super) fn first(
     let mut weights = learned_weights(plan, device)?;
     let surveyed = surveyed(train, plan);
     let mut draw = Draw::new(plan.seed, Purpose::Weights, u32::MAX);
-    insert_principal(&mut weights, config, &rows(&surveyed), &mut draw, device)?;
+    let known = base.map(|base| base.directions(config, device)).transpose()?.unwrap_or_default();
+    let frames: usize = (0..train.len()).map(|recording| train.frames(recording)).sum();
+    let known = (&known[..], KNOWN_FRAMES / frames.max(1) as f32);
+    insert_principal(&mut weights, config, &rows(&surveyed), known, &mut draw, device)?;
     base.map(|base| base.insert_layers(&mut weights, config, device)).transpose()?;
     insert_bounds(&mut weights, config, train, run)?;
     let codec = Codec::new(config, &weights)?;
