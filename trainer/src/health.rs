@@ -4,6 +4,8 @@ use distill_shared::bundle::LevelHealth;
 
 /// A level that uses less than this share of its codes is larger than it needs to be.
 const ENOUGH: f64 = 0.7;
+/// Levels that are named each.
+const MOST_NAMED: usize = 4;
 /// Codes as even as this many say next to nothing.
 const COLLAPSED: f64 = 2.0;
 
@@ -42,26 +44,39 @@ impl Health {
 #[must_use]
 pub fn sentence(levels: &[LevelHealth]) -> String {
     let health = Health::of_all(levels);
-    let concerned: Vec<String> = (1..)
+    let concerned: Vec<(usize, f64)> = (1..)
         .zip(levels)
         .filter(|(_, level)| Health::of(level) == health)
-        .map(|(number, level)| format!("{number} ({:.0} %)", (100.0 * level.used).floor()))
+        .map(|(number, level)| (number, (100.0 * level.used).floor()))
         .collect();
-    let which = if concerned.len() == 1 { "level" } else { "levels" };
-    let concerned = format!("{which} {}", concerned.join(", "));
+    let concerned = named(&concerned, levels.len());
     match health {
         Health::Healthy => {
             format!("healthy: every level uses at least {:.0} % of its codes", 100.0 * ENOUGH)
         }
         Health::SomeUnused => format!(
-            "some codes unused: {concerned}; harmless: more sound or longer training uses more of \
-             them, a smaller --codebook-size loses nothing"
+            "some codes unused: {concerned}; harmless: more sound uses more of them, and a smaller \
+             --codebook-size loses little"
         ),
         Health::Collapsed => format!(
             "collapsed: {concerned}; nearly all frames get the same code there, as when recordings \
              hardly differ or are silent: add others, or if they do differ, lower --codec-lr"
         ),
     }
+}
+
+/// Levels with the percentage of their codes that they use: each, or how many of `all` if that would be a
+/// long list.
+fn named(levels: &[(usize, f64)], all: usize) -> String {
+    if levels.len() > MOST_NAMED {
+        let used = levels.iter().map(|(_, used)| *used);
+        let (least, most) = (used.clone().fold(100.0, f64::min), used.fold(0.0, f64::max));
+        return format!("{} of {all} levels ({least:.0} to {most:.0} %)", levels.len());
+    }
+    let which = if levels.len() == 1 { "level" } else { "levels" };
+    let each: Vec<String> =
+        levels.iter().map(|(number, used)| format!("{number} ({used:.0} %)")).collect();
+    format!("{which} {}", each.join(", "))
 }
 
 #[cfg(test)]
@@ -86,6 +101,9 @@ mod tests {
         let text = sentence(&[GOOD, SPARSE, SPARSE]);
         assert!(text.starts_with("some codes unused: levels 2 (40 %), 3 (40 %); "), "{text}");
         assert!(text.contains("--codebook-size"), "{text}");
+        let text =
+            sentence(&[GOOD, SPARSE, SPARSE, SPARSE, SPARSE, LevelHealth { used: 0.6, ..SPARSE }]);
+        assert!(text.starts_with("some codes unused: 5 of 6 levels (40 to 60 %); "), "{text}");
         let nearly = LevelHealth { used: 0.697, perplexity: 60.0 };
         assert!(sentence(&[nearly]).contains("level 1 (69 %)"), "never as much as would be enough");
         let text = sentence(&[SPARSE, DEAD]);

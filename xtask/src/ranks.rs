@@ -13,7 +13,7 @@ use crate::gpu::{Trained, train};
 use crate::program::{built_in, cargo, read, run as run_program, target_dir};
 
 /// Numbers of ranks.
-const RANKS: [usize; 3] = [2, 3, 4];
+const RANKS: [usize; 2] = [2, 4];
 /// Steps of the codec and of the prior.
 const STEPS: [&str; 2] = ["200", "60"];
 /// Crops and pieces of a batch that each rank has: as many as are computed in one go.
@@ -22,7 +22,7 @@ const PIECES: usize = 2;
 /// How long ranks may live on when one is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Trains the same with one process and with 2, 3 and 4 ranks, to the bit; then kills a rank, and goes on with another
+/// Trains the same with one process and with 2 and 4 ranks, to the bit; then kills a rank, and goes on with another
 /// number of them.
 ///
 /// # Errors
