@@ -27,7 +27,8 @@ const CODEC: &str = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0
 /// Levels of it.
 const LEVELS: usize = 16;
 /// Parts of names and paths that somebody has given.
-const GIVEN: [&str; 5] = ["A bundle with", "A preset with", "Bells and more", "Felt Piano", "WWWW"];
+const GIVEN: [&str; 6] =
+    ["#soft", "A bundle with", "A preset with", "Bells and more", "Felt Piano", "WWWW"];
 /// Windows at which what is shown has settled.
 const SETTLED: usize = 6;
 

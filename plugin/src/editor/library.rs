@@ -189,26 +189,27 @@ fn show_entry(
     act.or(listen.clicked().then_some(Act::Listen))
 }
 
-/// The cell of what a bundle holds, or of why it cannot be read. Its tags come last: there may be many.
+/// The cell of what a bundle holds, or of why it cannot be read.
 fn show_content(ui: &mut egui::Ui, entry: &Entry) {
     let tags = tags::shown(&entry.tags);
     match &entry.content {
         Ok(content) => {
-            cell(ui, CONTENT, format!("{}  {tags}", in_words(content, entry.bytes)));
+            cell(ui, CONTENT, in_words(content, entry.bytes, &tags));
         }
         Err(problem) => problem_cell(ui, CONTENT, format!("{problem}  {tags}")),
     }
 }
 
 /// What a bundle holds, in a line. What somebody has named comes last, since that may be long.
-fn in_words(content: &Content, bytes: u64) -> String {
+fn in_words(content: &Content, bytes: u64, tags: &str) -> String {
     let Content { title, created, files, seconds, channels, sample_rate, classes, has_prior } =
         content;
     let channels = if *channels == 2 { "stereo" } else { "mono" };
     let prior = if *has_prior { "" } else { "no new sound yet, " };
     let day = created.get(..10).unwrap_or_default();
     let (kilohertz, megabytes) = (f64::from(*sample_rate) / 1e3, bytes as f64 / 1e6);
-    let named = std::iter::once(title).chain(classes).filter(|name| !name.is_empty());
+    let named = [tags, title].into_iter().chain(classes.iter().map(String::as_str));
+    let named = named.filter(|name| !name.is_empty());
     let named: String = named.map(|name| format!(", {name}")).collect();
     format!(
         "{prior}{files} recordings, {seconds:.0} s, {channels}, {kilohertz} kHz, {megabytes:.1} MB, \
@@ -233,8 +234,8 @@ mod tests {
             has_prior: false,
         };
         assert_eq!(
-            in_words(&content, 2_400_000),
-            "no new sound yet, 58 recordings, 54 s, mono, 44.1 kHz, 2.4 MB, 2026-11-28, Kit, bells, drums"
+            in_words(&content, 2_400_000, "#soft"),
+            "no new sound yet, 58 recordings, 54 s, mono, 44.1 kHz, 2.4 MB, 2026-11-28, #soft, Kit, bells, drums"
         );
     }
 }
