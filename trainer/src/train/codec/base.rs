@@ -228,6 +228,32 @@ mod tests {
     }
 
     #[test]
+    fn what_it_knows_of_sound_points_along_its_latents_as_far_as_their_codes_do() -> Result<()> {
+        let mut base = base()?;
+        let (x, d) = (base.config.frame_features(), base.config.latent_dim);
+        // Codes tell two latents apart, the second twice as far as the first, and no other.
+        let mut entries = vec![0.0; base.config.codebook_size * d];
+        for (i, entry) in entries.chunks_exact_mut(d).enumerate() {
+            let side = if i % 2 == 0 { 1.0 } else { -1.0 };
+            (entry[0], entry[1]) = (side, 2.0 * side);
+        }
+        let shape = [1, base.config.codebook_size, d];
+        let books = distill_shared::bundle::Tensor::f32(&shape, entries).context("no tensor")?;
+        base.tensors.insert(CODEBOOKS.to_owned(), books);
+        let decode = base.tensors["codec.decoder.basis"].to_f32(); // [X, D']
+        let told = base.directions(&base.config.clone(), &Device::Cpu)?;
+        for (latent, direction) in told.chunks_exact(x).enumerate() {
+            let spread = [1.0, 2.0].get(latent).copied().unwrap_or(0.0);
+            for (i, value) in direction.iter().enumerate() {
+                let wanted = spread * decode[i * d + latent];
+                assert!((value - wanted).abs() < 1e-3, "{latent}: {value} instead of {wanted}");
+            }
+        }
+        assert_eq!(told.len(), d * x);
+        Ok(())
+    }
+
+    #[test]
     fn what_a_linear_path_has_is_not_added_by_layers_again() -> Result<()> {
         // A base that hears no more than two directions, and a codec that hears all.
         let narrow = CodecConfig { latent_dim: 2, ..mono() };
