@@ -126,11 +126,12 @@ pub(crate) fn train(
     let loss = |point: &Value| {
         ["train_loss", "validation_loss"].map(|key| point[key].as_f64().unwrap_or(f64::NAN))
     };
+    let digest = card["digest"].as_str().context("inspect tells no digest")?.to_owned();
     Ok(Trained {
         seconds: both.map(|stage| number(stage, "seconds")),
         steps: both.map(|stage| number(stage, "steps")),
         losses: curves.iter().flatten().flat_map(loss).collect(),
-        digest: card["digest"].as_str().unwrap_or_default().to_owned(),
+        digest,
     })
 }
 

@@ -22,8 +22,8 @@ const PIECES: usize = 2;
 /// How long ranks may live on when one is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Trains the same with one process and with 2 and 4 ranks, to the bit; then kills a rank, and goes on with another
-/// number of them.
+/// Trains the same with one process and with 2 and 4 ranks, to the bit; then kills a rank, and goes on
+/// with another number of them.
 ///
 /// # Errors
 ///

@@ -196,7 +196,7 @@ fn show_content(ui: &mut egui::Ui, entry: &Entry) {
         Ok(content) => {
             cell(ui, CONTENT, in_words(content, entry.bytes, &tags));
         }
-        Err(problem) => problem_cell(ui, CONTENT, format!("{problem}  {tags}")),
+        Err(problem) => problem_cell(ui, CONTENT, format!("{problem}  {tags}").trim_end()),
     }
 }
 
