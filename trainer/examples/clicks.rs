@@ -27,10 +27,12 @@ fn main() -> Result<ExitCode> {
     let corpus = recordings(&folder)?;
     let reference = reference(&corpus)?;
     let bar = FACTOR * reference;
-    let is_above = |recording: &&Recording| {
-        recording.audio.iter().any(|channel| largest_step(channel).0 > bar)
+    let largest = |recording: &Recording| -> Result<f32> {
+        let audio = recording.sound.whole()?;
+        Ok(audio.iter().map(|channel| largest_step(channel).0).fold(0.0, f32::max))
     };
-    let (above, all) = (corpus.recordings.iter().filter(is_above).count(), corpus.recordings.len());
+    let largest: Vec<f32> = corpus.recordings.iter().map(largest).collect::<Result<_>>()?;
+    let (above, all) = (largest.iter().filter(|step| **step > bar).count(), largest.len());
     println!("corpus  99.99 % of steps are below {reference:.4}");
     println!("        the bar is {bar:.4}; {above} of {all} recordings are above it");
     let mut clicks = false;
@@ -72,8 +74,9 @@ fn recordings(folder: &Path) -> Result<Corpus> {
 
 /// The 99.99th percentile of the steps between neighbouring samples of all recordings.
 fn reference(corpus: &Corpus) -> Result<f32> {
-    let channels = corpus.recordings.iter().flat_map(|recording| &recording.audio);
-    let mut steps: Vec<f32> = channels.flat_map(|channel| steps(channel)).collect();
+    let sounds: Vec<_> =
+        corpus.recordings.iter().map(|one| one.sound.whole()).collect::<Result<_>>()?;
+    let mut steps: Vec<f32> = sounds.iter().flatten().flat_map(|channel| steps(channel)).collect();
     ensure!(!steps.is_empty(), "there is no sound in the folder");
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
     let rank = (PERCENTILE * (steps.len() - 1) as f64).round() as usize;

@@ -7,7 +7,7 @@ use distill_shared::model::config::CodecConfig;
 
 use crate::audio::decode::decode;
 use crate::audio::resample::resample;
-use crate::corpus::{Corpus, Recording};
+use crate::corpus::{Corpus, Recording, Sound};
 
 /// Reads the sound file at `path` at the rate and with the channels of a codec.
 ///
@@ -21,9 +21,9 @@ pub fn read_clip(path: &Path, codec: &CodecConfig) -> Result<Recording> {
     };
     let audio = resample(decoded.audio, decoded.rate, codec.sample_rate)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let clip = Recording { name, class: String::new(), audio, held_out: false };
+    let clip = Recording { name, class: String::new(), sound: Sound::new(audio), held_out: false };
     let corpus = Corpus {
-        channels: clip.audio.len(),
+        channels: clip.sound.channels(),
         recordings: vec![clip],
         sample_rate: codec.sample_rate,
         gain: codec.gain,

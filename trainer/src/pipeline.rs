@@ -27,6 +27,7 @@ use crate::evaluate::prior::trial::trial_seconds;
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
+use crate::progress::clock;
 use crate::ranks::Ranks;
 use crate::render::render;
 use crate::run_dir::RunDir;
@@ -38,6 +39,9 @@ use crate::train::{
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
 /// nothing.
 const HASTY_PRIOR_S: f64 = 5.0;
+/// Seconds of sound that are read with the codec at most, for the prior to learn from. Their codes take some
+/// thirty megabytes, and reading them some minutes.
+const MOST_READ_S: f64 = 3.0 * 3600.0;
 /// Length of the preview in seconds.
 const PREVIEW_S: usize = 4;
 
@@ -165,6 +169,21 @@ impl Session<'_> {
             self.keep_codec(&trained);
         }
         Ok(trained)
+    }
+
+    /// What of `corpus` is read with a codec: of very much sound, some.
+    #[must_use]
+    pub fn readable(&self, corpus: Corpus) -> Corpus {
+        let all = corpus.seconds();
+        let some = corpus.at_most(MOST_READ_S, self.seed);
+        if some.seconds() < all {
+            self.listeners.display.say(&format!(
+                "the prior learns from {} of {}, chosen from all over them",
+                clock(some.seconds()),
+                clock(all)
+            ));
+        }
+        some
     }
 
     /// Reads `corpus` with a codec.

@@ -296,11 +296,12 @@ fn check(sizes: Result<(), ConfigError>, learning_rate: f64, batch: usize) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::Sound;
 
     fn corpus() -> Corpus {
         let (name, class) = ("a.wav".to_owned(), String::new());
-        let audio = vec![vec![0.5; 96_000]];
-        Corpus::new(vec![Recording { name, class, audio, held_out: false }], 0)
+        let sound = Sound::new(vec![vec![0.5; 96_000]]);
+        Corpus::new(vec![Recording { name, class, sound, held_out: false }], 0).unwrap()
     }
 
     #[test]

@@ -96,7 +96,9 @@ fn the_first_folder_is_the_class_and_levels_are_kept() {
     }
     let peak = |name: &str| {
         let recording = corpus.recordings.iter().find(|r| r.name == name).unwrap();
-        recording.audio[0].iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()))
+        recording.sound.whole().unwrap()[0]
+            .iter()
+            .fold(0.0_f32, |peak, sample| peak.max(sample.abs()))
     };
     assert!(peak("drums/loud/10.wav") > 8.0 * peak("drums/loud/00.wav"));
     assert_eq!((corpus.train().count(), corpus.held_out().count()), (10, 2));

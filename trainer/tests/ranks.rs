@@ -2,61 +2,19 @@
 //! for the processes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod threads;
 mod tiny;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Barrier, Mutex};
 use std::thread;
 
-use anyhow::Result;
 use candle_core::Device;
 use distill_shared::bundle::Tensors;
-use distill_trainer::corpus::{Corpus, Recording};
-use distill_trainer::ranks::Ranks;
+use distill_trainer::corpus::{Corpus, Recording, Sound};
 use distill_trainer::train::{
     Beginning, CodecPlan, KnownCodec, Length, PriorPlan, Run, train_codec, train_prior,
 };
-
-/// Where ranks leave what the others need.
-struct Table {
-    all_are_here: Barrier,
-    places: Mutex<Vec<Vec<u8>>>,
-}
-
-struct Thread<'a> {
-    rank: usize,
-    count: usize,
-    table: &'a Table,
-}
-
-impl Ranks for Thread<'_> {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn add(&self, values: &mut [f64]) -> Result<()> {
-        let own: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        values.fill(0.0);
-        for other in self.gather(&own)? {
-            let other = other.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
-            values.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
-        }
-        Ok(())
-    }
-
-    fn gather(&self, own: &[u8]) -> Result<Vec<Vec<u8>>> {
-        self.table.places.lock().unwrap()[self.rank] = own.to_vec();
-        self.table.all_are_here.wait();
-        let all = self.table.places.lock().unwrap().clone();
-        // Nobody leaves something else before all have read.
-        self.table.all_are_here.wait();
-        Ok(all)
-    }
-}
+use threads::{Table, Thread};
 
 /// What each of `count` ranks comes to; `cancelled` of them is stopped before it begins.
 fn trained(
@@ -64,8 +22,7 @@ fn trained(
     cancelled: Option<usize>,
     train: impl Fn(&mut Run) -> Tensors + Sync,
 ) -> Vec<Tensors> {
-    let (all_are_here, places) = (Barrier::new(count), Mutex::new(vec![Vec::new(); count]));
-    let table = &Table { all_are_here, places };
+    let table = &Table::new(count);
     let train = &train;
     let one = |rank| {
         move || {
@@ -90,11 +47,11 @@ fn train_tones(run: &mut Run, length: Length) -> Tensors {
     let recording = |(i, hz): (usize, f32)| Recording {
         name: format!("{i}.wav"),
         class: String::new(),
-        audio: vec![tone(hz)],
+        sound: Sound::new(vec![tone(hz)]),
         held_out: false,
     };
     let tones = [200.0, 333.0, 777.0, 2000.0].into_iter().enumerate().map(recording);
-    let corpus = Corpus::new(tones.collect(), 0);
+    let corpus = Corpus::new(tones.collect(), 0).unwrap();
     let (config, beginning) = (tiny::codec_config(), Beginning::Nothing);
     let plan = CodecPlan { config, length, learning_rate: 2e-3, batch: 16, seed: 5, beginning };
     train_codec(&corpus, &plan, run).unwrap().tensors

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use candle_core::Device;
 use distill_shared::bundle::Tensors;
-use distill_trainer::corpus::{Corpus, Recording};
+use distill_trainer::corpus::{Corpus, Recording, Sound};
 use distill_trainer::events::TrainingEvent;
 use distill_trainer::ranks::Alone;
 use distill_trainer::run_dir::checkpoint::Checkpoint;
@@ -118,10 +118,10 @@ fn corpus(last: Vec<f32>) -> Corpus {
     let recording = |(i, sound)| Recording {
         name: format!("{i}.wav"),
         class: String::new(),
-        audio: vec![sound],
+        sound: Sound::new(vec![sound]),
         held_out: false,
     };
-    Corpus::new(sounds.into_iter().enumerate().map(recording).collect(), 0)
+    Corpus::new(sounds.into_iter().enumerate().map(recording).collect(), 0).unwrap()
 }
 
 fn ordinary_corpus() -> Corpus {

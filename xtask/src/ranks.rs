@@ -22,7 +22,7 @@ const PIECES: usize = 2;
 /// How long ranks may live on when one is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Trains the same with one process and with 2 and 4 ranks, to the bit; then kills a rank, and goes on
+/// Prepares and trains the same with one process and with 2 and 4 ranks, to the bit; then kills a rank, and goes on
 /// with another number of them.
 ///
 /// # Errors
@@ -33,6 +33,8 @@ pub(crate) fn run() -> Result<()> {
     or_with_packages(packages, || run_program(Command::new("mpirun").arg("--version")))?;
     let mut build = cargo("build --release -p distill-trainer --features mpi");
     run_program(build.env("CARGO_TARGET_DIR", folder()))?;
+    println!("\n== the same corpus");
+    prepare_together()?;
     println!("\n== the same steps");
     for ranks in RANKS {
         let (alone, together) = (few(1, ranks)?, few(ranks, 1)?);
@@ -44,6 +46,21 @@ pub(crate) fn run() -> Result<()> {
     }
     println!("\n== a rank is lost");
     lose_a_rank()
+}
+
+/// Prepares a corpus with three ranks; what is in it is what one process finds in the folder.
+fn prepare_together() -> Result<()> {
+    let sounds = "assets/demo";
+    let prepared = folder().join("demo.prepared");
+    if prepared.exists() {
+        fs::remove_dir_all(&prepared)?;
+    }
+    let mut together = launcher(3);
+    run_program(together.args(["prepare", sounds, "--threads", "1", "--output"]).arg(&prepared))?;
+    let told = |folder: &Path| read(launcher(1).args(["check", "--json"]).arg(folder));
+    ensure!(told(&prepared)? == told(Path::new(sounds))?, "three ranks prepared something else");
+    println!("three ranks prepared what one process reads");
+    Ok(())
 }
 
 fn folder() -> PathBuf {

@@ -14,7 +14,7 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 /// Rates that a file may have, in Hz.
-const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
+pub const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
 /// Samples that a channel of a file may have: three hours at 48 kHz.
 pub const MOST_SAMPLES: usize = 1 << 29;

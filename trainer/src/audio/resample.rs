@@ -1,5 +1,7 @@
 //! Change of sample rate.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result};
 use rubato::audioadapter_buffers::direct::SequentialSliceOfVecs;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
@@ -110,6 +112,50 @@ impl Resampling {
             self.transform(len, give)?;
         }
         Ok(())
+    }
+
+    /// The samples `range` of what [`resample`] makes of a recording of `samples` samples, to the bit. Only
+    /// what they take is asked of `read`: about a chunk more on each side. This can be used for any number
+    /// of parts, of any recordings of as many channels, and for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `read` does.
+    pub fn part(
+        &mut self,
+        samples: usize,
+        range: Range<usize>,
+        read: impl FnOnce(Range<usize>) -> Result<Vec<Vec<f32>>>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let channels = self.waiting.len();
+        if range.is_empty() {
+            return Ok(vec![Vec::new(); channels]);
+        }
+        let (taken, made) =
+            (self.resampler.input_frames_next(), self.resampler.output_frames_next());
+        let late = self.resampler.output_delay();
+        // What comes out of a chunk depends on it and on the one before, and on nothing else.
+        let first = ((range.start + late) / made).saturating_sub(1);
+        let chunks = (range.end - 1 + late) / made + 1 - first;
+        let at = |chunk: usize| samples.min(chunk * taken);
+        let audio = read(at(first)..at(first + chunks))?;
+        self.resampler.reset();
+        self.late = range.start + late - first * made;
+        (self.given, self.taken) = (0, 0);
+        self.waiting.iter_mut().for_each(Vec::clear);
+        let mut part = vec![Vec::with_capacity(range.len()); channels];
+        for chunk in 0..chunks {
+            for (waiting, audio) in self.waiting.iter_mut().zip(&audio) {
+                let at = |chunk: usize| audio.len().min(chunk * taken);
+                waiting.extend_from_slice(&audio[at(chunk)..at(chunk + 1)]);
+                waiting.resize(taken, 0.0);
+            }
+            self.transform(range.len(), &mut |piece: &mut [Vec<f32>]| {
+                part.iter_mut().zip(piece).for_each(|(part, piece)| part.append(piece));
+                Ok(())
+            })?;
+        }
+        Ok(part)
     }
 
     /// Transforms the chunk that waits, and gives what it makes, but no more than `len` samples in
@@ -231,6 +277,28 @@ mod tests {
                 }
                 resampling.finish(&mut keep).unwrap();
                 assert_eq!(pieces, expected, "{samples} samples from {from} to {to} Hz");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_recording_is_what_the_whole_has_there() {
+        for (from, to) in [(8_000, 48_000), (44_100, 48_000), (96_000, 48_000), (48_000, 48_001)] {
+            let mut parts = Resampling::new(2, from, to).unwrap();
+            for samples in [1, 900, 40_000] {
+                let audio = [tone(1000.0, from, 8.0), tone(440.0, from, 8.0)];
+                let audio = audio.map(|channel| channel[5000..5000 + samples].to_vec());
+                let whole = resample(audio.to_vec(), from, to).unwrap();
+                let len = whole[0].len();
+                for (start, end) in [(0, len), (len / 3, len / 2), (len / 2, len), (0, 1), (7, 7)] {
+                    let range = start.min(len)..end.min(len);
+                    let read = |range: Range<usize>| {
+                        Ok(audio.iter().map(|channel| channel[range.clone()].to_vec()).collect())
+                    };
+                    let part = parts.part(samples, range.clone(), read).unwrap();
+                    let meant: Vec<_> = whole.iter().map(|c| c[range.clone()].to_vec()).collect();
+                    assert_eq!(part, meant, "{range:?} of {samples} from {from} to {to} Hz");
+                }
             }
         }
     }

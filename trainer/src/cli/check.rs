@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::exit::Ending;
 use super::interrupt::stop_flag;
 use super::output::{print, print_json};
-use crate::corpus::{Corpus, OpenOptions, Outcome, Survey, Verdict, nothing_usable, survey};
+use crate::corpus::{Corpus, OpenOptions, Outcome, Verdict, nothing_usable, survey};
 use crate::device::cores;
 use crate::progress::{Display, clock};
 
@@ -68,11 +68,14 @@ impl CheckArgs {
             heard: &[],
             on_file: &on_file,
         };
-        let Survey { recordings, verdicts } = survey(&self.folder, &options)?;
+        let mut found = survey(&self.folder, &options)?;
         display.finish();
 
-        let files = recordings.len();
-        let used = (files > 0).then(|| Used::new(&Corpus::new(recordings, self.seed), files));
+        let (files, verdicts) = (found.recordings.len(), std::mem::take(&mut found.verdicts));
+        let used = match files {
+            0 => None,
+            files => Some(Used::new(&Corpus::of(found, self.seed, &[])?, files)),
+        };
         if self.json {
             print_json(&Report { files: &verdicts, used: used.as_ref() })?;
         } else {

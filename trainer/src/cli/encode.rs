@@ -35,7 +35,8 @@ impl EncodeArgs {
         let model = Model::from_bundle(&bundle)
             .with_context(|| format!("cannot play {}", self.bundle.display()))?;
         let heard = read_clip(&self.sound, &bundle.config().codec)?;
-        let channels: Vec<&[f32]> = heard.audio.iter().map(Vec::as_slice).collect();
+        let audio = heard.sound.whole()?;
+        let channels: Vec<&[f32]> = audio.iter().map(Vec::as_slice).collect();
         let codes = encode(&Arc::new(model), &channels);
 
         let base = PathBuf::from(self.sound.file_name().unwrap_or_default());

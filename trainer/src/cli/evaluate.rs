@@ -16,8 +16,8 @@ use super::interrupt::stop_flag;
 use super::output::{print, print_json};
 use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
 use crate::corpus::{
-    Corpus, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Survey,
-    nothing_usable, survey,
+    Corpus, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, nothing_usable,
+    survey,
 };
 use crate::device::{DeviceChoice, cores};
 use crate::evaluate::prior::distribution::Generation;
@@ -223,10 +223,10 @@ impl EvaluateArgs {
             heard: &[],
             on_file: &on_file,
         };
-        let Survey { mut recordings, verdicts } = survey(folder, &options)?;
+        let found = survey(folder, &options)?;
         let display = &mut session.listeners.display;
         display.finish();
-        for verdict in &verdicts {
+        for verdict in &found.verdicts {
             match &verdict.outcome {
                 Outcome::Skipped { reason } => {
                     display.say(&format!("skipped {}: {reason}", verdict.name));
@@ -237,17 +237,18 @@ impl EvaluateArgs {
                 Outcome::Used | Outcome::Resampled => {}
             }
         }
-        if recordings.is_empty() {
-            bail!(nothing_usable(folder, &verdicts));
+        if found.recordings.is_empty() {
+            bail!(nothing_usable(folder, &found.verdicts));
         }
-        if self.held_out {
-            recordings = match remembered {
-                Some(names) => Corpus::held_out_as(recordings, &names),
-                None => Corpus::new(recordings, session.seed).recordings,
-            };
-            recordings.retain(|recording| recording.held_out);
-        }
-        self.keep_beginnings(&mut recordings, display);
+        let mut recordings = match (self.held_out, remembered) {
+            (false, _) => found.recordings,
+            (true, Some(names)) => Corpus::held_out_as(found.recordings, &names),
+            (true, None) => {
+                let all = Corpus::of(found, session.seed, &[])?.recordings;
+                all.into_iter().filter(|recording| recording.held_out).collect()
+            }
+        };
+        self.keep_beginnings(&mut recordings, display)?;
         ensure!(
             !recordings.is_empty(),
             "every recording in {} begins with silence",
@@ -257,18 +258,20 @@ impl EvaluateArgs {
     }
 
     /// Cuts the recordings to `--max-seconds`, and leaves out those of which only silence is left.
-    fn keep_beginnings(&self, recordings: &mut Vec<Recording>, display: &Display) {
-        let Some(seconds) = self.limit() else { return };
+    fn keep_beginnings(&self, recordings: &mut Vec<Recording>, display: &Display) -> Result<()> {
+        let Some(seconds) = self.limit() else { return Ok(()) };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let samples = (seconds * f64::from(SAMPLE_RATE)).round() as usize;
-        recordings.retain_mut(|recording| {
-            recording.audio.iter_mut().for_each(|channel| channel.truncate(samples));
-            let sounds = recording.audio.iter().flatten().any(|sample| sample.abs() >= SILENCE);
-            if !sounds {
+        for mut recording in std::mem::take(recordings) {
+            recording.sound.truncate(samples);
+            let audio = recording.sound.whole()?;
+            if audio.iter().flatten().any(|sample| sample.abs() >= SILENCE) {
+                recordings.push(recording);
+            } else {
                 display.say(&format!("skipped {}: it begins with silence", recording.name));
             }
-            sounds
-        });
+        }
+        Ok(())
     }
 
     /// Measures what the codec made.
@@ -377,10 +380,11 @@ fn paths(folder: &Path, recordings: &[Recording]) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::Sound;
 
     fn recording(name: &str) -> Recording {
         let (name, class) = (name.to_owned(), String::new());
-        Recording { name, class, audio: Vec::new(), held_out: false }
+        Recording { name, class, sound: Sound::new(Vec::new()), held_out: false }
     }
 
     #[test]

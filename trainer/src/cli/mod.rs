@@ -15,6 +15,7 @@ mod inspect;
 mod interrupt;
 mod library;
 mod output;
+mod prepare;
 mod result;
 mod run;
 mod set;
@@ -43,6 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::CheckArgs),
+    Prepare(prepare::PrepareArgs),
     Train(Box<train::TrainArgs>),
     TrainPrior(Box<train_prior::TrainPriorArgs>),
     Generate(generate::GenerateArgs),
@@ -58,13 +60,14 @@ enum Command {
 
 impl Command {
     /// Whether several processes can do it together.
-    fn trains(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::TrainPrior(_))
+    fn is_shared(&self) -> bool {
+        matches!(self, Self::Prepare(_) | Self::Train(_) | Self::TrainPrior(_))
     }
 
     fn run(self) -> Result<Ending> {
         match self {
             Self::Check(args) => args.run(),
+            Self::Prepare(args) => args.run(),
             Self::Train(args) => args.run(),
             Self::TrainPrior(args) => args.run(),
             Self::Generate(args) => args.run(),
@@ -86,7 +89,7 @@ impl Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let joined = match command.trains().then(ranks::join).transpose() {
+    let joined = match command.is_shared().then(ranks::join).transpose() {
         Ok(joined) => joined,
         Err(error) => return failed(&error),
     };

@@ -12,6 +12,7 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 use super::duration;
 use super::exit::Ending;
+use super::prepare::ENDING;
 use super::run::{RunArgs, beside, end, given, stem};
 use super::train_prior::{PriorSource, prior_report, prior_run_dir, replace_prior};
 use crate::budget::Budget;
@@ -32,7 +33,8 @@ const STOPPED_CORPUS_S: f64 = 120.0;
 /// Learns a folder of recordings: writes a bundle that the instrument plays
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    /// Folder of recordings (WAV, AIFF, FLAC, MP3, OGG, M4A); the folders in it are searched too
+    /// Folder of recordings (WAV, AIFF, FLAC, MP3, OGG, M4A), the folders in it are searched too; or what
+    /// `prepare` has made of one
     folder: PathBuf,
     /// Bundle to write; the folder's name with .distill if not given
     #[arg(short, long, value_name = "FILE")]
@@ -232,6 +234,7 @@ impl TrainArgs {
             corpus = corpus.beginnings(STOPPED_CORPUS_S);
             keep_codes = false;
         }
+        let corpus = session.readable(corpus);
         let codes = session.read_codes(&corpus, &codec.config, &codec.weights)?;
         let levels = corpus_health(&codes, &codec.config);
         session.show_codec(Some(&corpus), &codes, &codec.config, &codec.weights);
@@ -276,7 +279,10 @@ impl TrainArgs {
             Some(output) => output.clone(),
             None => {
                 let folder = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
-                let name = folder.file_name().unwrap_or("sounds".as_ref());
+                // Of what was prepared, the name of the folder that it was made of.
+                let is_prepared = folder.extension().is_some_and(|ending| ending == ENDING);
+                let name = if is_prepared { folder.file_stem() } else { folder.file_name() };
+                let name = name.unwrap_or("sounds".as_ref());
                 Path::new(name).with_added_extension("distill")
             }
         };

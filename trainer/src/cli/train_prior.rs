@@ -122,7 +122,7 @@ pub(super) fn replace_prior(
     let codec = &bundle.config().codec;
     let heard = heard_by(&bundle);
     let corpus = source.folder.map(|folder| session.open_corpus(folder, &heard)).transpose()?;
-    let corpus = corpus.map(|corpus| corpus.as_heard_by(codec));
+    let corpus = corpus.map(|corpus| session.readable(corpus.as_heard_by(codec)));
     let codes = match &corpus {
         Some(corpus) => session.read_codes(corpus, codec, bundle.tensors())?,
         None => bundle.corpus_codes(),

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Result;
 use rayon::prelude::*;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
@@ -30,21 +31,28 @@ const SIMILAR: f32 = 0.99;
 
 /// For each of `recordings` the index of the first one that it is like, directly or by others; its own if
 /// there is none.
-pub(super) fn alike(recordings: &[Recording]) -> Vec<usize> {
+///
+/// # Errors
+///
+/// Fails if recordings that lie on disk cannot be read.
+pub(super) fn alike(recordings: &[Recording]) -> Result<Vec<usize>> {
     let transforms = &Transforms::new();
     let spectra: Vec<[f32; BANDS]> =
-        recordings.par_iter().map(|recording| transforms.spectrum(recording)).collect();
-    let pairs: Vec<(usize, usize)> = (0..recordings.len())
+        recordings.par_iter().map(|one| transforms.spectrum(one)).collect::<Result<_>>()?;
+    let correlation = |(i, j): (usize, usize)| {
+        Ok((i, j, transforms.correlation(&recordings[i], &recordings[j])?))
+    };
+    let pairs: Vec<(usize, usize, f32)> = (0..recordings.len())
         .into_par_iter()
         .flat_map_iter(|i| similar(&spectra, i))
-        .filter(|&(i, j)| transforms.correlation(&recordings[i], &recordings[j]) >= ALIKE)
-        .collect();
+        .map(correlation)
+        .collect::<Result<_>>()?;
     let mut first: Vec<usize> = (0..recordings.len()).collect();
-    for (i, j) in pairs {
+    for (i, j, _) in pairs.into_iter().filter(|&(.., correlation)| correlation >= ALIKE) {
         let (a, b) = (first[i].min(first[j]), first[i].max(first[j]));
         first.iter_mut().filter(|of| **of == b).for_each(|of| *of = a);
     }
-    first
+    Ok(first)
 }
 
 /// The pairs of recording `i` with those whose spectra are most similar to its own.
@@ -59,11 +67,12 @@ fn similar(spectra: &[[f32; BANDS]], i: usize) -> impl Iterator<Item = (usize, u
 }
 
 /// The first seconds of a recording in mono, decimated.
-fn excerpt(recording: &Recording) -> Vec<f32> {
-    let samples = recording.samples().min(SECONDS * SAMPLE_RATE as usize);
-    let mono = |t: usize| recording.audio.iter().map(|channel| channel[t]).sum::<f32>();
+fn excerpt(recording: &Recording) -> Result<Vec<f32>> {
+    let audio = recording.sound.read(0..SECONDS * SAMPLE_RATE as usize)?;
+    let samples = audio.first().map_or(0, Vec::len);
+    let mono = |t: usize| audio.iter().map(|channel| channel[t]).sum::<f32>();
     let starts = (0..samples / DECIMATION).map(|i| i * DECIMATION);
-    starts.map(|start| (start..start + DECIMATION).map(mono).sum()).collect()
+    Ok(starts.map(|start| (start..start + DECIMATION).map(mono).sum()).collect())
 }
 
 /// The transform of excerpts, and back.
@@ -87,8 +96,8 @@ impl Transforms {
     }
 
     /// Magnitudes of an excerpt as a whole in bands, of length 1 together; nothing of silence.
-    fn spectrum(&self, recording: &Recording) -> [f32; BANDS] {
-        let bins = self.of(&excerpt(recording));
+    fn spectrum(&self, recording: &Recording) -> Result<[f32; BANDS]> {
+        let bins = self.of(&excerpt(recording)?);
         let mut bands = [0.0; BANDS];
         for (k, bin) in bins.iter().enumerate().skip(1) {
             // The last band is the upper half, the one before it the quarter below, and so on.
@@ -96,16 +105,16 @@ impl Transforms {
             bands[BANDS - 1 - below_top.min(BANDS - 1)] += bin.norm_sqr();
         }
         let length = bands.iter().sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-        bands.map(|band| band.sqrt() / length)
+        Ok(bands.map(|band| band.sqrt() / length))
     }
 
     /// The largest normalized cross-correlation of the excerpts of two recordings, 0 to 1.
-    fn correlation(&self, a: &Recording, b: &Recording) -> f32 {
-        let [a, b] = [a, b].map(excerpt);
+    fn correlation(&self, a: &Recording, b: &Recording) -> Result<f32> {
+        let (a, b) = (excerpt(a)?, excerpt(b)?);
         let energy = |excerpt: &[f32]| excerpt.iter().map(|sample| sample * sample).sum::<f32>();
         let scale = (energy(&a) * energy(&b)).sqrt();
         if scale <= 0.0 {
-            return 0.0;
+            return Ok(0.0);
         }
         let mut product = self.of(&a);
         product.iter_mut().zip(self.of(&b)).for_each(|(a, b)| *a *= b.conj());
@@ -115,12 +124,13 @@ impl Transforms {
         let mut correlations = self.back.make_output_vec();
         self.back.process(&mut product, &mut correlations).expect("the sizes are the plan's");
         let largest = correlations.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-        largest / (LENGTH as f32 * scale)
+        Ok(largest / (LENGTH as f32 * scale))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Sound;
     use super::*;
 
     /// Noise that fades, below 3 kHz as recordings mostly are.
@@ -139,7 +149,7 @@ mod tests {
 
     fn recording(audio: Vec<f32>) -> Recording {
         let (name, class) = Default::default();
-        Recording { name, class, audio: vec![audio], held_out: false }
+        Recording { name, class, sound: Sound::new(vec![audio]), held_out: false }
     }
 
     #[test]
@@ -150,12 +160,12 @@ mod tests {
         let shorter = first[..70_000].to_vec();
         let coarse: Vec<f32> = first.iter().map(|s| (s * 1000.0).round() / 1000.0).collect();
         let all = [sound(2, 90_000), first, softer, later, sound(3, 100_000), shorter, coarse];
-        assert_eq!(alike(&all.map(recording)), [0, 1, 1, 1, 4, 1, 1]);
+        assert_eq!(alike(&all.map(recording)).unwrap(), [0, 1, 1, 1, 4, 1, 1]);
     }
 
     #[test]
     fn what_is_short_or_silent_is_like_nothing_else() {
         let all = [vec![0.0; 3000], vec![0.0; 3000], sound(1, 5), Vec::new(), sound(4, 2400)];
-        assert_eq!(alike(&all.map(recording)), [0, 1, 2, 3, 4]);
+        assert_eq!(alike(&all.map(recording)).unwrap(), [0, 1, 2, 3, 4]);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// A file that may be a recording.
+#[derive(Debug, Clone)]
 pub(super) struct SoundFile {
     pub(super) path: PathBuf,
     /// Its path inside the folder, with `/` between folders.

@@ -72,7 +72,7 @@ pub(super) fn named(mut recordings: Vec<Recording>, names: &[String]) -> Vec<Rec
 }
 
 /// Indices of the recordings in the order that `seed` and their names decide.
-fn order(recordings: &[Recording], seed: u64) -> Vec<usize> {
+pub(super) fn order(recordings: &[Recording], seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..recordings.len()).collect();
     order.sort_by_cached_key(|&index| {
         let hash = Sha256::new_with_prefix(seed.to_le_bytes());
@@ -106,20 +106,21 @@ fn split(whole: &mut Recording) -> Recording {
     Recording {
         name: format!("{}{TAIL}", whole.name),
         class: whole.class.clone(),
-        audio: whole.audio.iter_mut().map(|channel| channel.split_off(cut)).collect(),
+        sound: whole.sound.split_off(cut),
         held_out: true,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Sound;
     use super::*;
 
     fn recordings(lengths: &[usize]) -> Vec<Recording> {
         let one = |(i, &len): (usize, &usize)| Recording {
             name: format!("{i:03}.wav"),
             class: String::new(),
-            audio: vec![vec![0.5; len]],
+            sound: Sound::new(vec![vec![0.5; len]]),
             held_out: false,
         };
         lengths.iter().enumerate().map(one).collect()

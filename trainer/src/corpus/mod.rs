@@ -8,6 +8,8 @@ mod alike;
 mod files;
 mod hold_out;
 mod level;
+pub mod prepared;
+mod sound;
 mod survey;
 mod verdict;
 
@@ -17,6 +19,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, bail};
 use distill_shared::model::config::CodecConfig;
 
+pub use sound::Sound;
 pub use survey::{Survey, survey};
 pub use verdict::{Outcome, Verdict};
 
@@ -28,6 +31,9 @@ pub const SHORTEST_S: f64 = 0.05;
 /// 16-bit file reaches.
 pub const SILENCE: f32 = 1e-4;
 
+/// Seconds of a recording that are read at least, where there are too many to read them all.
+const LONG_S: f64 = 30.0;
+
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
@@ -35,8 +41,8 @@ pub struct Recording {
     pub name: String,
     /// The first folder of its name, or nothing.
     pub class: String,
-    /// Samples `[C][S]` at the rate of the corpus, at the level of the file.
-    pub audio: Vec<Vec<f32>>,
+    /// What is heard of it.
+    pub sound: Sound,
     /// Whether training leaves it out, to measure with.
     pub held_out: bool,
 }
@@ -45,7 +51,7 @@ impl Recording {
     /// Its length in samples.
     #[must_use]
     pub fn samples(&self) -> usize {
-        self.audio.first().map_or(0, Vec::len)
+        self.sound.samples()
     }
 }
 
@@ -60,6 +66,25 @@ pub struct Corpus {
     pub sample_rate: u32,
     /// Factor that brings the corpus as a whole to the level of training, 0.01 to 100.
     pub gain: f32,
+}
+
+/// What is to be known of all recordings together before some are held out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The gain of the corpus.
+    pub gain: f32,
+    /// For each recording the index of the first one that it is like.
+    pub alike: Vec<usize>,
+}
+
+impl Measured {
+    fn of(recordings: &[Recording]) -> Result<Self> {
+        let mut levels = level::Levels::default();
+        for recording in recordings {
+            levels.add(&level::Levels::of(&recording.sound)?, 1);
+        }
+        Ok(Self { gain: levels.gain(), alike: alike::alike(recordings)? })
+    }
 }
 
 /// How a corpus is opened.
@@ -86,42 +111,40 @@ impl Corpus {
     ///
     /// Fails if the folder cannot be read, if nothing in it can be used, or once cancelled.
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<(Self, Vec<Verdict>)> {
-        let Survey { recordings, verdicts } = survey(folder, options)?;
-        if recordings.is_empty() {
-            bail!(nothing_usable(folder, &verdicts));
+        let mut found = survey(folder, options)?;
+        if found.recordings.is_empty() {
+            bail!(nothing_usable(folder, &found.verdicts));
         }
-        Ok((Self::with_heard(recordings, options.seed, options.heard), verdicts))
+        let verdicts = std::mem::take(&mut found.verdicts);
+        Ok((Self::of(found, options.seed, options.heard)?, verdicts))
     }
 
     /// Makes a corpus of recordings at [`SAMPLE_RATE`], of one or two channels each: makes their
     /// channels alike, measures the level and holds some out.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// Panics if there is no recording, or one without a channel.
-    #[must_use]
-    pub fn new(recordings: Vec<Recording>, seed: u64) -> Self {
-        Self::with_heard(recordings, seed, &[])
+    /// Fails if recordings that lie on disk cannot be read.
+    pub fn new(recordings: Vec<Recording>, seed: u64) -> Result<Self> {
+        Self::of(Survey { recordings, verdicts: Vec::new(), measured: None }, seed, &[])
     }
 
-    /// The same, but that none of the recordings called `heard` is held out.
+    /// Makes a corpus of the recordings that were found in a folder, as [`Self::new`] does, but that none
+    /// of those called `heard` is held out.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// Panics as [`Self::new`] does.
-    #[must_use]
-    pub fn with_heard(mut recordings: Vec<Recording>, seed: u64, heard: &[String]) -> Self {
-        let channels = recordings.iter().map(|recording| recording.audio.len()).max();
-        let channels = channels.expect("a corpus has a recording");
-        for Recording { audio, .. } in &mut recordings {
-            if audio.len() < channels {
-                audio.push(audio[0].clone());
-            }
-        }
-        let gain = level::gain(&recordings);
-        let alike = alike::alike(&recordings);
+    /// Fails if recordings that lie on disk cannot be read.
+    pub fn of(found: Survey, seed: u64, heard: &[String]) -> Result<Self> {
+        let Survey { mut recordings, measured, .. } = found;
+        let channels = recordings.iter().map(|one| one.sound.channels()).max().unwrap_or(1);
+        recordings.iter_mut().for_each(|one| one.sound.hear(channels));
+        let Measured { gain, alike } = match measured {
+            Some(measured) => measured,
+            None => Measured::of(&recordings)?,
+        };
         hold_out::hold_out(&mut recordings, seed, heard, &alike);
-        Self { recordings, channels, sample_rate: SAMPLE_RATE, gain }
+        Ok(Self { recordings, channels, sample_rate: SAMPLE_RATE, gain })
     }
 
     /// Those of `recordings` that a training held out, by the names that a bundle remembers of them.
@@ -134,16 +157,7 @@ impl Corpus {
     /// Stereo is mixed down for a mono codec.
     #[must_use]
     pub fn as_heard_by(mut self, codec: &CodecConfig) -> Self {
-        for recording in &mut self.recordings {
-            let audio = &mut recording.audio;
-            if codec.channels < audio.len() {
-                let mean = |(left, right): (&f32, &f32)| 0.5 * (left + right);
-                *audio = vec![audio[0].iter().zip(&audio[1]).map(mean).collect()];
-            }
-            if audio.len() < codec.channels {
-                audio.push(audio[0].clone());
-            }
-        }
+        self.recordings.iter_mut().for_each(|one| one.sound.hear(codec.channels));
         self.channels = codec.channels;
         self.gain = codec.gain;
         self
@@ -155,11 +169,37 @@ impl Corpus {
     pub fn beginnings(mut self, seconds: f64) -> Self {
         let rate = f64::from(self.sample_rate);
         let each = (seconds / self.recordings.len() as f64).max(1.0) * rate;
-        for channel in self.recordings.iter_mut().flat_map(|recording| &mut recording.audio) {
-            let shorter = channel.len() as f64 > each;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-            channel.truncate(if shorter { each as usize } else { channel.len() });
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        self.recordings.iter_mut().for_each(|recording| recording.sound.truncate(each as usize));
+        self
+    }
+
+    /// The corpus, or of one that is longer than `seconds` about as much from all over it: recordings that
+    /// `seed` and their names choose, and of very long ones the beginnings.
+    #[must_use]
+    pub fn at_most(mut self, seconds: f64, seed: u64) -> Self {
+        if self.seconds() <= seconds {
+            return self;
         }
+        let rate = f64::from(self.sample_rate);
+        let each = (seconds / self.recordings.len() as f64).max(LONG_S) * rate;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let (mut left, each) = ((seconds * rate) as usize, each as usize);
+        let mut kept = vec![false; self.recordings.len()];
+        for index in hold_out::order(&self.recordings, seed) {
+            let samples = self.recordings[index].samples().min(each);
+            let is_first = !(0..kept.len()).any(|other| {
+                kept[other] && self.recordings[other].held_out == self.recordings[index].held_out
+            });
+            // Of what is trained on and of what is held out there is something, whatever comes first.
+            if samples <= left || is_first {
+                left = left.saturating_sub(samples);
+                kept[index] = true;
+            }
+        }
+        let mut kept = kept.into_iter();
+        self.recordings.retain(|_| kept.next().unwrap_or(false));
+        self.recordings.iter_mut().for_each(|recording| recording.sound.truncate(each));
         self
     }
 
@@ -179,6 +219,11 @@ impl Corpus {
     pub fn held_out(&self) -> impl Iterator<Item = &Recording> {
         self.recordings.iter().filter(|recording| recording.held_out)
     }
+}
+
+/// The class of a recording with this name: the first folder of it, or nothing.
+fn class_of(name: &str) -> String {
+    name.split_once('/').map_or("", |(folder, _)| folder).to_owned()
 }
 
 /// Says that nothing in `folder` can be used, and why.
@@ -208,23 +253,24 @@ mod tests {
 
     fn recording(name: &str, audio: &[&[f32]]) -> Recording {
         let audio = audio.iter().map(|channel| channel.to_vec()).collect();
-        Recording { name: name.to_owned(), class: String::new(), audio, held_out: false }
+        let sound = Sound::new(audio);
+        Recording { name: name.to_owned(), class: String::new(), sound, held_out: false }
     }
 
     #[test]
     fn one_stereo_recording_makes_the_corpus_stereo() {
         let mono = recording("a", &[&[0.5; 100]]);
         let stereo = recording("b", &[&[0.1; 1000], &[0.2; 1000]]);
-        let corpus = Corpus::new(vec![mono.clone(), stereo], 0);
+        let corpus = Corpus::new(vec![mono.clone(), stereo], 0).unwrap();
         assert_eq!(corpus.channels, 2);
-        assert_eq!(corpus.recordings[0].audio, [[0.5; 100], [0.5; 100]]);
-        assert_eq!(Corpus::new(vec![mono], 0).channels, 1);
+        assert_eq!(corpus.recordings[0].sound.whole().unwrap(), [[0.5; 100], [0.5; 100]]);
+        assert_eq!(Corpus::new(vec![mono], 0).unwrap().channels, 1);
     }
 
     #[test]
     fn beginnings_are_as_long_as_asked_for() {
         let long = (0..4).map(|i| recording(&i.to_string(), &[&[0.5; 200_000]])).collect();
-        let corpus = Corpus::new(long, 0);
+        let corpus = Corpus::new(long, 0).unwrap();
         let seconds = |asked: f64| corpus.clone().beginnings(asked).seconds();
         assert!((4.0..8.01).contains(&seconds(8.0)), "{} s", seconds(8.0));
         let least = corpus.recordings.len() as f64; // a second each, or less where there is less
@@ -233,16 +279,46 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_corpus_some_of_everything_is_kept() {
+        let of = |lengths: &[usize]| {
+            let one =
+                |(i, &s): (usize, &usize)| recording(&i.to_string(), &[&vec![0.5; 48_000 * s]]);
+            let mut recordings: Vec<Recording> = lengths.iter().enumerate().map(one).collect();
+            recordings.iter_mut().step_by(10).for_each(|recording| recording.held_out = true);
+            Corpus { recordings, channels: 1, sample_rate: SAMPLE_RATE, gain: 1.0 }
+        };
+        let (many, few) = (of(&[2; 100]), of(&[100, 200]));
+        for seed in 0..5 {
+            let kept = many.clone().at_most(40.0, seed);
+            assert!((38.0..=42.0).contains(&kept.seconds()), "{} s", kept.seconds());
+            let names = |corpus: &Corpus| -> Vec<String> {
+                corpus.recordings.iter().map(|one| one.name.clone()).collect()
+            };
+            assert_ne!(names(&kept), names(&many.clone().at_most(40.0, seed + 1)));
+            for corpus in [kept, few.clone().at_most(90.0, seed), few.clone().at_most(1.0, seed)] {
+                assert!(corpus.train().count() > 0 && corpus.held_out().count() > 0);
+                assert!(corpus.seconds() <= 90.0);
+            }
+        }
+        assert_eq!(many.clone().at_most(200.0, 0), many);
+    }
+
+    #[test]
     fn a_codec_hears_another_corpus_with_its_own_channels_and_gain() {
         let stereo = recording("a", &[&[0.25; 500], &[0.75; 500]]);
-        let mut codec = crate::sizes::adaptive_codec_config(&Corpus::new(vec![stereo.clone()], 0));
+        let mut codec =
+            crate::sizes::adaptive_codec_config(&Corpus::new(vec![stereo.clone()], 0).unwrap());
         (codec.channels, codec.gain) = (1, 3.0);
-        let heard = Corpus::new(vec![stereo], 0).as_heard_by(&codec);
+        let heard = Corpus::new(vec![stereo], 0).unwrap().as_heard_by(&codec);
+        let sounds = |corpus: &Corpus| -> Vec<Vec<Vec<f32>>> {
+            corpus.recordings.iter().map(|one| one.sound.whole().unwrap()).collect()
+        };
         assert_eq!((heard.channels, heard.gain), (1, 3.0));
-        assert!(heard.recordings.iter().all(|r| r.audio.len() == 1 && r.audio[0][0] == 0.5));
+        assert!(sounds(&heard).iter().all(|sound| sound.len() == 1 && sound[0][0] == 0.5));
         codec.channels = 2;
-        let heard = heard.as_heard_by(&codec);
-        assert!(heard.recordings.iter().all(|r| r.audio.len() == 2 && r.audio[1][0] == 0.5));
+        let mono = Corpus::new(vec![recording("a", &[&[0.5; 500]])], 0).unwrap();
+        let heard = mono.as_heard_by(&codec);
+        assert!(sounds(&heard).iter().all(|sound| sound.len() == 2 && sound[1][0] == 0.5));
     }
 
     #[test]
@@ -254,7 +330,7 @@ mod tests {
                 (0..500).map(|t| value(t * 2_654_435) / 97.0 - 0.5).collect()
             };
             let recordings = (0..count).map(|i| recording(&i.to_string(), &[&noise(i)])).collect();
-            let corpus = Corpus::new(recordings, u64::from(count));
+            let corpus = Corpus::new(recordings, u64::from(count)).unwrap();
             assert!(corpus.train().count() > 0 && corpus.held_out().count() > 0, "{count} files");
             assert!((corpus.seconds() - f64::from(count) * 500.0 / 48_000.0).abs() < 1e-9);
         }

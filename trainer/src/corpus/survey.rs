@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::files::{self, SoundFile};
-use super::{OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Verdict};
+use super::sound::{Fingerprint, Sound, fingerprint};
+use super::{
+    Measured, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Verdict, class_of,
+    prepared,
+};
 use crate::audio::decode::Decoded;
 use crate::audio::decoder_process::Decoding;
 use crate::audio::resample::resample;
@@ -18,6 +21,8 @@ use crate::stop::Cancelled;
 
 /// Files that a process decodes before another takes over, at most.
 const BATCH: usize = 16;
+/// Memory for the samples of a folder, in bytes: three hours of stereo.
+const MOST_BYTES: u64 = 3 * 3600 * 48_000 * 2 * 4;
 
 /// What was found in a folder.
 #[derive(Debug)]
@@ -26,15 +31,25 @@ pub struct Survey {
     pub recordings: Vec<Recording>,
     /// A verdict on every file, sorted by name.
     pub verdicts: Vec<Verdict>,
+    /// What is known of the recordings together, where that was measured before.
+    pub measured: Option<Measured>,
 }
 
-/// Reads every file of `folder` and gives it a verdict. Recordings that sound the same are used
+/// Reads every file of `folder` and gives it a verdict, or opens what was prepared there. Recordings that sound the same are used
 /// once, under the first of their names.
 ///
 /// # Errors
 ///
 /// Fails if the folder cannot be read, and with [`Cancelled`] once cancelled.
 pub fn survey(folder: &Path, options: &OpenOptions) -> Result<Survey> {
+    survey_within(folder, options, MOST_BYTES)
+}
+
+/// The same, if the samples take no more than `most_bytes` of memory.
+fn survey_within(folder: &Path, options: &OpenOptions, most_bytes: u64) -> Result<Survey> {
+    if prepared::is_prepared(folder) {
+        return prepared::open(folder);
+    }
     let files = files::list(folder)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
@@ -42,29 +57,62 @@ pub fn survey(folder: &Path, options: &OpenOptions) -> Result<Survey> {
         .context("cannot start threads to decode with")?;
     let batch = files.len().div_ceil(4 * options.threads.max(1)).clamp(1, BATCH);
     let on_file = || (options.on_file)(files.len());
-    let some = |files: &[SoundFile]| read_files(files, options, &on_file);
+    let room = Room { most_bytes, taken: AtomicU64::new(0) };
+    let some = |files: &[SoundFile]| read_files(files, options, &room, &on_file);
     let read: Option<Vec<_>> = pool.install(|| files.par_chunks(batch).map(some).collect());
+    ensure!(!room.is_taken(), {
+        let folder = folder.display();
+        format!(
+            "{folder} has more than {:.1} GB of sound, which is not kept in memory: \
+             `distill prepare {folder}` decodes it to disk, and what it writes is taken in its place",
+            most_bytes as f64 / 1e9
+        )
+    });
     // Files left out mean that the run was cancelled.
     let read = read.ok_or(Cancelled)?;
     ensure!(!options.cancel.load(Ordering::Relaxed), Cancelled);
     Ok(without_duplicates(read.into_iter().flatten().collect()))
 }
 
-/// Reads some of the files; none once cancelled.
-fn read_files(files: &[SoundFile], options: &OpenOptions, on_file: &dyn Fn()) -> Option<Vec<Read>> {
+/// What is left of the memory for samples.
+struct Room {
+    most_bytes: u64,
+    taken: AtomicU64,
+}
+
+impl Room {
+    fn take(&self, recording: &Recording) {
+        let samples = recording.samples() * recording.sound.channels();
+        self.taken.fetch_add(4 * samples as u64, Ordering::Relaxed);
+    }
+
+    fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) > self.most_bytes
+    }
+}
+
+/// Reads some of the files; none once cancelled, or if there is no room for them.
+fn read_files(
+    files: &[SoundFile],
+    options: &OpenOptions,
+    room: &Room,
+    on_file: &dyn Fn(),
+) -> Option<Vec<Read>> {
     let promising = files.iter().filter(|file| file.problem.is_none());
     let paths: Vec<PathBuf> = promising.map(|file| file.path.clone()).collect();
     let mut decoding = Decoding::new(options.program, &paths);
     let mut read = Vec::with_capacity(files.len());
     for file in files {
-        if options.cancel.load(Ordering::Relaxed) {
+        if options.cancel.load(Ordering::Relaxed) || room.is_taken() {
             return None;
         }
         let decoded = match &file.problem {
             Some(problem) => Err(problem.clone()),
             None => decoding.next()?,
         };
-        read.push(judge(file, decoded));
+        let one = read_file(file, decoded);
+        one.sound.iter().for_each(|(_, recording)| room.take(recording));
+        read.push(one);
         on_file();
     }
     Some(read)
@@ -76,11 +124,30 @@ struct Read {
     sound: Option<(Fingerprint, Recording)>,
 }
 
-/// SHA-256 over rate and samples as they are in the file.
-type Fingerprint = [u8; 32];
+/// Judges what was decoded of a file, and brings it to the rate of the corpus.
+fn read_file(file: &SoundFile, decoded: Result<Decoded, String>) -> Read {
+    let (mut verdict, usable) = judge(file, decoded);
+    let sound = usable.and_then(|(fingerprint, decoded)| {
+        match resample(decoded.audio, decoded.rate, SAMPLE_RATE) {
+            Ok(audio) => Some((fingerprint, Sound::of_file(audio, fingerprint))),
+            Err(error) => {
+                verdict.outcome = Outcome::Skipped { reason: format!("{error:#}") };
+                None
+            }
+        }
+    });
+    let name = &file.name;
+    let recording =
+        |sound| Recording { name: name.clone(), class: class_of(name), sound, held_out: false };
+    let sound = sound.map(|(fingerprint, sound)| (fingerprint, recording(sound)));
+    Read { verdict, sound }
+}
 
-/// Judges whether what was decoded of a file can be used, and brings it to the rate of the corpus.
-fn judge(file: &SoundFile, decoded: Result<Decoded, String>) -> Read {
+/// Judges whether what was decoded of a file can be used, and gives it back if so.
+pub(super) fn judge(
+    file: &SoundFile,
+    decoded: Result<Decoded, String>,
+) -> (Verdict, Option<(Fingerprint, Decoded)>) {
     let mut verdict = Verdict {
         name: file.name.clone(),
         outcome: Outcome::Used,
@@ -89,37 +156,24 @@ fn judge(file: &SoundFile, decoded: Result<Decoded, String>) -> Read {
         channels: 0,
         notes: Vec::new(),
     };
-    match decoded.and_then(|decoded| usable_sound(file, decoded, &mut verdict)) {
-        Ok(sound) => Read { verdict, sound: Some(sound) },
+    if let Ok(decoded) = &decoded {
+        verdict.seconds = decoded.seconds();
+        verdict.rate = decoded.rate;
+        verdict.channels = decoded.channels;
+        verdict.notes.clone_from(&decoded.notes);
+    }
+    match decoded.and_then(|decoded| unusable(&decoded).map_or(Ok(decoded), Err)) {
+        Ok(decoded) => {
+            if decoded.rate != SAMPLE_RATE {
+                verdict.outcome = Outcome::Resampled;
+            }
+            (verdict, Some((fingerprint(decoded.rate, &decoded.audio), decoded)))
+        }
         Err(reason) => {
             verdict.outcome = Outcome::Skipped { reason };
-            Read { verdict, sound: None }
+            (verdict, None)
         }
     }
-}
-
-/// The sound of a file, or why it cannot be used. Fills in what becomes known of the file.
-fn usable_sound(
-    file: &SoundFile,
-    decoded: Decoded,
-    verdict: &mut Verdict,
-) -> Result<(Fingerprint, Recording), String> {
-    verdict.seconds = decoded.seconds();
-    verdict.rate = decoded.rate;
-    verdict.channels = decoded.channels;
-    verdict.notes.clone_from(&decoded.notes);
-    if let Some(reason) = unusable(&decoded) {
-        return Err(reason);
-    }
-    if decoded.rate != SAMPLE_RATE {
-        verdict.outcome = Outcome::Resampled;
-    }
-    let fingerprint = fingerprint(&decoded);
-    let audio =
-        resample(decoded.audio, decoded.rate, SAMPLE_RATE).map_err(|error| format!("{error:#}"))?;
-    let class = file.name.split_once('/').map_or("", |(folder, _)| folder);
-    let (name, class) = (file.name.clone(), class.to_owned());
-    Ok((fingerprint, Recording { name, class, audio, held_out: false }))
 }
 
 /// Why a recording that was decoded cannot be used.
@@ -136,34 +190,64 @@ fn unusable(decoded: &Decoded) -> Option<String> {
     }
 }
 
-fn fingerprint(decoded: &Decoded) -> Fingerprint {
-    let mut hash = Sha256::new_with_prefix(decoded.rate.to_le_bytes());
-    for channel in &decoded.audio {
-        for part in channel.chunks(4096) {
-            let bytes: Vec<u8> = part.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-            hash.update(&bytes);
+/// Tells recordings that sound like one before.
+#[derive(Default)]
+pub(super) struct Duplicates {
+    first_names: HashMap<Fingerprint, String>,
+}
+
+impl Duplicates {
+    /// Whether no recording before had this fingerprint; if one had, the verdict says which.
+    pub(super) fn is_new(&mut self, fingerprint: Fingerprint, verdict: &mut Verdict) -> bool {
+        match self.first_names.entry(fingerprint) {
+            Entry::Occupied(first) => {
+                verdict.outcome = Outcome::Duplicate { of: first.get().clone() };
+                false
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(verdict.name.clone());
+                true
+            }
         }
     }
-    hash.finalize().into()
 }
 
 /// Leaves out recordings that sound like one before.
 fn without_duplicates(read: Vec<Read>) -> Survey {
-    let mut first_names = HashMap::<Fingerprint, String>::new();
-    let mut survey = Survey { recordings: Vec::new(), verdicts: Vec::new() };
+    let mut duplicates = Duplicates::default();
+    let mut survey = Survey { recordings: Vec::new(), verdicts: Vec::new(), measured: None };
     for Read { mut verdict, sound } in read {
-        if let Some((fingerprint, recording)) = sound {
-            match first_names.entry(fingerprint) {
-                Entry::Occupied(first) => {
-                    verdict.outcome = Outcome::Duplicate { of: first.get().clone() };
-                }
-                Entry::Vacant(vacant) => {
-                    vacant.insert(verdict.name.clone());
-                    survey.recordings.push(recording);
-                }
-            }
+        if let Some((fingerprint, recording)) = sound
+            && duplicates.is_new(fingerprint, &mut verdict)
+        {
+            survey.recordings.push(recording);
         }
         survey.verdicts.push(verdict);
     }
     survey
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+
+    #[test]
+    fn what_memory_does_not_hold_is_to_be_prepared() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.wav", "b.wav"] {
+            let (format, bit_depth) = (FileFormat::Wav, BitDepth::Float32);
+            let format = ExportFormat { format, bit_depth, rate: 24_000 };
+            write_audio(&folder.path().join(name), &[vec![0.5; 6000]], format).unwrap();
+        }
+        let cancel = &AtomicBool::new(false);
+        let (heard, on_file) = (&[], &|_| {});
+        let options = OpenOptions { seed: 0, threads: 1, cancel, program: None, heard, on_file };
+        let found = survey_within(folder.path(), &options, 96_000).unwrap();
+        assert_eq!(found.verdicts.len(), 2, "12000 samples of four bytes, each at twice its rate");
+        let error = survey_within(folder.path(), &options, 95_999).unwrap_err().to_string();
+        assert!(error.contains("distill prepare"), "{error}");
+    }
 }

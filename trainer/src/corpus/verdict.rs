@@ -1,9 +1,9 @@
 //! What became of each file of a folder.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What became of one file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Path of the file inside the folder, with `/` between folders.
     pub name: String,
@@ -21,7 +21,7 @@ pub struct Verdict {
 }
 
 /// Whether a file is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Outcome {
     /// It is used as it is.

@@ -126,7 +126,7 @@ pub fn measure(
         .context("cannot start threads to measure with")?;
     let one = |(recording, sound): (&Recording, &Vec<Vec<f32>>)| {
         ensure!(!options.cancel.load(Ordering::Relaxed), Cancelled);
-        let figures = gauges.measure(recording, sound);
+        let figures = gauges.measure(recording, sound)?;
         (options.on_file)();
         Ok(figures)
     };
@@ -172,21 +172,22 @@ impl Gauges {
     }
 
     /// Measures `sound` against the recording it was made from.
-    fn measure(&self, recording: &Recording, sound: &[Vec<f32>]) -> FileFigures {
-        let (reference, output) = (mono(&recording.audio), mono(sound));
+    fn measure(&self, recording: &Recording, sound: &[Vec<f32>]) -> Result<FileFigures> {
+        let audio = recording.sound.whole()?;
+        let (reference, output) = (mono(&audio), mono(sound));
         let retold = self.griffin_lim.as_ref().map(|baseline| baseline.retell(&reference));
         // A mono recording is heard by a stereo codec as two equal channels.
-        let is_mono = recording.audio.len() == 2 && recording.audio[0] == recording.audio[1];
-        let width_error_db = width_error_db(&recording.audio, sound).filter(|_| !is_mono);
-        FileFigures {
+        let is_mono = audio.len() == 2 && audio[0] == audio[1];
+        let width_error_db = width_error_db(&audio, sound).filter(|_| !is_mono);
+        Ok(FileFigures {
             name: recording.name.clone(),
             seconds: recording.samples() as f64 / f64::from(SAMPLE_RATE),
             codec: self.meter.compare(&reference, &output),
-            loudness_error_db: loudness_error_db(&recording.audio, sound),
+            loudness_error_db: loudness_error_db(&audio, sound),
             width_error_db,
             griffin_lim: retold.map(|retold| self.meter.compare(&reference, &retold)),
             silence: self.meter.compare(&reference, &vec![0.0; reference.len()]),
-        }
+        })
     }
 }
 
@@ -201,6 +202,7 @@ fn mono(channels: &[Vec<f32>]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::Sound;
 
     fn codec() -> CodecConfig {
         CodecConfig {
@@ -223,8 +225,8 @@ mod tests {
     }
 
     fn recording(left: &[f32], right: &[f32]) -> Recording {
-        let audio = vec![left.to_vec(), right.to_vec()];
-        Recording { name: "a.wav".to_owned(), class: String::new(), audio, held_out: false }
+        let sound = Sound::new(vec![left.to_vec(), right.to_vec()]);
+        Recording { name: "a.wav".to_owned(), class: String::new(), sound, held_out: false }
     }
 
     /// A second of two tones.
@@ -246,7 +248,8 @@ mod tests {
     fn the_same_sound_at_half_the_level_differs_in_loudness_alone() {
         let (left, right) = tone();
         let half = [&left, &right].map(|c| c.iter().map(|s| 0.5 * s).collect::<Vec<f32>>());
-        let figures = Gauges::new(Baseline::None).measure(&recording(&left, &right), &half);
+        let figures =
+            Gauges::new(Baseline::None).measure(&recording(&left, &right), &half).unwrap();
         assert!(figures.codec.sc < 1e-9 && figures.codec.lsd_tf_db < 1e-6, "{figures:?}");
         assert!((figures.loudness_error_db + 6.0206).abs() < 1e-3);
         assert_eq!((figures.width_error_db, figures.griffin_lim), (Some(0.0), None));
@@ -255,8 +258,9 @@ mod tests {
     #[test]
     fn a_mono_recording_has_no_error_of_width() {
         let (left, right) = tone();
-        let figures =
-            Gauges::new(Baseline::None).measure(&recording(&left, &left), &[left.clone(), right]);
+        let figures = Gauges::new(Baseline::None)
+            .measure(&recording(&left, &left), &[left.clone(), right])
+            .unwrap();
         assert_eq!(figures.width_error_db, None);
     }
 
@@ -264,7 +268,8 @@ mod tests {
     fn the_baseline_is_measured_if_asked_for_and_lies_between_the_sound_and_silence() {
         let (left, right) = tone();
         let sound = [left.clone(), right.clone()];
-        let figures = Gauges::new(Baseline::GriffinLim).measure(&recording(&left, &right), &sound);
+        let figures =
+            Gauges::new(Baseline::GriffinLim).measure(&recording(&left, &right), &sound).unwrap();
         let baseline = figures.griffin_lim.unwrap();
         assert!(figures.codec.sc < baseline.sc && baseline.sc < figures.silence.sc, "{figures:?}");
     }

@@ -43,8 +43,7 @@ pub fn pairs(
     let rate = model.config().codec.sample_rate;
     let pair = |&(index, samples): &(usize, usize)| {
         let (recording, codes) = (&recordings[index], &codes[index]);
-        let original: Vec<Vec<f32>> =
-            recording.audio.iter().map(|channel| channel[..samples].to_vec()).collect();
+        let original = recording.sound.read(0..samples)?;
         let kept = decode(model, &codes.codes, samples);
         let kept: Vec<Vec<f32>> = kept.chunks_exact(samples).map(<[f32]>::to_vec).collect();
         // Both in the same colours, so that a difference is one.
@@ -137,10 +136,11 @@ fn samples_of(seconds: f64, rate: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::Sound;
 
     fn recording(seconds: f64, held_out: bool) -> Recording {
         let audio = vec![vec![0.0; samples_of(seconds, 100)]];
-        Recording { audio, held_out, name: String::new(), class: String::new() }
+        Recording { sound: Sound::new(audio), held_out, name: String::new(), class: String::new() }
     }
 
     #[test]

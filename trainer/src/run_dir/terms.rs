@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use distill_shared::bundle::CorpusCodes;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -67,13 +66,10 @@ impl Recordings {
     pub fn of_corpus(corpus: &Corpus) -> Self {
         let of_one = |recording: &Recording| {
             let mut hash = begin(&recording.class);
-            for part in recording.audio.iter().flat_map(|channel| channel.chunks(4096)) {
-                let bytes: Vec<u8> = part.iter().flat_map(|s| s.to_le_bytes()).collect();
-                hash.update(&bytes);
-            }
+            hash.update(recording.sound.digest());
             (recording.name.clone(), hex(hash))
         };
-        Self::new(corpus.recordings.par_iter().map(of_one).collect())
+        Self::new(corpus.recordings.iter().map(of_one).collect())
     }
 
     /// Those that are known as codes.
@@ -180,6 +176,7 @@ fn hex(hash: Sha256) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::Sound;
 
     fn terms(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Terms {
         let map = |pairs: &[(&str, &str)]| {
@@ -227,11 +224,11 @@ mod tests {
         let recording = |name: &str, class: &str, sample: f32| Recording {
             name: name.to_owned(),
             class: class.to_owned(),
-            audio: vec![vec![sample; 9000]],
+            sound: Sound::new(vec![vec![sample; 9000]]),
             held_out: false,
         };
         let of = |name, class, sample| {
-            Recordings::of_corpus(&Corpus::new(vec![recording(name, class, sample)], 0))
+            Recordings::of_corpus(&Corpus::new(vec![recording(name, class, sample)], 0).unwrap())
         };
         let one = of("a", "", 0.5);
         assert_eq!(one, of("a", "", 0.5));

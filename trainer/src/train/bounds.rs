@@ -34,7 +34,7 @@ pub(super) fn insert_bounds(
     weights.insert("codec.ceiling", Tensor::from_vec::<_, f32>(ceiling, tops.len(), device)?)?;
     let level = Tensor::zeros(tops.len(), DType::F32, device)?;
     weights.insert("codec.level", level)?;
-    weights.insert("codec.peaks", Tensor::from_vec(train.peaks(), config.channels, device)?)?;
+    weights.insert("codec.peaks", Tensor::from_vec(train.peaks()?, config.channels, device)?)?;
     Ok(())
 }
 
@@ -47,7 +47,7 @@ fn tops(config: &CodecConfig, train: &Material, workers: &Workers) -> Result<Vec
     let pieces: Vec<_> = pieces.iter().step_by(pieces.len().div_ceil(PIECES)).collect();
     let of_pieces = workers.run(pieces.len(), |i| {
         let &(recording, start) = pieces[i];
-        let crop = train.crop(recording, start, PIECE_FRAMES);
+        let crop = train.crop(recording, start, PIECE_FRAMES)?;
         let mut tops = vec![f32::NEG_INFINITY; config.channels * config.bins()];
         crop.features.chunks_exact(config.features()).for_each(|frame| raise(&mut tops, frame));
         Ok(tops)
@@ -80,6 +80,7 @@ fn around(channel: &[f32]) -> Vec<f32> {
 mod tests {
     use super::super::toy_codec;
     use super::*;
+    use crate::corpus::Sound;
     use crate::corpus::{Corpus, Recording};
 
     #[test]
@@ -87,11 +88,13 @@ mod tests {
         // Five seconds of silence but for one click on the left, late.
         let mut left = vec![0.0; 240_000];
         left[200_000] = 0.8;
-        let recording =
-            |audio| Recording { name: String::new(), class: String::new(), audio, held_out: false };
+        let recording = |audio| {
+            let (name, class) = Default::default();
+            Recording { name, class, sound: Sound::new(audio), held_out: false }
+        };
         let silent = recording(vec![vec![0.0; 50_000]; 2]);
         let clicks = recording(vec![left, vec![0.0; 240_000]]);
-        let mut corpus = Corpus::new(vec![silent, clicks], 0);
+        let mut corpus = Corpus::new(vec![silent, clicks], 0).unwrap();
         corpus.gain = 1.0;
         let config = CodecConfig { channels: 2, fft_size: 64, stft_hop: 16, ..toy_codec() };
         let train = Material::new(&corpus, corpus.recordings.iter(), &config, 48);

@@ -188,7 +188,7 @@ impl<'a> Training<'a> {
         let schedule = Schedule::new(length, plan.learning_rate, WARM_UP_STEPS);
         let tensors = with_codebooks(weights.to_tensors()?, &books, config);
         let mut training = Self {
-            held: held_crops(&Material::new(corpus, corpus.held_out(), config, CROP_FRAMES)),
+            held: held_crops(&Material::new(corpus, corpus.held_out(), config, CROP_FRAMES))?,
             train,
             books,
             codec,
@@ -226,7 +226,7 @@ impl<'a> Training<'a> {
         let keeps_codes = self.plan.beginning.again().is_some();
         let moves_fast = PLACEMENTS.contains(&step) && !keeps_codes;
         if moves_fast && self.learner.schedule.share() < 0.5 {
-            let surveyed = surveyed(&self.train, self.plan);
+            let surveyed = surveyed(&self.train, self.plan)?;
             let (codec, workers) = (&self.codec, &self.workers);
             let current = Some(self.books.quantizer());
             self.books = placed(codec, &surveyed, self.plan, current, (workers, &self.device))?;
@@ -279,7 +279,7 @@ impl<'a> Training<'a> {
                 let mut draw = Draw::new(self.plan.seed, Purpose::Crops, item(i));
                 self.train.random(CROP_FRAMES, &mut draw)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let levels = items.iter().map(|&i| {
             let mut draw = Draw::new(self.plan.seed, Purpose::Levels, item(i));
             let all = self.plan.config.quantizers;

@@ -70,7 +70,8 @@ fn correct(
         let samples = recording.samples();
         let sound = decode(&model, &codes.codes, samples);
         let heard = |channel: &[f32]| channel[lead..].iter().map(|s| s * config.gain).collect();
-        meant.add(&recording.audio.iter().map(|c| heard(c)).collect::<Vec<Vec<f32>>>());
+        let audio = recording.sound.whole()?;
+        meant.add(&audio.iter().map(|c| heard(c)).collect::<Vec<Vec<f32>>>());
         played.add(&sound.chunks(samples.max(1)).map(heard).collect::<Vec<Vec<f32>>>());
     }
     let level = tensors.get(LEVEL).context("the codec has no level")?;
@@ -173,10 +174,10 @@ fn excerpts(corpus: &Corpus) -> (Corpus, Vec<usize>) {
         // The last excerpt of a recording ends where it ends.
         let start = at.min(recording.samples().saturating_sub(length));
         let (from, end) = (start.saturating_sub(lead), recording.samples().min(start + length));
-        let audio = recording.audio.iter().map(|channel| channel[from..end].to_vec()).collect();
+        let sound = recording.sound.part(from..end);
         let name = format!("{} from {start}", recording.name);
         let class = String::new();
-        Some((Recording { name, class, audio, held_out: false }, start - from))
+        Some((Recording { name, class, sound, held_out: false }, start - from))
     };
     let (recordings, leads) = (0..EXCERPTS).filter_map(excerpt).unzip();
     let &Corpus { channels, sample_rate, gain, .. } = corpus;
@@ -187,6 +188,7 @@ fn excerpts(corpus: &Corpus) -> (Corpus, Vec<usize>) {
 mod tests {
     use super::super::toy_codec;
     use super::*;
+    use crate::corpus::Sound;
 
     #[test]
     fn what_is_too_quiet_is_corrected_by_as_much_in_its_band() {
@@ -232,10 +234,11 @@ mod tests {
         let recording = |name: &str, seconds: usize, held_out| Recording {
             name: name.to_owned(),
             class: String::new(),
-            audio: vec![vec![0.1; 48_000 * seconds]; 2],
+            sound: Sound::new(vec![vec![0.1; 48_000 * seconds]; 2]),
             held_out,
         };
-        let mut corpus = Corpus::new(vec![recording("a", 60, false), recording("b", 1, false)], 0);
+        let mut corpus =
+            Corpus::new(vec![recording("a", 60, false), recording("b", 1, false)], 0).unwrap();
         corpus.recordings[0].held_out = false;
         corpus.recordings[1].held_out = false;
         let (excerpts, leads) = excerpts(&corpus);

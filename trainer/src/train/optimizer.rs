@@ -1,8 +1,10 @@
 //! AdamW with moments of our own.
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor, Var};
 use distill_shared::bundle::Tensors;
 use distill_shared::model::weights::Weights;
 
@@ -45,6 +47,9 @@ struct Slot {
     values: Vec<f32>,
     mean: Vec<f32>,
     square: Vec<f32>,
+    /// Sum of the gradients of the newest batch. Kept for its memory: asking the system for it anew takes
+    /// as long as what is done with it.
+    grad: Vec<f64>,
     decay: f32,
 }
 
@@ -70,6 +75,7 @@ impl AdamW {
                 var: var.clone(),
                 mean: zeros.clone(),
                 square: zeros,
+                grad: vec![0.0; values.len()],
                 values,
                 decay,
             });
@@ -122,59 +128,113 @@ impl AdamW {
     /// of the gradient; where that is not finite, nothing moves.
     pub(super) fn update(&mut self, batch: &Batch, rate: f64, workers: &Workers) -> Result<f64> {
         ensure!(batch.parts > 0, "a batch has at least one part");
-        let slots = &self.slots;
-        let mut grads = workers.run(slots.len(), |i| sum_gradient(&slots[i].var, batch.own))?;
-        add_up(&mut grads, batch.ranks)?;
-        let squares = grads.iter().map(|grad| grad.iter().map(|g| g * g).sum::<f64>());
+        self.with_each(workers, |slot| slot.sum_gradient(batch.own))?;
+        self.add_up(batch.ranks)?;
+        let squares = self.with_each(workers, |slot| Ok(sum_of_squares(&slot.grad)))?;
         let share = 1.0 / batch.parts as f64;
-        let norm = squares.sum::<f64>().sqrt() * share;
+        let norm = squares.iter().sum::<f64>().sqrt() * share;
         if !norm.is_finite() {
             return Ok(norm);
         }
         self.step += 1;
         let scale = (MAX_NORM / norm.max(1e-12)).min(1.0) * share;
         let update = Update::new(self.step, rate, scale);
-        for (slot, grad) in self.slots.iter_mut().zip(&grads) {
-            update.apply(slot, grad);
-            slot.write()?;
-        }
+        self.with_each(workers, |slot| {
+            update.apply(slot);
+            slot.write()
+        })?;
         Ok(norm)
+    }
+
+    /// Does something with every variable, side by side; the results come in the order of their names.
+    fn with_each<T: Send>(
+        &mut self,
+        workers: &Workers,
+        work: impl Fn(&mut Slot) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let slots: Vec<Mutex<&mut Slot>> = self.slots.iter_mut().map(Mutex::new).collect();
+        workers.run(slots.len(), |i| {
+            work(&mut slots[i].lock().unwrap_or_else(PoisonError::into_inner))
+        })
+    }
+
+    /// Adds up the gradients of all ranks, in one exchange.
+    fn add_up(&mut self, ranks: &dyn Ranks) -> Result<()> {
+        if ranks.count() == 1 {
+            return Ok(());
+        }
+        let mut all: Vec<f64> = self.slots.iter().flat_map(|slot| &slot.grad).copied().collect();
+        ranks.add(&mut all)?;
+        let mut rest = all.as_slice();
+        for slot in &mut self.slots {
+            let (own, after) = rest.split_at(slot.grad.len());
+            slot.grad.copy_from_slice(own);
+            rest = after;
+        }
+        Ok(())
     }
 }
 
 impl Slot {
+    /// Sums the gradients of the variable over the parts. In 64 bits it is the same in whatever order they
+    /// come and however ranks share them, but for one value in hundreds of millions.
+    fn sum_gradient(&mut self, parts: &[GradStore]) -> Result<()> {
+        self.grad.fill(0.0);
+        let mut add = |values: &[f32]| {
+            self.grad.iter_mut().zip(values).for_each(|(sum, g)| *sum += f64::from(*g));
+        };
+        for grad in parts.iter().filter_map(|store| store.get(&self.var)) {
+            let (storage, layout) = grad.storage_and_layout();
+            match (&*storage, layout.contiguous_offsets()) {
+                (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
+                    add(&values[start..end]);
+                }
+                _ => {
+                    drop(storage);
+                    add(&grad.flatten_all()?.to_vec1::<f32>()?);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the variable its values.
     fn write(&self) -> Result<()> {
+        if self.var.device().is_cpu() && self.var.is_contiguous() {
+            return Ok(self.var.inplace_op1(&Set(&self.values))?);
+        }
         let values = Tensor::from_vec(self.values.clone(), self.var.shape(), self.var.device())?;
         Ok(self.var.set(&values)?)
     }
 }
 
-/// Sum over all ranks, in one exchange.
-fn add_up(grads: &mut [Vec<f64>], ranks: &dyn Ranks) -> Result<()> {
-    if ranks.count() == 1 {
-        return Ok(());
+/// Writes values over those of a variable in the memory of the host.
+struct Set<'a>(&'a [f32]);
+
+impl InplaceOp1 for Set<'_> {
+    fn name(&self) -> &'static str {
+        "set"
     }
-    let mut all = grads.concat();
-    ranks.add(&mut all)?;
-    let mut rest = all.as_slice();
-    for grad in grads {
-        let (own, after) = rest.split_at(grad.len());
-        grad.copy_from_slice(own);
-        rest = after;
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F32(values), Some((start, end))) => {
+                values[start..end].copy_from_slice(self.0);
+                Ok(())
+            }
+            _ => candle_core::bail!("only whole variables of 32-bit floats are set"),
+        }
     }
-    Ok(())
 }
 
-/// Sum over the parts of the gradient of `var`. In 64 bits it is the same in whatever order they come
-/// and however ranks share them, but for one value in hundreds of millions.
-fn sum_gradient(var: &Var, parts: &[GradStore]) -> Result<Vec<f64>> {
-    let mut sum = vec![0.0; var.elem_count()];
-    for grad in parts.iter().filter_map(|store| store.get(var)) {
-        let grad = grad.flatten_all()?.to_vec1::<f32>()?;
-        sum.iter_mut().zip(grad).for_each(|(sum, g)| *sum += f64::from(g));
+/// Sum of squares, in eight sums that do not wait for each other.
+fn sum_of_squares(values: &[f64]) -> f64 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        sums.iter_mut().zip(eight).for_each(|(sum, value)| *sum += value * value);
     }
-    Ok(sum)
+    sums.iter().sum::<f64>() + rest.iter().map(|value| value * value).sum::<f64>()
 }
 
 /// The numbers that one update has in common for all variables.
@@ -199,11 +259,13 @@ impl Update {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "moments are f32")]
-    fn apply(&self, slot: &mut Slot, grad: &[f64]) {
+    fn apply(&self, slot: &mut Slot) {
         let shrink = 1.0 - self.rate * slot.decay;
         let moments = slot.mean.iter_mut().zip(&mut slot.square);
         pulp::Arch::new().dispatch(|| {
-            for ((value, (mean, square)), grad) in slot.values.iter_mut().zip(moments).zip(grad) {
+            for ((value, (mean, square)), grad) in
+                slot.values.iter_mut().zip(moments).zip(&slot.grad)
+            {
                 let grad = (grad * self.scale) as f32;
                 *mean = BETA_1 * *mean + (1.0 - BETA_1) * grad;
                 *square = BETA_2 * *square + (1.0 - BETA_2) * grad * grad;

@@ -29,7 +29,8 @@ pub fn extract_code_sequences(
 ) -> Result<Vec<CorpusCodes>> {
     let model = codec_model(config, tensors)?;
     let codes = Workers::new(run.threads)?.run(corpus.recordings.len(), |i| {
-        let channels: Vec<&[f32]> = corpus.recordings[i].audio.iter().map(Vec::as_slice).collect();
+        let audio = corpus.recordings[i].sound.whole()?;
+        let channels: Vec<&[f32]> = audio.iter().map(Vec::as_slice).collect();
         Ok(encode(&model, &channels))
     })?;
     let named = corpus.recordings.iter().zip(codes).map(|(recording, codes)| CorpusCodes {

@@ -4,6 +4,8 @@
 //! therefore played a little faster or slower, which moves pitch and time together, a little louder
 //! or softer, and with its channels swapped at random.
 
+use std::ops::Range;
+
 use super::draw::Draw;
 
 /// The furthest that pitch is moved, in semitones: instruments are often recorded in minor thirds,
@@ -70,12 +72,35 @@ impl Varispeed {
         Self { filters: (0..(PHASES + 1) * taps).map(filter).collect() }
     }
 
-    /// `count` samples of `channel`, `speed` apart, from `start` on, all in samples; silence outside.
-    #[expect(clippy::cast_possible_truncation, reason = "positions are far inside the range")]
-    pub(super) fn read(&self, channel: &[f32], start: f64, speed: f64, count: usize) -> Vec<f32> {
+    /// Which samples of a recording [`Self::read`] looks at, of those that a recording can have.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a recording begins at 0"
+    )]
+    pub(super) fn needs(start: f64, speed: f64, count: usize) -> Range<usize> {
+        let reach = (2 * REACH) as f64;
+        (start - reach) as usize..(start + speed * count as f64 + reach) as usize
+    }
+
+    /// `count` samples of a channel, `speed` apart, from `start` on, all in samples; silence outside.
+    /// Of the channel there is what [`Self::needs`] tells, from its sample `offset` on.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "positions are far inside the range"
+    )]
+    pub(super) fn read(
+        &self,
+        (channel, offset): (&[f32], usize),
+        start: f64,
+        speed: f64,
+        count: usize,
+    ) -> Vec<f32> {
+        let at =
+            |i: i64| usize::try_from(i - offset as i64).ok().and_then(|i| channel.get(i)).copied();
         let whole = start as i64;
         if speed == 1.0 && start == whole as f64 {
-            let at = |i: i64| usize::try_from(i).ok().and_then(|i| channel.get(i)).copied();
             return (whole..).take(count).map(|i| at(i).unwrap_or(0.0)).collect();
         }
         let sample = |i: usize| {
@@ -85,15 +110,12 @@ impl Varispeed {
             let phase = ((position - floor) * PHASES as f64).round() as usize;
             let filter = &self.filters[phase * 2 * REACH..][..2 * REACH];
             let first = floor as i64 - BEFORE;
-            match usize::try_from(first) {
+            match usize::try_from(first - offset as i64) {
                 Ok(first) if first + 2 * REACH <= channel.len() => {
                     let heard = &channel[first..first + 2 * REACH];
                     heard.iter().zip(filter).map(|(s, f)| s * f).sum()
                 }
-                _ => {
-                    let at = |i: i64| usize::try_from(i).ok().and_then(|i| channel.get(i)).copied();
-                    (first..).zip(filter).map(|(i, f)| at(i).unwrap_or(0.0) * f).sum()
-                }
+                _ => (first..).zip(filter).map(|(i, f)| at(i).unwrap_or(0.0) * f).sum(),
             }
         };
         (0..count).map(sample).collect()
@@ -113,7 +135,7 @@ mod tests {
     #[test]
     fn a_tone_read_faster_is_a_higher_tone() {
         let (speed, step) = (1.1, 0.3);
-        let read = Varispeed::new().read(&wave(step, 3000), 0.0, speed, 2000);
+        let read = Varispeed::new().read((&wave(step, 3000), 0), 0.0, speed, 2000);
         let higher = wave(step * speed, 2000);
         let error = |i: usize| (read[i] - higher[i]).abs();
         assert!(
@@ -126,11 +148,25 @@ mod tests {
     #[test]
     fn read_at_its_own_speed_a_sound_is_itself_and_outside_it_silence() {
         let sound = wave(0.3, 100);
-        let read = Varispeed::new().read(&sound, -10.0, 1.0, 130);
+        let read = Varispeed::new().read((&sound, 0), -10.0, 1.0, 130);
         assert_eq!(read[10..110], sound);
         assert!(read[..10].iter().chain(&read[110..]).all(|s| *s == 0.0));
-        let between = Varispeed::new().read(&sound, -30.5, 1.0, 20);
+        let between = Varispeed::new().read((&sound, 0), -30.5, 1.0, 20);
         assert!(between.iter().all(|s| *s == 0.0));
+    }
+
+    #[test]
+    fn what_is_needed_of_a_sound_is_enough() {
+        let (sound, reader) = (wave(0.3, 5000), Varispeed::new());
+        for (start, speed) in
+            [(-20.3, 0.9), (0.0, 1.2), (1000.0, 1.0), (2000.7, 1.1), (4500.1, 1.2)]
+        {
+            let whole = reader.read((&sound, 0), start, speed, 700);
+            let needed = Varispeed::needs(start, speed, 700);
+            let offset = needed.start;
+            let excerpt = &sound[offset..needed.end.min(sound.len())];
+            assert_eq!(reader.read((excerpt, offset), start, speed, 700), whole, "from {start} on");
+        }
     }
 
     #[test]

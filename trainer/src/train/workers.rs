@@ -1,5 +1,7 @@
 //! Threads that compute the parts of a batch side by side.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::{Context, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -14,28 +16,25 @@ impl Workers {
         Ok(Self(pools.context("cannot start the threads to train with")?))
     }
 
-    /// Calls `work` for `0..parts`; the results come in that order.
+    /// Calls `work` for `0..parts`, each as soon as a thread is free; the results come in that order.
     pub(super) fn run<T: Send>(
         &self,
         parts: usize,
         work: impl Fn(usize) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
-        let work = &work;
-        let stride = self.0.len();
-        let lists = std::thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .0
-                .iter()
-                .enumerate()
-                .map(|(first, pool)| {
-                    let own = move || (first..parts).step_by(stride).map(work).collect::<Vec<_>>();
-                    scope.spawn(move || pool.install(own))
-                })
-                .collect();
-            threads.into_iter().map(|t| t.join().expect("a part panicked")).collect::<Vec<_>>()
+        let next = AtomicUsize::new(0);
+        let until_done = || {
+            let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            numbers.take_while(|&i| i < parts).map(|i| (i, work(i))).collect::<Vec<_>>()
+        };
+        let until_done = &until_done;
+        let mut results: Vec<(usize, Result<T>)> = std::thread::scope(|scope| {
+            let threads = self.0.iter().map(|pool| scope.spawn(|| pool.install(until_done)));
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().flat_map(|t| t.join().expect("a part panicked")).collect()
         });
-        let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
-        (0..parts).map(|i| lists[i % stride].next().context("a part is missing")?).collect()
+        results.sort_by_key(|(i, _)| *i);
+        results.into_iter().map(|(_, result)| result).collect()
     }
 }
 

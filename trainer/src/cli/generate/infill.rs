@@ -117,7 +117,8 @@ impl Clip {
             return Ok(Self { name: file.head.name, codes, samples: file.head.samples });
         }
         let heard = read_clip(path, &bundle.config().codec)?;
-        let channels: Vec<&[f32]> = heard.audio.iter().map(Vec::as_slice).collect();
+        let audio = heard.sound.whole()?;
+        let channels: Vec<&[f32]> = audio.iter().map(Vec::as_slice).collect();
         let codes = encode(model, &channels);
         Ok(Self { samples: heard.samples(), name: heard.name, codes })
     }

@@ -67,7 +67,8 @@ impl Player {
         let clip = read_clip(path, codec)?;
         let frames = clip.samples() / codec.hop();
         ensure!(frames > 0, "{} is too short to go on from; take a longer one", path.display());
-        let channels: Vec<&[f32]> = clip.audio.iter().map(Vec::as_slice).collect();
+        let audio = clip.sound.whole()?;
+        let channels: Vec<&[f32]> = audio.iter().map(Vec::as_slice).collect();
         Ok(encode(&self.model, &channels).first(frames))
     }
 

@@ -38,7 +38,7 @@ pub(super) fn first(
 ) -> Result<(Weights, LearningCodebooks)> {
     let (config, device) = (&plan.config, run.1);
     let mut weights = learned_weights(plan, device)?;
-    let surveyed = surveyed(train, plan);
+    let surveyed = surveyed(train, plan)?;
     let mut draw = Draw::new(plan.seed, Purpose::Weights, u32::MAX);
     let known = base.map(|base| base.directions(config, device)).transpose()?.unwrap_or_default();
     let frames: usize = (0..train.len()).map(|recording| train.frames(recording)).sum();
@@ -107,7 +107,7 @@ fn learned_weights(plan: &CodecPlan, device: &Device) -> Result<Weights> {
 }
 
 /// Crops from all over the material, always the same.
-pub(super) fn surveyed(train: &Material, plan: &CodecPlan) -> Vec<Crop> {
+pub(super) fn surveyed(train: &Material, plan: &CodecPlan) -> Result<Vec<Crop>> {
     let crop =
         |i| train.random(CROP_FRAMES, &mut Draw::new(plan.seed, Purpose::Crops, u32::MAX - i));
     (0..SURVEYED).map(crop).collect()
@@ -152,7 +152,7 @@ pub(super) fn features(crops: &[Crop], config: &CodecConfig, device: &Device) ->
 }
 
 /// Crops spread evenly over the held-out recordings.
-pub(super) fn held_crops(held: &Material) -> Vec<Crop> {
+pub(super) fn held_crops(held: &Material) -> Result<Vec<Crop>> {
     let count = held.len().clamp(1, HELD_CROPS);
     let each = HELD_CROPS / count;
     let crop = |i: usize| {
@@ -160,5 +160,5 @@ pub(super) fn held_crops(held: &Material) -> Vec<Crop> {
         let span = held.frames(recording).saturating_sub(CROP_FRAMES);
         held.crop(recording, span * (i % each) / each, CROP_FRAMES)
     };
-    if held.len() == 0 { Vec::new() } else { (0..count * each).map(crop).collect() }
+    if held.len() == 0 { Ok(Vec::new()) } else { (0..count * each).map(crop).collect() }
 }

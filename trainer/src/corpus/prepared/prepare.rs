@@ -1,0 +1,266 @@
+//! Making a prepared corpus, in as many processes as there are, and again where that was interrupted.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, File, OpenOptions as FileOptions, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, Result, bail, ensure};
+use distill_shared::bundle::write_atomically;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::index::{Index, recording};
+use super::shard::{Entry, Known, Shard, Version};
+use super::stored::{Place, Store};
+use super::{INDEX, is_prepared};
+use crate::corpus::alike::alike;
+use crate::corpus::files::{self, SoundFile};
+use crate::corpus::level::Levels;
+use crate::corpus::survey::{Duplicates, judge};
+use crate::corpus::{Measured, OpenOptions, Recording, Verdict, nothing_usable};
+use crate::ranks::Ranks;
+use crate::stop::Cancelled;
+
+/// Files of a shard, at most.
+const MOST_FILES: usize = 256;
+/// Bytes of the files of a shard, but for the last of them.
+const MOST_BYTES: u64 = 64 << 20;
+/// Keeps two programs from preparing one corpus.
+const LOCK: &str = "lock";
+
+/// What was prepared.
+#[derive(Debug)]
+pub struct Prepared {
+    /// A verdict on every file, sorted by name.
+    pub verdicts: Vec<Verdict>,
+    /// Length of all that is used, in seconds.
+    pub seconds: f64,
+    /// 1 if in every file all channels are equal, else 2.
+    pub channels: usize,
+    /// Room that the samples take, in bytes.
+    pub bytes: u64,
+}
+
+/// Decodes the sound files of `folder` into the folder `output`, which is made if it is not there. What was
+/// decoded before and has not changed since stays as it is. With several ranks each decodes its share.
+///
+/// # Errors
+///
+/// Fails if `folder` cannot be read or holds nothing that can be used, if `output` cannot be written to
+/// or lies in `folder`, and with [`Cancelled`] once cancelled; what was decoded until then is kept.
+pub fn prepare(
+    folder: &Path,
+    output: &Path,
+    options: &OpenOptions,
+    ranks: &dyn Ranks,
+) -> Result<Prepared> {
+    ensure!(
+        !is_prepared(folder),
+        "{} is prepared already; `distill train` takes it as it is",
+        folder.display()
+    );
+    let listed = files::list(folder)?;
+    let _lock = ranks.is_first().then(|| begin(folder, output)).transpose()?;
+    // The folder is there, and nobody has begun to fill it.
+    ranks.gather(&[])?;
+    let store = Arc::new(Store::new(output.to_owned()));
+    let files: Vec<(SoundFile, Version)> =
+        listed.into_iter().map(|file| (Version::of(&file), file)).map(|(v, f)| (f, v)).collect();
+    let shards = Shard::list(output)?;
+    let done = done(output, &shards)?;
+    let plan = plan(&files, &done, options.threads * ranks.count());
+    ensure!(
+        all_alike(&plan, ranks)?,
+        "the ranks see different files in {}; give all of them one folder",
+        folder.display()
+    );
+    let count = files.len();
+    (0..files.len() - plan.iter().map(Vec::len).sum::<usize>())
+        .for_each(|_| (options.on_file)(count));
+    let first = shards.last().map_or(0, |last| last + 1);
+    let own = (first..).zip(plan).enumerate().filter(|(i, _)| i % ranks.count() == ranks.rank());
+    let own: Vec<(u32, Vec<(SoundFile, Version)>)> = own.map(|(_, shard)| shard).collect();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .build()
+        .context("cannot start threads to decode with")?;
+    let on_file = || (options.on_file)(count);
+    let write = |(number, files): &(u32, Vec<(SoundFile, Version)>)| {
+        Shard::write(&store, output, *number, files, options, &on_file)
+    };
+    let written: Result<()> = pool.install(|| own.par_iter().map(write).collect());
+    let stopped = options.cancel.load(Ordering::Relaxed);
+    if !stopped {
+        written?;
+    }
+    let stopped = ranks.gather(&[u8::from(stopped)])?.concat().contains(&1);
+    ensure!(!stopped, Cancelled);
+    if !ranks.is_first() {
+        ranks.gather(&[])?;
+        return Ok(Prepared { verdicts: Vec::new(), seconds: 0.0, channels: 0, bytes: 0 });
+    }
+    let prepared = pool.install(|| finish(folder, output, &store, &files))?;
+    ranks.gather(&[])?;
+    Ok(prepared)
+}
+
+/// Makes the folder, or goes on in it, and takes its lock.
+fn begin(folder: &Path, output: &Path) -> Result<File> {
+    let cannot = || format!("cannot write to {}", output.display());
+    fs::create_dir_all(output).with_context(cannot)?;
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if whole(output).starts_with(whole(folder)) {
+        let _ = fs::remove_dir(output);
+        bail!(
+            "{} lies in the folder of recordings; name a folder outside of it with -o",
+            output.display()
+        );
+    }
+    let ours = |name: &str| {
+        let stem = name.strip_suffix(".json").or(name.strip_suffix(".pcm"));
+        name == LOCK || name == INDEX || stem.is_some_and(|stem| stem.parse::<u32>().is_ok())
+    };
+    for entry in fs::read_dir(output).with_context(cannot)? {
+        let name = entry.with_context(cannot)?.file_name();
+        let name = name.to_string_lossy();
+        ensure!(
+            ours(&name) || name.starts_with('.'),
+            "{} holds {name}, which is no part of a prepared corpus; name an empty folder with -o",
+            output.display()
+        );
+    }
+    let lock = FileOptions::new().write(true).create(true).truncate(false).open(output.join(LOCK));
+    let lock = lock.with_context(cannot)?;
+    // Where files cannot be locked, it is left to the musician.
+    if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+        bail!("another program is preparing {}; wait until it is done", output.display());
+    }
+    Ok(lock)
+}
+
+/// The versions of files that are in shards.
+fn done(output: &Path, shards: &[u32]) -> Result<HashSet<Version>> {
+    let mut done = HashSet::new();
+    for &number in shards {
+        done.extend(Shard::read(output, number)?.files.into_iter().map(|entry| entry.version));
+    }
+    Ok(done)
+}
+
+/// The files of each shard that is to be written: those that are in none yet, in order of name.
+fn plan(
+    files: &[(SoundFile, Version)],
+    done: &HashSet<Version>,
+    threads: usize,
+) -> Vec<Vec<(SoundFile, Version)>> {
+    let new =
+        |(file, version): &&(SoundFile, Version)| file.problem.is_none() && !done.contains(version);
+    let files: Vec<&(SoundFile, Version)> = files.iter().filter(new).collect();
+    let most_files = files.len().div_ceil(4 * threads.max(1)).clamp(1, MOST_FILES);
+    let mut plan: Vec<Vec<(SoundFile, Version)>> = Vec::new();
+    let mut bytes = 0;
+    for file in files {
+        let full = plan.last().is_none_or(|last| last.len() >= most_files) || bytes >= MOST_BYTES;
+        if full {
+            plan.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += file.1.bytes();
+        plan.last_mut().into_iter().for_each(|last| last.push(file.clone()));
+    }
+    plan
+}
+
+/// Whether all ranks have the same plan. None goes on before all have one.
+fn all_alike(plan: &[Vec<(SoundFile, Version)>], ranks: &dyn Ranks) -> Result<bool> {
+    let mut hash = Sha256::new();
+    for files in plan {
+        hash.update((files.len() as u64).to_le_bytes());
+        for (_, version) in files {
+            hash.update(serde_json::to_vec(version)?);
+        }
+    }
+    let all = ranks.gather(&hash.finalize())?;
+    Ok(all.iter().all(|one| *one == all[0]))
+}
+
+/// Writes the index of all `files`, and removes shards that nothing of is used.
+fn finish(
+    folder: &Path,
+    output: &Path,
+    store: &Arc<Store>,
+    files: &[(SoundFile, Version)],
+) -> Result<Prepared> {
+    let shards = Shard::list(output)?;
+    let current: HashSet<&Version> = files.iter().map(|(_, version)| version).collect();
+    let mut told = HashMap::<String, Entry>::new();
+    // The sums over what is used are made shard by shard: the levels of all recordings take much room.
+    let mut used_shards = BTreeSet::new();
+    for &number in &shards {
+        for mut entry in Shard::read(output, number)?.files {
+            if current.contains(&entry.version) {
+                used_shards.insert(number);
+                entry.sound.iter_mut().for_each(|known| known.levels = Levels::default());
+                told.insert(entry.version.name.clone(), entry);
+            }
+        }
+    }
+    let (mut verdicts, mut used) = (Vec::with_capacity(files.len()), Vec::new());
+    let mut duplicates = Duplicates::default();
+    for (file, _) in files {
+        let (mut verdict, sound) = match told.remove(&file.name) {
+            Some(Entry { verdict, sound, .. }) => (verdict, sound),
+            // It was not tried, and its problem says why.
+            None => (judge(file, Err(file.problem.clone().unwrap_or_default())).0, None),
+        };
+        if let Some(Known { place, .. }) = sound
+            && duplicates.is_new(place.fingerprint, &mut verdict)
+        {
+            used.push((file.name.clone(), place));
+        }
+        verdicts.push(verdict);
+    }
+    if used.is_empty() {
+        bail!(nothing_usable(folder, &verdicts));
+    }
+    let channels = used.iter().map(|(_, place)| place.channels).max().unwrap_or(1);
+    let mut recordings: Vec<Recording> =
+        used.iter().map(|(name, place)| recording(store, name.clone(), place.clone())).collect();
+    recordings.iter_mut().for_each(|one| one.sound.hear(channels));
+    let gain = levels(output, &used_shards, &used, channels)?.gain();
+    let measured = Measured { gain, alike: alike(&recordings)? };
+    let seconds = recordings.iter().map(|one| one.samples() as f64).sum::<f64>()
+        / f64::from(crate::corpus::SAMPLE_RATE);
+    let index = Index::new(used, measured, verdicts.clone());
+    write_atomically(&output.join(INDEX), index.text()?.as_bytes())?;
+    for &number in shards.iter().filter(|number| !used_shards.contains(number)) {
+        Shard::remove(store, output, number)?;
+    }
+    let bytes = used_shards
+        .iter()
+        .map(|&shard| fs::metadata(store.samples_of(shard)).map_or(0, |metadata| metadata.len()));
+    Ok(Prepared { verdicts, seconds, channels, bytes: bytes.sum() })
+}
+
+/// The levels of all that is used, heard with so many channels.
+fn levels(
+    output: &Path,
+    shards: &BTreeSet<u32>,
+    used: &[(String, Place)],
+    channels: usize,
+) -> Result<Levels> {
+    let places: HashSet<(u32, u64)> =
+        used.iter().map(|(_, place)| (place.shard, place.offset)).collect();
+    let mut all = Levels::default();
+    for &number in shards {
+        let known = Shard::read(output, number)?.files.into_iter().filter_map(|entry| entry.sound);
+        for Known { place, levels } in known {
+            if places.contains(&(place.shard, place.offset)) {
+                all.add(&levels, (channels / place.channels) as u64);
+            }
+        }
+    }
+    Ok(all)
+}
