@@ -182,23 +182,31 @@ impl Codebooks {
         pulp::Arch::new().dispatch(Search { books: self, latent, codes });
     }
 
-    /// Writes `|e|² - 2 e·x` of every entry e of a level, the squared distance from `target` less
-    /// the `|x|²` that all entries share, into `[K]` rounded up to whole lanes.
+    /// Writes `|e|² - 2 e·x` of every entry e of a level, the squared distance from each target x less
+    /// the `|x|²` that all entries share. `targets` are `[B, D]`, and `out` gets `[B, K]`, K rounded up to
+    /// whole lanes. All targets at once, so that an entry is fetched once for them.
     #[inline(always)]
-    fn scores(&self, level: usize, target: &[f32], out: &mut [f32]) {
+    fn scores<const B: usize>(&self, level: usize, targets: &[f32], out: &mut [f32]) {
         let blocks = self.size.div_ceil(LANES);
+        let (dim, padded) = (self.dim, blocks * LANES);
+        let targets: [&[f32]; B] = std::array::from_fn(|b| &targets[b * dim..][..dim]);
         let norms = self.norms[level * blocks * LANES..].chunks_exact(LANES);
         let panels =
             self.panels[level * blocks * LANES * self.dim..].chunks_exact(LANES * self.dim);
-        for (out, (norms, panel)) in out.chunks_exact_mut(LANES).zip(norms.zip(panels)) {
-            let mut score = [0.0; LANES];
-            score.copy_from_slice(norms);
-            for (x, row) in target.iter().zip(panel.chunks_exact(LANES)) {
-                for (score, entry) in score.iter_mut().zip(row) {
-                    *score -= 2.0 * x * entry;
+        for (block, (norms, panel)) in norms.zip(panels).take(blocks).enumerate() {
+            let mut scores = [[0.0; LANES]; B];
+            scores.iter_mut().for_each(|score| score.copy_from_slice(norms));
+            for (d, row) in panel.as_chunks::<LANES>().0.iter().enumerate() {
+                for (score, target) in scores.iter_mut().zip(targets) {
+                    let twice = 2.0 * target[d];
+                    for (score, entry) in score.iter_mut().zip(row) {
+                        *score -= twice * entry;
+                    }
                 }
             }
-            out.copy_from_slice(&score);
+            for (b, score) in scores.iter().enumerate() {
+                out[b * padded + block * LANES..][..LANES].copy_from_slice(score);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The search for the codes of a latent.
 
+use std::ops::Range;
+
 use pulp::NullaryFnOnce;
 
 use super::{Codebooks, LANES};
@@ -32,17 +34,26 @@ impl NullaryFnOnce for Search<'_> {
     fn call(self) {
         let Self { books, latent, codes } = self;
         let (dim, levels) = (books.dim, codes.len());
-        let mut scores = vec![0.0; books.size.next_multiple_of(LANES)];
+        let padded = books.size.next_multiple_of(LANES);
+        let mut scores = vec![0.0; KEPT * padded];
         // What each beginning leaves over, `[KEPT, D]`, and its codes, `[KEPT, levels]`.
         let (mut rests, mut next_rests) = (latent.repeat(KEPT), vec![0.0; KEPT * dim]);
         let (mut paths, mut next_paths) = (vec![0; KEPT * levels], vec![0; KEPT * levels]);
+        #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit")]
+        let size = books.size as u32;
+        let firsts = (0..size).step_by(LANES);
         let mut kept = vec![Step { from: 0, code: 0, score: 0.0 }];
         for level in 0..levels {
+            // There is one beginning at first, and then there are mostly as many as are kept.
+            match kept.len() {
+                1 => books.scores::<1>(level, &rests, &mut scores),
+                _ => books.scores::<KEPT>(level, &rests, &mut scores),
+            }
             let mut found = Vec::with_capacity(KEPT + 1);
             for (from, beginning) in kept.iter().enumerate() {
-                books.scores(level, &rests[from * dim..][..dim], &mut scores);
-                for (code, score) in (0_u32..).zip(&scores[..books.size]) {
-                    insert(&mut found, Step { from, code, score: beginning.score + score });
+                let scores = &scores[from * padded..][..padded];
+                for (block, first) in scores.as_chunks::<LANES>().0.iter().zip(firsts.clone()) {
+                    look_through(&mut found, block, first..size, (from, beginning.score));
                 }
             }
             for (to, step) in found.iter().enumerate() {
@@ -59,6 +70,27 @@ impl NullaryFnOnce for Search<'_> {
             kept = found;
         }
         codes.copy_from_slice(&paths[..levels]);
+    }
+}
+
+/// Looks through the scores of a block of entries with these codes, or fewer; they go on from a beginning
+/// with a score of its own.
+#[inline(always)]
+fn look_through(
+    found: &mut Vec<Step>,
+    block: &[f32; LANES],
+    codes: Range<u32>,
+    (from, before): (usize, f32),
+) {
+    if found.len() == KEPT {
+        // Most blocks hold nothing that is good enough.
+        let worst = found.last().map_or(f32::INFINITY, |worst| worst.score);
+        if !block.iter().fold(false, |any, score| any | (before + score < worst)) {
+            return;
+        }
+    }
+    for (code, score) in codes.zip(block) {
+        insert(found, Step { from, code, score: before + score });
     }
 }
 
