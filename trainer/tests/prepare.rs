@@ -132,12 +132,17 @@ fn it_goes_on_where_it_was_stopped_and_knows_what_has_changed() {
     let done: Vec<u32> = (0..100).filter(|&number| is_done(number)).collect();
     assert!(!done.is_empty(), "something was kept");
     assert!(!output.join("prepared.json").exists());
+    let error = with_options(&AtomicBool::new(false), &|_| {}, |o| Corpus::open(&output, o));
+    assert!(error.unwrap_err().to_string().contains("is not prepared to the end"));
+    // A run that was killed leaves samples that nothing tells of.
+    fs::write(output.join("00099.pcm"), "leftover").unwrap();
     let written: Vec<_> = done.iter().map(|&n| samples(n).unwrap().modified().unwrap()).collect();
 
     prepared(&folder, &output, &Alone).unwrap();
     assert_same(&folder, &output);
     let now: Vec<_> = done.iter().map(|&n| samples(n).unwrap().modified().unwrap()).collect();
     assert_eq!(now, written, "what was kept was not decoded again");
+    assert!(samples(99).is_err());
 
     let last = (0..100).filter(|&number| is_done(number)).max().unwrap();
     write(&folder.join("new.wav"), &[noise(77, 9000, 0.2)], 48_000, BitDepth::Int16);

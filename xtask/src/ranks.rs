@@ -19,6 +19,8 @@ const STEPS: [&str; 2] = ["200", "60"];
 /// Crops and pieces of a batch that each rank has: as many as are computed in one go.
 const CROPS: usize = 4;
 const PIECES: usize = 2;
+/// The network that is made to be slow.
+const NETWORK: &str = "distill-slow";
 /// How long ranks may live on when one is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,8 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn run() -> Result<()> {
     let packages = "libopenmpi-dev openmpi-bin libclang-dev";
     or_with_packages(packages, || run_program(Command::new("mpirun").arg("--version")))?;
-    let mut build = cargo("build --release -p distill-trainer --features mpi");
-    run_program(build.env("CARGO_TARGET_DIR", folder()))?;
+    for what in ["--bin distill", "--example exchange"] {
+        let mut build = cargo("build --release -p distill-trainer --features mpi");
+        run_program(build.args(what.split(' ')).env("CARGO_TARGET_DIR", folder()))?;
+    }
     println!("\n== the same corpus");
     prepare_together()?;
     println!("\n== the same steps");
@@ -44,6 +48,10 @@ pub(crate) fn run() -> Result<()> {
         ensure!(distance == 0.0, "losses differ by {distance:.1e}, relative to them");
         ensure!(together.digest == alone.digest, "the weights are not the same");
     }
+    println!("\n== twice as much, by two ranks with a core each");
+    efficiency()?;
+    println!("\n== what an exchange takes");
+    exchange();
     println!("\n== a rank is lost");
     lose_a_rank()
 }
@@ -91,6 +99,52 @@ fn few(ranks: usize, shares: usize) -> Result<Trained> {
     let settings = ["--threads", "1", "--codec-steps", codec, "--prior-steps", prior];
     let batches = ["--codec-batch", &crops, "--prior-batch", &pieces];
     train(launcher(ranks), &program(), &name, &[settings.as_slice(), &batches].concat())
+}
+
+/// How long one rank takes on one core, and two on one each, every one with the batch of a usual run.
+fn efficiency() -> Result<()> {
+    let run = |ranks: usize| -> Result<Trained> {
+        let mut command = Command::new("mpirun");
+        command.args(["--allow-run-as-root", "--bind-to", "core"]);
+        command.args(["-np", &ranks.to_string()]).arg(program());
+        let [codec, prior] = STEPS;
+        let settings = ["--threads", "1", "--codec-steps", codec, "--prior-steps", prior];
+        let bundle = folder().join(format!("efficiency-{ranks}"));
+        train(command, &program(), &bundle, &settings)
+    };
+    let (one, two) = (run(1)?, run(2)?);
+    for (stage, (one, two)) in ["codec", "prior"].iter().zip(one.seconds.iter().zip(&two.seconds)) {
+        println!("{stage}: {one:.1} s, {two:.1} s, an efficiency of {:.2}", one / two);
+    }
+    Ok(())
+}
+
+/// How long two ranks take to add up values: in one memory, and through networks of several speeds, where
+/// such can be made.
+fn exchange() {
+    let program = folder().join("release/examples/exchange");
+    let mpirun = ["mpirun", "--allow-run-as-root", "-np", "2"];
+    let through_tcp = ["--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", "lo"];
+    let tell = |what: &str, words: &[&str]| {
+        let told = read(Command::new(words[0]).args(&words[1..]).arg(&program));
+        println!("{what}:\n{}", told.unwrap_or_else(|error| format!("not measured: {error:#}")));
+    };
+    tell("one memory", &mpirun);
+    tell("loopback", &[&mpirun[..], &through_tcp].concat());
+    for rate in ["10gbit", "1gbit"] {
+        // A network of its own, of which this machine's is no part.
+        let make = format!(
+            "ip netns add {NETWORK} && ip -n {NETWORK} link set lo up && \
+             tc -n {NETWORK} qdisc add dev lo root tbf rate {rate} burst 4mb latency 100ms"
+        );
+        let inside = ["ip", "netns", "exec", NETWORK];
+        let words = [&inside[..], &mpirun, &through_tcp].concat();
+        match run_program(Command::new("sh").args(["-c", &make])) {
+            Ok(()) => tell(rate, &words),
+            Err(error) => println!("{rate}: not measured: {error:#}"),
+        }
+        let _ = Command::new("ip").args(["netns", "del", NETWORK]).status();
+    }
 }
 
 /// Kills a rank of two while they train, and one of three that go on; one process ends what they began.

@@ -50,6 +50,11 @@ fn survey_within(folder: &Path, options: &OpenOptions, most_bytes: u64) -> Resul
     if prepared::is_prepared(folder) {
         return prepared::open(folder);
     }
+    ensure!(
+        !prepared::is_unfinished(folder),
+        "{} is not prepared to the end; call `distill prepare` once more, as before",
+        folder.display()
+    );
     let files = files::list(folder)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)

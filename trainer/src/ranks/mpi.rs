@@ -10,6 +10,9 @@ use mpi::{Count, Threading};
 
 use super::Ranks;
 
+/// Values that are added up at a time: few enough that they stay in the cache between a copy and the sum.
+const PIECE: usize = 1 << 15;
+
 /// All processes that one launcher has started together. Only the thread that joined may call it.
 ///
 /// MPI ends all of them if one is lost, so an exchange never fails for that.
@@ -48,8 +51,12 @@ impl Ranks for Launched {
     }
 
     fn add(&self, values: &mut [f64]) -> Result<()> {
-        let own = values.to_vec();
-        world().all_reduce_into(&own[..], values, SystemOperation::sum());
+        let mut own = [0.0; PIECE];
+        for piece in values.chunks_mut(PIECE) {
+            let own = &mut own[..piece.len()];
+            own.copy_from_slice(piece);
+            world().all_reduce_into(&*own, piece, SystemOperation::sum());
+        }
         Ok(())
     }
 

@@ -26,6 +26,9 @@ const MAX_NORM: f64 = 1.0;
 /// their norm.
 pub(super) struct AdamW {
     slots: Vec<Slot>,
+    /// Sums of the gradients of the newest batch, of one variable after the other: what ranks exchange. It
+    /// is kept for its memory: asking the system for it anew takes as long as what is done with it.
+    grads: Vec<f64>,
     step: i32,
 }
 
@@ -47,9 +50,6 @@ struct Slot {
     values: Vec<f32>,
     mean: Vec<f32>,
     square: Vec<f32>,
-    /// Sum of the gradients of the newest batch. Kept for its memory: asking the system for it anew takes
-    /// as long as what is done with it.
-    grad: Vec<f64>,
     decay: f32,
 }
 
@@ -75,17 +75,17 @@ impl AdamW {
                 var: var.clone(),
                 mean: zeros.clone(),
                 square: zeros,
-                grad: vec![0.0; values.len()],
                 values,
                 decay,
             });
         }
-        Ok(Self { slots, step: 0 })
+        let values = slots.iter().map(|slot| slot.values.len()).sum();
+        Ok(Self { slots, grads: vec![0.0; values], step: 0 })
     }
 
     /// Number of values that are learned.
     pub(super) fn values(&self) -> usize {
-        self.slots.iter().map(|slot| slot.values.len()).sum()
+        self.grads.len()
     }
 
     /// What it remembers.
@@ -128,9 +128,11 @@ impl AdamW {
     /// of the gradient; where that is not finite, nothing moves.
     pub(super) fn update(&mut self, batch: &Batch, rate: f64, workers: &Workers) -> Result<f64> {
         ensure!(batch.parts > 0, "a batch has at least one part");
-        self.with_each(workers, |slot| slot.sum_gradient(batch.own))?;
-        self.add_up(batch.ranks)?;
-        let squares = self.with_each(workers, |slot| Ok(sum_of_squares(&slot.grad)))?;
+        self.with_each(workers, |slot, grad| sum_gradient(&slot.var, batch.own, grad))?;
+        if batch.ranks.count() > 1 {
+            batch.ranks.add(&mut self.grads)?;
+        }
+        let squares = self.with_each(workers, |_, grad| Ok(sum_of_squares(grad)))?;
         let share = 1.0 / batch.parts as f64;
         let norm = squares.iter().sum::<f64>().sqrt() * share;
         if !norm.is_finite() {
@@ -139,65 +141,56 @@ impl AdamW {
         self.step += 1;
         let scale = (MAX_NORM / norm.max(1e-12)).min(1.0) * share;
         let update = Update::new(self.step, rate, scale);
-        self.with_each(workers, |slot| {
-            update.apply(slot);
+        self.with_each(workers, |slot, grad| {
+            update.apply(slot, grad);
             slot.write()
         })?;
         Ok(norm)
     }
 
-    /// Does something with every variable, side by side; the results come in the order of their names.
+    /// Does something with every variable and its gradient, side by side; the results come in the order of
+    /// their names.
     fn with_each<T: Send>(
         &mut self,
         workers: &Workers,
-        work: impl Fn(&mut Slot) -> Result<T> + Sync,
+        work: impl Fn(&mut Slot, &mut [f64]) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
-        let slots: Vec<Mutex<&mut Slot>> = self.slots.iter_mut().map(Mutex::new).collect();
-        workers.run(slots.len(), |i| {
-            work(&mut slots[i].lock().unwrap_or_else(PoisonError::into_inner))
-        })
-    }
-
-    /// Adds up the gradients of all ranks, in one exchange.
-    fn add_up(&mut self, ranks: &dyn Ranks) -> Result<()> {
-        if ranks.count() == 1 {
-            return Ok(());
-        }
-        let mut all: Vec<f64> = self.slots.iter().flat_map(|slot| &slot.grad).copied().collect();
-        ranks.add(&mut all)?;
-        let mut rest = all.as_slice();
+        let mut rest = &mut self.grads[..];
+        let mut slots = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
-            let (own, after) = rest.split_at(slot.grad.len());
-            slot.grad.copy_from_slice(own);
-            rest = after;
+            let (grad, others) = rest.split_at_mut(slot.values.len());
+            rest = others;
+            slots.push(Mutex::new((slot, grad)));
         }
-        Ok(())
+        workers.run(slots.len(), |i| {
+            let mut slot = slots[i].lock().unwrap_or_else(PoisonError::into_inner);
+            let (slot, grad) = &mut *slot;
+            work(slot, grad)
+        })
     }
 }
 
-impl Slot {
-    /// Sums the gradients of the variable over the parts. In 64 bits it is the same in whatever order they
-    /// come and however ranks share them, but for one value in hundreds of millions.
-    fn sum_gradient(&mut self, parts: &[GradStore]) -> Result<()> {
-        self.grad.fill(0.0);
-        let mut add = |values: &[f32]| {
-            self.grad.iter_mut().zip(values).for_each(|(sum, g)| *sum += f64::from(*g));
-        };
-        for grad in parts.iter().filter_map(|store| store.get(&self.var)) {
-            let (storage, layout) = grad.storage_and_layout();
-            match (&*storage, layout.contiguous_offsets()) {
-                (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
-                    add(&values[start..end]);
-                }
-                _ => {
-                    drop(storage);
-                    add(&grad.flatten_all()?.to_vec1::<f32>()?);
-                }
+/// Sums the gradients of a variable over the parts. In 64 bits it is the same in whatever order they come
+/// and however ranks share them, but for one value in hundreds of millions.
+fn sum_gradient(var: &Var, parts: &[GradStore], sum: &mut [f64]) -> Result<()> {
+    sum.fill(0.0);
+    let mut add = |values: &[f32]| {
+        sum.iter_mut().zip(values).for_each(|(sum, g)| *sum += f64::from(*g));
+    };
+    for grad in parts.iter().filter_map(|store| store.get(var)) {
+        let (storage, layout) = grad.storage_and_layout();
+        match (&*storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => add(&values[start..end]),
+            _ => {
+                drop(storage);
+                add(&grad.flatten_all()?.to_vec1::<f32>()?);
             }
         }
-        Ok(())
     }
+    Ok(())
+}
 
+impl Slot {
     /// Gives the variable its values.
     fn write(&self) -> Result<()> {
         if self.var.device().is_cpu() && self.var.is_contiguous() {
@@ -259,13 +252,11 @@ impl Update {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "moments are f32")]
-    fn apply(&self, slot: &mut Slot) {
+    fn apply(&self, slot: &mut Slot, grad: &[f64]) {
         let shrink = 1.0 - self.rate * slot.decay;
         let moments = slot.mean.iter_mut().zip(&mut slot.square);
         pulp::Arch::new().dispatch(|| {
-            for ((value, (mean, square)), grad) in
-                slot.values.iter_mut().zip(moments).zip(&slot.grad)
-            {
+            for ((value, (mean, square)), grad) in slot.values.iter_mut().zip(moments).zip(grad) {
                 let grad = (grad * self.scale) as f32;
                 *mean = BETA_1 * *mean + (1.0 - BETA_1) * grad;
                 *square = BETA_2 * *square + (1.0 - BETA_2) * grad * grad;

@@ -26,8 +26,16 @@ use std::path::Path;
 /// The file that tells of all recordings.
 const INDEX: &str = "prepared.json";
 
-/// Whether a folder is a prepared corpus, or was about to become one.
+/// Keeps two programs from preparing one corpus.
+const LOCK: &str = "lock";
+
+/// Whether a folder is a prepared corpus.
 #[must_use]
 pub fn is_prepared(folder: &Path) -> bool {
     folder.join(INDEX).is_file()
+}
+
+/// Whether a folder is to become a prepared corpus, and is none yet.
+pub(super) fn is_unfinished(folder: &Path) -> bool {
+    !is_prepared(folder) && folder.join(LOCK).is_file() && folder.join("00000.pcm").is_file()
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::index::{Index, recording};
 use super::shard::{Entry, Known, Shard, Version};
 use super::stored::{Place, Store};
-use super::{INDEX, is_prepared};
+use super::{INDEX, LOCK, is_prepared};
 use crate::corpus::alike::alike;
 use crate::corpus::files::{self, SoundFile};
 use crate::corpus::level::Levels;
@@ -27,9 +27,6 @@ use crate::stop::Cancelled;
 const MOST_FILES: usize = 256;
 /// Bytes of the files of a shard, but for the last of them.
 const MOST_BYTES: u64 = 64 << 20;
-/// Keeps two programs from preparing one corpus.
-const LOCK: &str = "lock";
-
 /// What was prepared.
 #[derive(Debug)]
 pub struct Prepared {
@@ -44,7 +41,8 @@ pub struct Prepared {
 }
 
 /// Decodes the sound files of `folder` into the folder `output`, which is made if it is not there. What was
-/// decoded before and has not changed since stays as it is. With several ranks each decodes its share.
+/// decoded before and has not changed since stays as it is; what could not be used is tried again. With
+/// several ranks each decodes its share.
 ///
 /// # Errors
 ///
@@ -137,14 +135,31 @@ fn begin(folder: &Path, output: &Path) -> Result<File> {
     if let Err(TryLockError::WouldBlock) = lock.try_lock() {
         bail!("another program is preparing {}; wait until it is done", output.display());
     }
+    remove_leftovers(output).with_context(cannot)?;
     Ok(lock)
 }
 
-/// The versions of files that are in shards.
+/// Removes what a run has left that was killed: samples that no shard tells of.
+fn remove_leftovers(output: &Path) -> Result<()> {
+    let told: HashSet<u32> = Shard::list(output)?.into_iter().collect();
+    for entry in fs::read_dir(output)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let number = name.strip_suffix(".pcm").and_then(|number| number.parse::<u32>().ok());
+        if number.is_some_and(|number| !told.contains(&number)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The versions of files whose sound is in shards.
 fn done(output: &Path, shards: &[u32]) -> Result<HashSet<Version>> {
     let mut done = HashSet::new();
     for &number in shards {
-        done.extend(Shard::read(output, number)?.files.into_iter().map(|entry| entry.version));
+        let files = Shard::read(output, number)?.files.into_iter();
+        done.extend(files.filter(|one| one.sound.is_some()).map(|one| one.version));
     }
     Ok(done)
 }
@@ -195,23 +210,23 @@ fn finish(
 ) -> Result<Prepared> {
     let shards = Shard::list(output)?;
     let current: HashSet<&Version> = files.iter().map(|(_, version)| version).collect();
-    let mut told = HashMap::<String, Entry>::new();
-    // The sums over what is used are made shard by shard: the levels of all recordings take much room.
-    let mut used_shards = BTreeSet::new();
+    // Of what was tried again, the newer shard tells.
+    let mut told = HashMap::<String, (u32, Entry)>::new();
     for &number in &shards {
         for mut entry in Shard::read(output, number)?.files {
             if current.contains(&entry.version) {
-                used_shards.insert(number);
+                // The levels of all recordings together would take much room.
                 entry.sound.iter_mut().for_each(|known| known.levels = Levels::default());
-                told.insert(entry.version.name.clone(), entry);
+                told.insert(entry.version.name.clone(), (number, entry));
             }
         }
     }
+    let used_shards: BTreeSet<u32> = told.values().map(|(number, _)| *number).collect();
     let (mut verdicts, mut used) = (Vec::with_capacity(files.len()), Vec::new());
     let mut duplicates = Duplicates::default();
     for (file, _) in files {
         let (mut verdict, sound) = match told.remove(&file.name) {
-            Some(Entry { verdict, sound, .. }) => (verdict, sound),
+            Some((_, Entry { verdict, sound, .. })) => (verdict, sound),
             // It was not tried, and its problem says why.
             None => (judge(file, Err(file.problem.clone().unwrap_or_default())).0, None),
         };
