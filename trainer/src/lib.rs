@@ -15,6 +15,7 @@ pub mod device;
 pub mod environment;
 pub mod evaluate;
 pub mod events;
+mod exact;
 pub mod health;
 pub mod listeners;
 pub mod log;

@@ -41,7 +41,7 @@ fn write_all_kinds(folder: &Path) {
         let rate = [8_000, 44_100, 48_000, 96_000][i as usize % 4];
         let depth = [BitDepth::Int16, BitDepth::Int24, BitDepth::Float32][i as usize % 3];
         let channels = 1 + i % 2;
-        let samples = rate / 5 * (1 + i % 3);
+        let samples = rate / 5 * (1 + i % 3) + 7 * i;
         let audio: Vec<_> =
             (0..channels).map(|c| noise(10 * i + c, samples, 0.05 * (i + 1) as f32)).collect();
         write(
@@ -55,6 +55,8 @@ fn write_all_kinds(folder: &Path) {
     // The same, but softer: held out together or not at all.
     let softer: Vec<f32> = noise(60, 28_800, 0.35).iter().map(|sample| 0.5 * sample).collect();
     write(&path("softer.wav"), &[softer], 48_000, BitDepth::Float32);
+    // Its length in seconds is a number that decimal digits can miss.
+    write(&path("odd.wav"), &[noise(99, 4489, 0.2)], 44_100, BitDepth::Int16);
     fs::write(path("notes.txt"), "hello").unwrap();
     fs::write(path("broken.wav"), "RIFF").unwrap();
     write(&path("silent.wav"), &[vec![0.0; 9000]], 48_000, BitDepth::Int16);
@@ -72,7 +74,7 @@ fn open(folder: &Path) -> (Corpus, Vec<Verdict>) {
     with_options(&AtomicBool::new(false), &|_| {}, |options| Corpus::open(folder, options)).unwrap()
 }
 
-fn prepared(folder: &Path, output: &Path, ranks: &dyn Ranks) -> anyhow::Result<Prepared> {
+fn prepared(folder: &Path, output: &Path, ranks: &dyn Ranks) -> anyhow::Result<Option<Prepared>> {
     with_options(&AtomicBool::new(false), &|_| {}, |options| {
         prepare(folder, output, options, ranks)
     })
@@ -101,10 +103,10 @@ fn what_is_prepared_is_the_folder_to_the_bit() {
     let (folder, output) = (home.path().join("sounds"), home.path().join("sounds.prepared"));
     write_all_kinds(&folder);
     let Prepared { verdicts, seconds, channels, bytes } =
-        prepared(&folder, &output, &Alone).unwrap();
+        prepared(&folder, &output, &Alone).unwrap().unwrap();
     assert_same(&folder, &output);
     let corpus = open(&folder).0;
-    assert_eq!((verdicts.len(), channels), (17, 2));
+    assert_eq!((verdicts.len(), channels), (18, 2));
     assert!((seconds - corpus.seconds()).abs() < 1e-6);
     let in_memory: usize = corpus.recordings.iter().map(|one| 4 * 2 * one.samples()).sum();
     assert!(bytes > 0 && bytes < in_memory as u64, "{bytes} of {in_memory}");
@@ -158,7 +160,7 @@ fn it_goes_on_where_it_was_stopped_and_knows_what_has_changed() {
     prepared(&folder, &output, &Alone).unwrap();
     assert_same(&folder, &output);
     assert!((0..=last + 1).all(|number| samples(number).is_ok() == is_done(number)));
-    assert!((0..=last + 1).filter(|&number| is_done(number)).count() <= 4, "four files are left");
+    assert!((0..=last + 1).filter(|&number| is_done(number)).count() <= 5, "five files are left");
 }
 
 #[test]

@@ -58,9 +58,7 @@ impl PrepareArgs {
         let output = self.output();
         let prepared = prepared::prepare(&self.folder, &output, &options, ranks)?;
         display.finish();
-        if ranks.is_first() {
-            self.tell(&prepared, &output, &display)?;
-        }
+        prepared.iter().try_for_each(|prepared| self.tell(prepared, &output, &display))?;
         Ok(Ending::Done)
     }
 

@@ -21,8 +21,9 @@ use distill_shared::model::config::CodecConfig;
 use serde::{Deserialize, Serialize};
 
 use super::terms::Terms;
+use crate::exact;
 use crate::pipeline::Trained;
-use crate::train::{Stage, State, exact};
+use crate::train::{Stage, State};
 
 /// The `format` of every checkpoint.
 const FORMAT: &str = "distill-checkpoint";

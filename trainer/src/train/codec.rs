@@ -26,11 +26,12 @@ use super::schedule::{Length, Schedule};
 use super::state::{Stage, State};
 use super::watch::Verdict;
 use super::workers::Workers;
-use super::{Diverged, Run, exact};
+use super::{Diverged, Run};
 use crate::corpus::Corpus;
 use crate::events::{
     CodecEpochMetrics, CodecStepMetrics, CodecTrainingComplete, LevelUse, TrainingEvent,
 };
+use crate::exact;
 use crate::ranks::Ranks;
 pub use base::Base;
 use begin::{features, held_crops, placed, rows, surveyed};

@@ -11,7 +11,6 @@ pub mod codec;
 mod crops;
 mod depth;
 mod draw;
-pub(crate) mod exact;
 mod guide;
 mod init;
 mod keep;

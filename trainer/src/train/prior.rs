@@ -27,9 +27,10 @@ use super::state::{Stage, State};
 use super::target::SCALE;
 use super::watch::Verdict;
 use super::workers::Workers;
-use super::{Diverged, Run, exact};
+use super::{Diverged, Run};
 use crate::descriptors::Moment;
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
+use crate::exact;
 use crate::ranks::Ranks;
 use begin::{books, first_weights, recorded, resumed_weights, without_guide};
 

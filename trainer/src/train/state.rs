@@ -5,7 +5,7 @@ use distill_shared::bundle::{Tensor, TensorData, Tensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::exact;
+use crate::exact;
 
 /// A stage of training, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::INDEX;
 use super::stored::{Place, Store, Stored};
 use crate::corpus::{Measured, Recording, Sound, Survey, Verdict, class_of};
+use crate::exact;
 
 /// The version of what is described in the module's page.
 const FORMAT: u32 = 1;
@@ -48,7 +49,7 @@ impl Index {
     }
 
     pub(super) fn text(&self) -> Result<String> {
-        Ok(serde_json::to_string(self)?)
+        Ok(exact::to_text(self)?)
     }
 
     /// Whether it can be, and is all there in `store`.
@@ -82,7 +83,7 @@ pub(in crate::corpus) fn open(folder: &Path) -> Result<Survey> {
     let path = folder.join(INDEX);
     let cannot = || format!("cannot use {}; prepare the folder again", path.display());
     let text = fs::read_to_string(&path).with_context(cannot)?;
-    let index: Index = serde_json::from_str(&text).with_context(cannot)?;
+    let index: Index = exact::from_text(&text).with_context(cannot)?;
     let store = Arc::new(Store::new(folder.to_owned()));
     index.check(&store).with_context(cannot)?;
     let Index { gain, recordings, verdicts, .. } = index;

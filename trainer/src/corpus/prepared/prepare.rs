@@ -40,9 +40,12 @@ pub struct Prepared {
     pub bytes: u64,
 }
 
+/// A file, and which version of it.
+type Versioned = (Version, SoundFile);
+
 /// Decodes the sound files of `folder` into the folder `output`, which is made if it is not there. What was
 /// decoded before and has not changed since stays as it is; what could not be used is tried again. With
-/// several ranks each decodes its share.
+/// several ranks each decodes its share, and the first tells what came of it.
 ///
 /// # Errors
 ///
@@ -53,7 +56,7 @@ pub fn prepare(
     output: &Path,
     options: &OpenOptions,
     ranks: &dyn Ranks,
-) -> Result<Prepared> {
+) -> Result<Option<Prepared>> {
     ensure!(
         !is_prepared(folder),
         "{} is prepared already; `distill train` takes it as it is",
@@ -63,43 +66,35 @@ pub fn prepare(
     let _lock = ranks.is_first().then(|| begin(folder, output)).transpose()?;
     // The folder is there, and nobody has begun to fill it.
     ranks.gather(&[])?;
-    let store = Arc::new(Store::new(output.to_owned()));
-    let files: Vec<(SoundFile, Version)> =
-        listed.into_iter().map(|file| (Version::of(&file), file)).map(|(v, f)| (f, v)).collect();
+    let files: Vec<Versioned> = listed.into_iter().map(|file| (Version::of(&file), file)).collect();
     let shards = Shard::list(output)?;
-    let done = done(output, &shards)?;
-    let plan = plan(&files, &done, options.threads * ranks.count());
+    let plan = plan(&files, &done(output, &shards)?, options.threads * ranks.count());
     ensure!(
         all_alike(&plan, ranks)?,
         "the ranks see different files in {}; give all of them one folder",
         folder.display()
     );
-    let count = files.len();
-    (0..files.len() - plan.iter().map(Vec::len).sum::<usize>())
-        .for_each(|_| (options.on_file)(count));
-    let first = shards.last().map_or(0, |last| last + 1);
-    let own = (first..).zip(plan).enumerate().filter(|(i, _)| i % ranks.count() == ranks.rank());
-    let own: Vec<(u32, Vec<(SoundFile, Version)>)> = own.map(|(_, shard)| shard).collect();
+    let on_file = || (options.on_file)(files.len());
+    let new: usize = plan.iter().map(Vec::len).sum();
+    (new..files.len()).for_each(|_| on_file());
+    let store = Arc::new(Store::new(output.to_owned()));
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build()
         .context("cannot start threads to decode with")?;
-    let on_file = || (options.on_file)(count);
-    let write = |(number, files): &(u32, Vec<(SoundFile, Version)>)| {
+    let first = shards.last().map_or(0, |last| last + 1);
+    let own = (first..).zip(plan).enumerate().filter(|(i, _)| i % ranks.count() == ranks.rank());
+    let own: Vec<(u32, Vec<Versioned>)> = own.map(|(_, shard)| shard).collect();
+    let write = |(number, files): &(u32, Vec<Versioned>)| {
         Shard::write(&store, output, *number, files, options, &on_file)
     };
     let written: Result<()> = pool.install(|| own.par_iter().map(write).collect());
-    let stopped = options.cancel.load(Ordering::Relaxed);
-    if !stopped {
-        written?;
-    }
-    let stopped = ranks.gather(&[u8::from(stopped)])?.concat().contains(&1);
+    let [stopped] = ranks.any([options.cancel.load(Ordering::Relaxed)])?;
     ensure!(!stopped, Cancelled);
-    if !ranks.is_first() {
-        ranks.gather(&[])?;
-        return Ok(Prepared { verdicts: Vec::new(), seconds: 0.0, channels: 0, bytes: 0 });
-    }
-    let prepared = pool.install(|| finish(folder, output, &store, &files))?;
+    written?;
+    let all = || pool.install(|| finish(folder, output, &store, &files));
+    let prepared = ranks.is_first().then(all).transpose()?;
+    // Nobody reads the index before it is there.
     ranks.gather(&[])?;
     Ok(prepared)
 }
@@ -165,16 +160,11 @@ fn done(output: &Path, shards: &[u32]) -> Result<HashSet<Version>> {
 }
 
 /// The files of each shard that is to be written: those that are in none yet, in order of name.
-fn plan(
-    files: &[(SoundFile, Version)],
-    done: &HashSet<Version>,
-    threads: usize,
-) -> Vec<Vec<(SoundFile, Version)>> {
-    let new =
-        |(file, version): &&(SoundFile, Version)| file.problem.is_none() && !done.contains(version);
-    let files: Vec<&(SoundFile, Version)> = files.iter().filter(new).collect();
+fn plan(files: &[Versioned], done: &HashSet<Version>, threads: usize) -> Vec<Vec<Versioned>> {
+    let new = |(version, file): &&Versioned| file.problem.is_none() && !done.contains(version);
+    let files: Vec<&Versioned> = files.iter().filter(new).collect();
     let most_files = files.len().div_ceil(4 * threads.max(1)).clamp(1, MOST_FILES);
-    let mut plan: Vec<Vec<(SoundFile, Version)>> = Vec::new();
+    let mut plan: Vec<Vec<Versioned>> = Vec::new();
     let mut bytes = 0;
     for file in files {
         let full = plan.last().is_none_or(|last| last.len() >= most_files) || bytes >= MOST_BYTES;
@@ -182,18 +172,18 @@ fn plan(
             plan.push(Vec::new());
             bytes = 0;
         }
-        bytes += file.1.bytes();
+        bytes += file.0.bytes();
         plan.last_mut().into_iter().for_each(|last| last.push(file.clone()));
     }
     plan
 }
 
 /// Whether all ranks have the same plan. None goes on before all have one.
-fn all_alike(plan: &[Vec<(SoundFile, Version)>], ranks: &dyn Ranks) -> Result<bool> {
+fn all_alike(plan: &[Vec<Versioned>], ranks: &dyn Ranks) -> Result<bool> {
     let mut hash = Sha256::new();
     for files in plan {
         hash.update((files.len() as u64).to_le_bytes());
-        for (_, version) in files {
+        for (version, _) in files {
             hash.update(serde_json::to_vec(version)?);
         }
     }
@@ -206,10 +196,10 @@ fn finish(
     folder: &Path,
     output: &Path,
     store: &Arc<Store>,
-    files: &[(SoundFile, Version)],
+    files: &[Versioned],
 ) -> Result<Prepared> {
     let shards = Shard::list(output)?;
-    let current: HashSet<&Version> = files.iter().map(|(_, version)| version).collect();
+    let current: HashSet<&Version> = files.iter().map(|(version, _)| version).collect();
     // Of what was tried again, the newer shard tells.
     let mut told = HashMap::<String, (u32, Entry)>::new();
     for &number in &shards {
@@ -224,7 +214,7 @@ fn finish(
     let used_shards: BTreeSet<u32> = told.values().map(|(number, _)| *number).collect();
     let (mut verdicts, mut used) = (Vec::with_capacity(files.len()), Vec::new());
     let mut duplicates = Duplicates::default();
-    for (file, _) in files {
+    for (_, file) in files {
         let (mut verdict, sound) = match told.remove(&file.name) {
             Some((_, Entry { verdict, sound, .. })) => (verdict, sound),
             // It was not tried, and its problem says why.

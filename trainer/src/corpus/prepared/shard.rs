@@ -19,6 +19,7 @@ use crate::corpus::level::{Counting, Levels};
 use crate::corpus::sound::Peaks;
 use crate::corpus::survey::judge;
 use crate::corpus::{OpenOptions, Sound, Verdict};
+use crate::exact;
 use crate::stop::Cancelled;
 
 /// Samples that are encoded at a time.
@@ -93,7 +94,7 @@ impl Shard {
         let damaged =
             || format!("{} is damaged; remove it and prepare the folder again", path.display());
         let text = fs::read_to_string(&path).with_context(damaged)?;
-        serde_json::from_str(&text).with_context(damaged)
+        exact::from_text(&text).with_context(damaged)
     }
 
     /// Writes what there is in `files` into shard `number`.
@@ -105,7 +106,7 @@ impl Shard {
         store: &Arc<Store>,
         folder: &Path,
         number: u32,
-        files: &[(SoundFile, Version)],
+        files: &[(Version, SoundFile)],
         options: &OpenOptions,
         on_file: &dyn Fn(),
     ) -> Result<()> {
@@ -115,10 +116,10 @@ impl Shard {
             file: BufWriter::new(fs::File::create(&path).with_context(cannot)?),
             written: 0,
         };
-        let paths: Vec<PathBuf> = files.iter().map(|(file, _)| file.path.clone()).collect();
+        let paths: Vec<PathBuf> = files.iter().map(|(_, file)| file.path.clone()).collect();
         let mut decoding = Decoding::new(options.program, &paths);
         let mut entries = Vec::with_capacity(files.len());
-        for (file, version) in files {
+        for (version, file) in files {
             ensure!(!options.cancel.load(Ordering::Relaxed), Cancelled);
             let decoded = decoding.next().ok_or(Cancelled)?;
             let (verdict, usable) = judge(file, decoded);
@@ -149,7 +150,7 @@ impl Shard {
             Ok(Entry { version: version.clone(), verdict, sound })
         };
         let files = entries.into_iter().map(measured).collect::<Result<_>>()?;
-        let text = serde_json::to_string(&Self { files })?;
+        let text = exact::to_text(&Self { files })?;
         Ok(write_atomically(&path_of(folder, number), text.as_bytes())?)
     }
 
