@@ -112,11 +112,14 @@ fn compare(sound: &Sound, corpus: &Path) -> Result<()> {
         heard: &[],
         on_file: &|_| {},
     };
-    let recordings = survey(corpus, &options)?.recordings.into_iter().map(|recording| Recording {
-        samples: Sound { rate: SAMPLE_RATE, channels: recording.audio }.mono(),
-        name: recording.name,
-    });
-    let closest = copying::closest(&sound.mono(), sound.rate, &recordings.collect::<Vec<_>>());
+    let whole = |recording: distill_trainer::corpus::Recording| -> Result<Recording> {
+        let channels = recording.sound.whole()?;
+        let samples = Sound { rate: SAMPLE_RATE, channels }.mono();
+        Ok(Recording { name: recording.name, samples })
+    };
+    let recordings = survey(corpus, &options)?.recordings.into_iter().map(whole);
+    let recordings: Vec<Recording> = recordings.collect::<Result<_>>()?;
+    let closest = copying::closest(&sound.mono(), sound.rate, &recordings);
     let closest = closest.context("there is nothing to compare with the corpus")?;
     println!(
         "most like {} at {:.1} s: correlation {:.2} over {STRETCH_SECONDS} s (a copy is above {COPY})",
