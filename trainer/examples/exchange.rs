@@ -1,4 +1,4 @@
-//! How long ranks take to add up as many values as a model has weights, for `cargo xtask bench --exchange`:
+//! How long ranks take to add up as many values as a model has weights, for `cargo xtask mpi-test`:
 //! started by a launcher of MPI, the first rank writes a line for each number of values.
 #![allow(clippy::print_stdout, reason = "a program that tells")]
 

@@ -178,7 +178,7 @@ impl Session<'_> {
         let some = corpus.at_most(MOST_READ_S, self.seed);
         if some.seconds() < all {
             self.listeners.display.say(&format!(
-                "the prior learns from {} of {}, chosen from all over them",
+                "{} of {} are kept as codes, for the prior to learn from",
                 clock(some.seconds()),
                 clock(all)
             ));

@@ -31,8 +31,9 @@ pub const SHORTEST_S: f64 = 0.05;
 /// 16-bit file reaches.
 pub const SILENCE: f32 = 1e-4;
 
-/// Seconds of a recording that are read at least, where there are too many to read them all.
-const LONG_S: f64 = 30.0;
+/// Seconds from which on a recording is cut, where there are too many to read them all. What is cut ends
+/// where the recording does not, which should be rare.
+const LONG_S: f64 = 600.0;
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,8 +175,8 @@ impl Corpus {
         self
     }
 
-    /// The corpus, or of one that is longer than `seconds` about as much from all over it: recordings that
-    /// `seed` and their names choose, and of very long ones the beginnings.
+    /// The corpus, or of one that is longer than `seconds` about as much: recordings that `seed` and their
+    /// names choose, and of very long ones the beginnings.
     #[must_use]
     pub fn at_most(mut self, seconds: f64, seed: u64) -> Self {
         if self.seconds() <= seconds {
@@ -183,18 +184,25 @@ impl Corpus {
         }
         let rate = f64::from(self.sample_rate);
         let each = (seconds / self.recordings.len() as f64).max(LONG_S) * rate;
+        let share = seconds / self.seconds();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let (mut left, each) = ((seconds * rate) as usize, each as usize);
+        let each = each as usize;
+        let order = hold_out::order(&self.recordings, seed);
         let mut kept = vec![false; self.recordings.len()];
-        for index in hold_out::order(&self.recordings, seed) {
-            let samples = self.recordings[index].samples().min(each);
-            let is_first = !(0..kept.len()).any(|other| {
-                kept[other] && self.recordings[other].held_out == self.recordings[index].held_out
-            });
-            // Of what is trained on and of what is held out there is something, whatever comes first.
-            if samples <= left || is_first {
-                left = left.saturating_sub(samples);
-                kept[index] = true;
+        // As much of what is held out as of what is trained on, and something of both: those that come
+        // first in this order are held out.
+        for held_out in [false, true] {
+            let of_side = |&&index: &&usize| self.recordings[index].held_out == held_out;
+            let side: Vec<usize> = order.iter().filter(of_side).copied().collect();
+            let whole: usize = side.iter().map(|&index| self.recordings[index].samples()).sum();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            let mut left = (share * whole as f64) as usize;
+            for (i, index) in side.into_iter().enumerate() {
+                let samples = self.recordings[index].samples().min(each);
+                if samples <= left || i == 0 {
+                    left = left.saturating_sub(samples);
+                    kept[index] = true;
+                }
             }
         }
         let mut kept = kept.into_iter();
@@ -284,20 +292,24 @@ mod tests {
             let one =
                 |(i, &s): (usize, &usize)| recording(&i.to_string(), &[&vec![0.5; 48_000 * s]]);
             let mut recordings: Vec<Recording> = lengths.iter().enumerate().map(one).collect();
-            recordings.iter_mut().step_by(10).for_each(|recording| recording.held_out = true);
+            // As `hold_out` does it with seed 0.
+            let order = hold_out::order(&recordings, 0);
+            let held = &order[..lengths.len().div_ceil(10)];
+            held.iter().for_each(|&index| recordings[index].held_out = true);
             Corpus { recordings, channels: 1, sample_rate: SAMPLE_RATE, gain: 1.0 }
         };
-        let (many, few) = (of(&[2; 100]), of(&[100, 200]));
+        let (many, few) = (of(&[2; 100]), of(&[800, 1600]));
         for seed in 0..5 {
             let kept = many.clone().at_most(40.0, seed);
             assert!((38.0..=42.0).contains(&kept.seconds()), "{} s", kept.seconds());
+            assert_eq!(kept.held_out().count(), 2, "a tenth, as of all");
             let names = |corpus: &Corpus| -> Vec<String> {
                 corpus.recordings.iter().map(|one| one.name.clone()).collect()
             };
             assert_ne!(names(&kept), names(&many.clone().at_most(40.0, seed + 1)));
-            for corpus in [kept, few.clone().at_most(90.0, seed), few.clone().at_most(1.0, seed)] {
+            for corpus in [kept, few.clone().at_most(700.0, seed), few.clone().at_most(1.0, seed)] {
                 assert!(corpus.train().count() > 0 && corpus.held_out().count() > 0);
-                assert!(corpus.seconds() <= 90.0);
+                assert!(corpus.seconds() <= 1200.0, "the first ten minutes of each");
             }
         }
         assert_eq!(many.clone().at_most(200.0, 0), many);

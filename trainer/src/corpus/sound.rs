@@ -199,6 +199,8 @@ impl Peaks {
             }
             _ => *mid = audio[0].iter().fold(*mid, |peak, sample| peak.max(sample.abs())),
         }
+        // A sum of what is absurdly loud is a number, too.
+        self.0 = self.0.map(|peak| peak.min(f32::MAX));
     }
 }
 

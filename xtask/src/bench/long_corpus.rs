@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use serde_json::Value;
 
-use super::{Figure, figure, median};
+use super::{Figure, figure, steps_per_second};
 use crate::program::{built, target_dir};
 
 /// Rate of the recordings in Hz: a low one, so that a hundred hours fit on a small disk.
@@ -32,6 +32,9 @@ pub(super) fn measure(hours: u32) -> Result<Vec<Figure>> {
         let sounds = home.join(format!("{hours}-hours"));
         make(&sounds, hours)?;
         let out = sounds.with_added_extension("prepared");
+        if out.exists() {
+            fs::remove_dir_all(&out)?;
+        }
         let mut prepare = built("distill");
         prepare.arg("prepare").arg(&sounds).arg("--output").arg(&out);
         let begun = Instant::now();
@@ -49,8 +52,8 @@ pub(super) fn measure(hours: u32) -> Result<Vec<Figure>> {
         let log = fs::read_to_string(&log).context("training has left no log")?;
         let events = log.lines().map(serde_json::from_str);
         let events: Vec<Value> = events.collect::<Result<_, _>>().context("a broken log")?;
-        let rate = median(&events, "codec_step", "audio_rate")?;
-        figures.push(figure(&format!("codec_training_{hours}_h"), rate, "s of sound per s"));
+        let rate = steps_per_second(&events, "codec_step")?;
+        figures.push(figure(&format!("codec_training_{hours}_h"), rate, "steps per s"));
         rates.push(rate);
     }
     figures.push(figure("step_time_of_the_long_one", rates[1] / rates[0], "times"));

@@ -74,19 +74,28 @@ impl Index {
     }
 }
 
-/// Opens the prepared corpus in `folder`.
+/// The index in the folder of `store`.
 ///
 /// # Errors
 ///
-/// Fails if it is damaged.
-pub(in crate::corpus) fn open(folder: &Path) -> Result<Survey> {
+/// Fails if it is damaged, or something that it tells of is not there.
+pub(super) fn read(folder: &Path, store: &Store) -> Result<Index> {
     let path = folder.join(INDEX);
     let cannot = || format!("cannot use {}; prepare the folder again", path.display());
     let text = fs::read_to_string(&path).with_context(cannot)?;
     let index: Index = exact::from_text(&text).with_context(cannot)?;
-    let store = Arc::new(Store::new(folder.to_owned()));
-    index.check(&store).with_context(cannot)?;
-    let Index { gain, recordings, verdicts, .. } = index;
+    index.check(store).with_context(cannot)?;
+    Ok(index)
+}
+
+/// Opens the prepared corpus in `folder`, which stays as it is for as long as there are sounds of it.
+///
+/// # Errors
+///
+/// Fails if it is damaged, or being prepared.
+pub(in crate::corpus) fn open(folder: &Path) -> Result<Survey> {
+    let store = Arc::new(Store::locked(folder.to_owned())?);
+    let Index { gain, recordings, verdicts, .. } = read(folder, &store)?;
     let alike = recordings.iter().map(|one| one.alike).collect();
     let recordings = recordings
         .into_iter()

@@ -37,5 +37,9 @@ pub fn is_prepared(folder: &Path) -> bool {
 
 /// Whether a folder is to become a prepared corpus, and is none yet.
 pub(super) fn is_unfinished(folder: &Path) -> bool {
-    !is_prepared(folder) && folder.join(LOCK).is_file() && folder.join("00000.pcm").is_file()
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    folder.join(LOCK).is_file()
+        && !is_prepared(folder)
+        && names.any(|name| shard::number_of(&name, "pcm").is_some())
 }

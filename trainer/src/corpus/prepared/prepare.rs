@@ -11,8 +11,8 @@ use distill_shared::bundle::write_atomically;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::index::{Index, recording};
-use super::shard::{Entry, Known, Shard, Version};
+use super::index::{self, Index, recording};
+use super::shard::{Entry, Known, Shard, Version, number_of};
 use super::stored::{Place, Store};
 use super::{INDEX, LOCK, is_prepared};
 use crate::corpus::alike::alike;
@@ -70,9 +70,10 @@ pub fn prepare(
     let shards = Shard::list(output)?;
     let plan = plan(&files, &done(output, &shards)?, options.threads * ranks.count());
     ensure!(
-        all_alike(&plan, ranks)?,
-        "the ranks see different files in {}; give all of them one folder",
-        folder.display()
+        all_alike(&plan, &shards, ranks)?,
+        "the ranks see different files in {} or {}; give all of them the same folders",
+        folder.display(),
+        output.display()
     );
     let on_file = || (options.on_file)(files.len());
     let new: usize = plan.iter().map(Vec::len).sum();
@@ -89,9 +90,11 @@ pub fn prepare(
         Shard::write(&store, output, *number, files, options, &on_file)
     };
     let written: Result<()> = pool.install(|| own.par_iter().map(write).collect());
-    let [stopped] = ranks.any([options.cancel.load(Ordering::Relaxed)])?;
+    let [stopped, failed] =
+        ranks.any([options.cancel.load(Ordering::Relaxed), written.is_err()])?;
     ensure!(!stopped, Cancelled);
     written?;
+    ensure!(!failed, "another rank could not write its share");
     let all = || pool.install(|| finish(folder, output, &store, &files));
     let prepared = ranks.is_first().then(all).transpose()?;
     // Nobody reads the index before it is there.
@@ -102,18 +105,21 @@ pub fn prepare(
 /// Makes the folder, or goes on in it, and takes its lock.
 fn begin(folder: &Path, output: &Path) -> Result<File> {
     let cannot = || format!("cannot write to {}", output.display());
+    let (is_new, is_ours) = (!output.exists(), output.join(LOCK).is_file());
     fs::create_dir_all(output).with_context(cannot)?;
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if whole(output).starts_with(whole(folder)) {
-        let _ = fs::remove_dir(output);
+        if is_new {
+            let _ = fs::remove_dir(output);
+        }
         bail!(
             "{} lies in the folder of recordings; name a folder outside of it with -o",
             output.display()
         );
     }
     let ours = |name: &str| {
-        let stem = name.strip_suffix(".json").or(name.strip_suffix(".pcm"));
-        name == LOCK || name == INDEX || stem.is_some_and(|stem| stem.parse::<u32>().is_ok())
+        let is_shard = number_of(name, "json").or(number_of(name, "pcm")).is_some();
+        is_ours && (name == LOCK || name == INDEX || is_shard)
     };
     for entry in fs::read_dir(output).with_context(cannot)? {
         let name = entry.with_context(cannot)?.file_name();
@@ -128,23 +134,36 @@ fn begin(folder: &Path, output: &Path) -> Result<File> {
     let lock = lock.with_context(cannot)?;
     // Where files cannot be locked, it is left to the musician.
     if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-        bail!("another program is preparing {}; wait until it is done", output.display());
+        bail!(
+            "another program is preparing {} or trains on it; wait until it is done",
+            output.display()
+        );
     }
     remove_leftovers(output).with_context(cannot)?;
     Ok(lock)
 }
 
-/// Removes what a run has left that was killed: samples that no shard tells of.
+/// Removes what is not whole: samples that no shard tells of, as a run that was killed leaves them, shards
+/// whose samples are not there, and an index of such.
 fn remove_leftovers(output: &Path) -> Result<()> {
-    let told: HashSet<u32> = Shard::list(output)?.into_iter().collect();
+    let store = Store::new(output.to_owned());
+    let mut told = HashSet::new();
+    for number in Shard::list(output)? {
+        if Shard::is_whole(&store, output, number) {
+            told.insert(number);
+        } else {
+            fs::remove_file(output.join(format!("{number:05}.json")))?;
+        }
+    }
     for entry in fs::read_dir(output)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let number = name.strip_suffix(".pcm").and_then(|number| number.parse::<u32>().ok());
+        let number = entry.file_name().to_str().and_then(|name| number_of(name, "pcm"));
         if number.is_some_and(|number| !told.contains(&number)) {
             fs::remove_file(entry.path())?;
         }
+    }
+    if is_prepared(output) && index::read(output, &store).is_err() {
+        fs::remove_file(output.join(INDEX))?;
     }
     Ok(())
 }
@@ -179,8 +198,9 @@ fn plan(files: &[Versioned], done: &HashSet<Version>, threads: usize) -> Vec<Vec
 }
 
 /// Whether all ranks have the same plan. None goes on before all have one.
-fn all_alike(plan: &[Vec<Versioned>], ranks: &dyn Ranks) -> Result<bool> {
+fn all_alike(plan: &[Vec<Versioned>], shards: &[u32], ranks: &dyn Ranks) -> Result<bool> {
     let mut hash = Sha256::new();
+    hash.update(serde_json::to_vec(shards)?);
     for files in plan {
         hash.update((files.len() as u64).to_le_bytes());
         for (version, _) in files {
@@ -218,7 +238,15 @@ fn finish(
         let (mut verdict, sound) = match told.remove(&file.name) {
             Some((_, Entry { verdict, sound, .. })) => (verdict, sound),
             // It was not tried, and its problem says why.
-            None => (judge(file, Err(file.problem.clone().unwrap_or_default())).0, None),
+            None => {
+                let problem = file.problem.clone();
+                let problem = problem.with_context(|| {
+                    format!("what {} holds is in no shard; do all ranks write to one folder?", {
+                        &file.name
+                    })
+                })?;
+                (judge(file, Err(problem)).0, None)
+            }
         };
         if let Some(Known { place, .. }) = sound
             && duplicates.is_new(place.fingerprint, &mut verdict)

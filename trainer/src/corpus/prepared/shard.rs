@@ -22,6 +22,8 @@ use crate::corpus::{OpenOptions, Sound, Verdict};
 use crate::exact;
 use crate::stop::Cancelled;
 
+/// Files that a process decodes before another takes over, at most.
+const BATCH: usize = 16;
 /// Samples that are encoded at a time.
 const PIECE: usize = 1 << 16;
 
@@ -78,14 +80,27 @@ pub(super) struct Shard {
 impl Shard {
     /// The shards in a folder by their numbers, which nothing has read yet.
     pub(super) fn list(folder: &Path) -> Result<Vec<u32>> {
+        let cannot =
+            || format!("cannot read {}; several ranks all need to see it", folder.display());
         let mut numbers = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".json"));
-            numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        for entry in fs::read_dir(folder).with_context(cannot)? {
+            let name = entry.with_context(cannot)?.file_name();
+            numbers.extend(name.to_str().and_then(|name| number_of(name, "json")));
         }
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    /// Whether shard `number` can be read, and its samples are all there.
+    pub(super) fn is_whole(store: &Store, folder: &Path, number: u32) -> bool {
+        let length = fs::metadata(store.samples_of(number)).map_or(0, |metadata| metadata.len());
+        Self::read(folder, number).is_ok_and(|shard| {
+            shard.files.iter().filter_map(|one| one.sound.as_ref()).all(
+                |Known { place, .. }| {
+                    place.shard == number && place.check().is_ok() && place.end() <= length
+                },
+            )
+        })
     }
 
     /// What shard `number` tells.
@@ -116,12 +131,18 @@ impl Shard {
             file: BufWriter::new(fs::File::create(&path).with_context(cannot)?),
             written: 0,
         };
-        let paths: Vec<PathBuf> = files.iter().map(|(_, file)| file.path.clone()).collect();
-        let mut decoding = Decoding::new(options.program, &paths);
         let mut entries = Vec::with_capacity(files.len());
-        for (version, file) in files {
-            ensure!(!options.cancel.load(Ordering::Relaxed), Cancelled);
-            let decoded = decoding.next().ok_or(Cancelled)?;
+        let is_cancelled = || options.cancel.load(Ordering::Relaxed);
+        let batches = files.chunks(BATCH).map(|batch| {
+            let paths: Vec<PathBuf> = batch.iter().map(|(_, file)| file.path.clone()).collect();
+            (batch, paths)
+        });
+        let batches: Vec<_> = batches.collect();
+        let decoded = batches
+            .iter()
+            .flat_map(|(batch, paths)| batch.iter().zip(Decoding::new(options.program, paths)));
+        // What is decoded when the musician stops it is kept.
+        for ((version, file), decoded) in decoded.take_while(|_| !is_cancelled()) {
             let (verdict, usable) = judge(file, decoded);
             let place = match usable {
                 Some((fingerprint, decoded)) => {
@@ -149,9 +170,12 @@ impl Shard {
             let sound = place.map(|place| known(store, place)).transpose()?;
             Ok(Entry { version: version.clone(), verdict, sound })
         };
+        let is_done = entries.len() == files.len();
         let files = entries.into_iter().map(measured).collect::<Result<_>>()?;
         let text = exact::to_text(&Self { files })?;
-        Ok(write_atomically(&path_of(folder, number), text.as_bytes())?)
+        write_atomically(&path_of(folder, number), text.as_bytes())?;
+        ensure!(is_done, Cancelled);
+        Ok(())
     }
 
     /// Removes shard `number`, first what tells of it.
@@ -159,6 +183,12 @@ impl Shard {
         fs::remove_file(path_of(folder, number))?;
         Ok(fs::remove_file(store.samples_of(number))?)
     }
+}
+
+/// The number of the shard one of whose files has this name, which ends like that.
+pub(super) fn number_of(name: &str, ending: &str) -> Option<u32> {
+    let number = name.strip_suffix(ending)?.strip_suffix('.')?.parse::<u32>().ok()?;
+    (format!("{number:05}.{ending}") == name).then_some(number)
 }
 
 fn path_of(folder: &Path, number: u32) -> PathBuf {

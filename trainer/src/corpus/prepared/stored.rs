@@ -1,15 +1,16 @@
 //! One recording of a prepared corpus, read piece by piece.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::LOCK;
 use super::encoding::Encoding;
 use crate::audio::decode::{MOST_SAMPLES, RATES};
 use crate::audio::resample::{Resampling, resampled_len};
@@ -61,6 +62,8 @@ impl Place {
 #[derive(Default)]
 pub(super) struct Store {
     folder: PathBuf,
+    /// While there is one, nobody prepares the folder.
+    _lock: Option<File>,
     /// By channels and rate: those that nobody uses at the moment.
     resamplings: Mutex<HashMap<(usize, u32), Vec<Resampling>>>,
 }
@@ -74,6 +77,16 @@ impl std::fmt::Debug for Store {
 impl Store {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder, ..Self::default() }
+    }
+
+    /// That of a corpus that is only read: it cannot be prepared again until this is dropped.
+    pub(super) fn locked(folder: PathBuf) -> Result<Self> {
+        // A copy may lack it, and some systems lock no files.
+        let lock = File::open(folder.join(LOCK)).ok();
+        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock_shared) {
+            bail!("{} is being prepared; wait until that is done", folder.display());
+        }
+        Ok(Self { folder, _lock: lock, ..Self::default() })
     }
 
     /// The file of samples of a shard.
