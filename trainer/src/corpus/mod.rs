@@ -33,7 +33,7 @@ pub const SILENCE: f32 = 1e-4;
 
 /// Seconds from which on a recording is cut, where there are too many to read them all. What is cut ends
 /// where the recording does not, which should be rare.
-const LONG_S: f64 = 600.0;
+const LONG_S: f64 = 300.0;
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -309,7 +309,7 @@ mod tests {
             assert_ne!(names(&kept), names(&many.clone().at_most(40.0, seed + 1)));
             for corpus in [kept, few.clone().at_most(700.0, seed), few.clone().at_most(1.0, seed)] {
                 assert!(corpus.train().count() > 0 && corpus.held_out().count() > 0);
-                assert!(corpus.seconds() <= 1200.0, "the first ten minutes of each");
+                assert!(corpus.seconds() <= 1200.0, "the beginning of each");
             }
         }
         assert_eq!(many.clone().at_most(200.0, 0), many);
