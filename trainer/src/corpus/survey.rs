@@ -20,7 +20,7 @@ use crate::audio::resample::resample;
 use crate::stop::Cancelled;
 
 /// Files that a process decodes before another takes over, at most.
-const BATCH: usize = 16;
+pub(super) const BATCH: usize = 16;
 /// Memory for the samples of a folder, in bytes: three hours of stereo.
 const MOST_BYTES: u64 = 3 * 3600 * 48_000 * 2 * 4;
 

@@ -27,6 +27,7 @@ use crate::stop::Cancelled;
 const MOST_FILES: usize = 256;
 /// Bytes of the files of a shard, but for the last of them.
 const MOST_BYTES: u64 = 64 << 20;
+
 /// What was prepared.
 #[derive(Debug)]
 pub struct Prepared {
@@ -219,18 +220,7 @@ fn finish(
     files: &[Versioned],
 ) -> Result<Prepared> {
     let shards = Shard::list(output)?;
-    let current: HashSet<&Version> = files.iter().map(|(version, _)| version).collect();
-    // Of what was tried again, the newer shard tells.
-    let mut told = HashMap::<String, (u32, Entry)>::new();
-    for &number in &shards {
-        for mut entry in Shard::read(output, number)?.files {
-            if current.contains(&entry.version) {
-                // The levels of all recordings together would take much room.
-                entry.sound.iter_mut().for_each(|known| known.levels = Levels::default());
-                told.insert(entry.version.name.clone(), (number, entry));
-            }
-        }
-    }
+    let mut told = told(output, &shards, files)?;
     let used_shards: BTreeSet<u32> = told.values().map(|(number, _)| *number).collect();
     let (mut verdicts, mut used) = (Vec::with_capacity(files.len()), Vec::new());
     let mut duplicates = Duplicates::default();
@@ -275,6 +265,27 @@ fn finish(
         .iter()
         .map(|&shard| fs::metadata(store.samples_of(shard)).map_or(0, |metadata| metadata.len()));
     Ok(Prepared { verdicts, seconds, channels, bytes: bytes.sum() })
+}
+
+/// What shards tell of `files` as they are now, by name, and in which shard; without levels, which of all
+/// recordings together would take much room.
+fn told(
+    output: &Path,
+    shards: &[u32],
+    files: &[Versioned],
+) -> Result<HashMap<String, (u32, Entry)>> {
+    let current: HashSet<&Version> = files.iter().map(|(version, _)| version).collect();
+    let mut told = HashMap::new();
+    for &number in shards {
+        for mut entry in Shard::read(output, number)?.files {
+            if current.contains(&entry.version) {
+                entry.sound.iter_mut().for_each(|known| known.levels = Levels::default());
+                // Of what was tried again, the newer shard tells.
+                told.insert(entry.version.name.clone(), (number, entry));
+            }
+        }
+    }
+    Ok(told)
 }
 
 /// The levels of all that is used, heard with so many channels.

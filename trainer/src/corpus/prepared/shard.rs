@@ -17,13 +17,11 @@ use crate::audio::decoder_process::Decoding;
 use crate::corpus::files::SoundFile;
 use crate::corpus::level::{Counting, Levels};
 use crate::corpus::sound::Peaks;
-use crate::corpus::survey::judge;
+use crate::corpus::survey::{BATCH, judge};
 use crate::corpus::{OpenOptions, Sound, Verdict};
 use crate::exact;
 use crate::stop::Cancelled;
 
-/// Files that a process decodes before another takes over, at most.
-const BATCH: usize = 16;
 /// Samples that are encoded at a time.
 const PIECE: usize = 1 << 16;
 
