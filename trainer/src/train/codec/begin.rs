@@ -22,8 +22,10 @@ use super::super::workers::Workers;
 use super::base::Base;
 use super::{CODEBOOKS, CROP_FRAMES, CodecPlan, MEMORY};
 
-/// Crops that the linear path is fitted to and the codebooks are placed among.
+/// Crops that the linear path is fitted to.
 const SURVEYED: u32 = 128;
+/// Crops that the codebooks are placed among.
+const PLACED: usize = 256;
 /// How many frames of a corpus what a base knows of sound is worth.
 const KNOWN_FRAMES: f32 = 4000.0;
 /// The most that a channel of a latent is expected to keep, so that what a code tells is forgotten
@@ -51,10 +53,7 @@ pub(super) fn first(
     insert_bounds(&mut weights, config, train, run)?;
     let codec = Codec::new(config, &weights)?;
     let placing = Placing { codec: &codec, train, plan, run };
-    let latents = run.0.run(surveyed.len(), |i| {
-        let latents = placing.latents(&surveyed[i])?.flatten_all()?;
-        Ok((surveyed[i].begins, latents.to_vec1()?))
-    })?;
+    let latents = placing.latents()?;
     if config.memory.is_none() {
         let sequences = latents.iter().map(|(_, latents)| latents.as_slice());
         let memory = Memory::fitted(config.latent_dim, MOST_EXPECTED, sequences);
@@ -152,11 +151,8 @@ impl Placing<'_> {
     /// Codebooks for what is new to the `current` quantizer.
     pub(super) fn anew(&self, current: &Quantizer) -> Result<LearningCodebooks> {
         let levels = [self.plan.config.quantizers];
-        let news = self.run.0.run(SURVEYED as usize, |i| {
-            #[expect(clippy::cast_possible_truncation, reason = "crops are few")]
-            let crop = surveyed_crop(self.train, self.plan, i as u32)?;
-            let latents = self.latents(&crop)?;
-            let quantized = quantize(current, &latents, std::slice::from_ref(&crop), &levels)?;
+        let news = self.of_crops(|crop, latents| {
+            let quantized = quantize(current, latents, std::slice::from_ref(crop), &levels)?;
             Ok(quantized.parts.into_iter().flat_map(|part| part.news).collect::<Vec<_>>())
         })?;
         self.among(&news.concat(), current.memory().clone())
@@ -173,10 +169,20 @@ impl Placing<'_> {
         self.among(&news.collect::<Vec<_>>(), memory.clone())
     }
 
-    /// The latents of a crop, `[1, T, D]`.
-    fn latents(&self, crop: &Crop) -> Result<Tensor> {
-        let features = features(std::slice::from_ref(crop), &self.plan.config, self.run.1)?;
-        Ok(self.codec.encode(&features)?.detach())
+    /// The latents of each crop, `[T, D]`, and whether it begins a recording.
+    fn latents(&self) -> Result<Vec<(bool, Vec<f32>)>> {
+        self.of_crops(|crop, latents| Ok((crop.begins, latents.flatten_all()?.to_vec1()?)))
+    }
+
+    /// What `of` makes of each crop and its latents, `[1, T, D]`. Crops are not kept: they are large.
+    fn of_crops<T: Send>(&self, of: impl Fn(&Crop, &Tensor) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let (workers, device) = self.run;
+        workers.run(PLACED, |i| {
+            #[expect(clippy::cast_possible_truncation, reason = "crops are few")]
+            let crop = surveyed_crop(self.train, self.plan, i as u32)?;
+            let features = features(std::slice::from_ref(&crop), &self.plan.config, device)?;
+            of(&crop, &self.codec.encode(&features)?.detach())
+        })
     }
 
     fn among(&self, news: &[f32], memory: Memory) -> Result<LearningCodebooks> {
