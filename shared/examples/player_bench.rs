@@ -63,8 +63,7 @@ fn config(channels: usize) -> ModelConfig {
         latent_dim: 256,
         quantizers: 16,
         codebook_size: 256,
-        memory: Some(0.8),
-        coherence: 0.5,
+        memory: 0.8,
         gain: 1.0,
     };
     let prior = PriorConfig {

@@ -65,8 +65,7 @@ fn model() -> Arc<Model> {
         latent_dim: 8,
         quantizers: 4,
         codebook_size: 256,
-        memory: None,
-        coherence: 0.5,
+        memory: 0.8,
         gain: 1.0,
     };
     let prior = PriorConfig {

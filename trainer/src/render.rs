@@ -119,8 +119,7 @@ mod tests {
             latent_dim: 8,
             quantizers: 3,
             codebook_size: 16,
-            memory: Some(0.8),
-            coherence: 1.0,
+            memory: 0.8,
             gain: 0.5,
         }
     }

@@ -33,8 +33,7 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
         latent_dim,
         quantizers,
         codebook_size,
-        memory: None,
-        coherence: 0.3,
+        memory: 0.8,
         gain: corpus.gain,
     }
 }

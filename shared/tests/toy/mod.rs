@@ -23,8 +23,7 @@ pub(crate) fn config() -> ModelConfig {
         latent_dim: 2,
         quantizers: 2,
         codebook_size: 4,
-        memory: Some(0.8),
-        coherence: 0.5,
+        memory: 0.8,
         gain: 0.7,
     };
     ModelConfig { codec, prior: Some(prior(2)) }

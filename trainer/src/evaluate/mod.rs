@@ -219,8 +219,7 @@ mod tests {
             latent_dim: 4,
             quantizers: 8,
             codebook_size: 512,
-            memory: Some(0.8),
-            coherence: 0.5,
+            memory: 0.8,
             gain: 1.0,
         }
     }

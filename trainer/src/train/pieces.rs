@@ -135,7 +135,6 @@ fn before(recording: &Codes, at: usize, recall: usize) -> Codes {
 #[cfg(test)]
 mod tests {
     use distill_shared::model::config::CodecConfig;
-    use distill_shared::quantizer::{Codebooks, Memory};
 
     use super::super::draw::Purpose;
     use super::super::toy_codec;
@@ -147,13 +146,10 @@ mod tests {
             latent_dim: 1,
             quantizers: 1,
             codebook_size: 200,
-            memory: Some(0.5),
+            memory: 0.5,
             ..toy_codec()
         };
-        Quantizer::new(
-            Codebooks::of(&config, (0..200_u8).map(f32::from).collect()),
-            Memory::of(&config, Vec::new),
-        )
+        Quantizer::new(&config, (0..200_u8).map(f32::from).collect())
     }
 
     fn piece(before: Codes, codes: Codes) -> Piece {

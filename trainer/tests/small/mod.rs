@@ -49,8 +49,7 @@ fn bundle(seed: u64) -> Bundle {
         latent_dim: 8,
         quantizers: 3,
         codebook_size: 16,
-        memory: Some(0.8),
-        coherence: 0.5,
+        memory: 0.8,
         gain: 0.5,
     };
     let prior = PriorConfig {

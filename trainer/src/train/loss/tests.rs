@@ -25,8 +25,7 @@ fn config() -> CodecConfig {
         latent_dim: 4,
         quantizers: 2,
         codebook_size: 4,
-        memory: Some(0.8),
-        coherence: 1.0,
+        memory: 0.8,
         gain: 1.0,
     }
 }
