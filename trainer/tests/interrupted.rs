@@ -170,6 +170,12 @@ fn an_interrupted_run_ends_in_the_bundle_of_one_that_was_not() {
             continue;
         }
         assert_eq!(output.status.code(), None, "it was killed: {}", stderr(&output));
+        if Bundle::open(&bundle).is_ok_and(|bundle| bundle.digest() == whole.digest()) {
+            // Killed while it cleared up: what it had learned is in the bundle.
+            fs::remove_file(&bundle).unwrap();
+            finished += 1;
+            continue;
+        }
         let after = newest(&run_dir);
         assert!(after >= before, "{after:?} is left of {before:?}");
     }
