@@ -63,7 +63,8 @@ fn config(channels: usize) -> ModelConfig {
         latent_dim: 256,
         quantizers: 16,
         codebook_size: 256,
-        memory: 0.8,
+        memory: Some(0.8),
+        coherence: 0.5,
         gain: 1.0,
     };
     let prior = PriorConfig {

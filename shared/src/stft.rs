@@ -22,8 +22,6 @@ pub const FLOOR: f32 = 1e-5;
 const SILENT: f32 = 1e-12;
 /// Frequency in Hz from which on bins count less.
 const CORNER_HZ: f64 = 700.0;
-/// Weight of a coherence beside that of a log-magnitude.
-const COHERENCE_WEIGHT: f32 = 1.0;
 
 /// How much each feature of a codec frame counts when codec frames are compared, `[X]`.
 ///
@@ -39,7 +37,7 @@ pub fn weights_of(config: &CodecConfig) -> Vec<f32> {
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
     let channel: Vec<f32> = (0..bins).map(|k| (power(k) / mean).sqrt() as f32).collect();
     let mut frame = channel.repeat(config.channels);
-    frame.resize(config.features(), COHERENCE_WEIGHT);
+    frame.resize(config.features(), config.coherence);
     frame.repeat(config.stride)
 }
 
@@ -305,7 +303,8 @@ mod tests {
             latent_dim: 4,
             quantizers: 2,
             codebook_size: 4,
-            memory: 0.8,
+            memory: Some(0.8),
+            coherence: 1.0,
             gain: 1.0,
         }
     }

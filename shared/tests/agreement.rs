@@ -16,7 +16,7 @@ use distill_shared::player::{
     Decoder, Encoder, Model, PriorPlayer, Sampling, TakeKey, encode, instruction_sets, philox,
     random_weights,
 };
-use distill_shared::quantizer::Quantizer;
+use distill_shared::quantizer::{Codebooks, Memory, Quantizer};
 use distill_shared::stft::Analysis;
 use pulp::Arch;
 
@@ -37,7 +37,8 @@ fn config(channels: usize) -> ModelConfig {
         latent_dim: 8,
         quantizers: 3,
         codebook_size: 16,
-        memory: 0.8,
+        memory: None,
+        coherence: 0.5,
         gain: 0.5,
     };
     let prior = PriorConfig {
@@ -78,14 +79,23 @@ fn assert_agree(a: &[f32], b: &[f32], what: &str) {
     assert!(error < 1e-4, "{what}: off by {error} of the largest value");
 }
 
+/// The quantizer that the tensors hold.
+fn quantizer_of(codec: &CodecConfig, tensors: &Tensors) -> Quantizer {
+    let entries = tensors["codec.quantizer.codebooks"].to_f32();
+    let memory = Memory::of(codec, || tensors["codec.memory"].to_f32());
+    Quantizer::new(Codebooks::of(codec, entries), memory)
+}
+
 /// The latents that `codes` stand for, `[T, D]`: of each what is left of the one before it, and the
 /// entries of its codes.
 fn latents(config: &ModelConfig, tensors: &Tensors, codes: &Codes) -> Result<Tensor> {
     let codec = &config.codec;
-    let quantizer = Quantizer::new(codec, tensors["codec.quantizer.codebooks"].to_f32());
+    let quantizer = quantizer_of(codec, tensors);
+    let shares = tensors["codec.memory"].to_f32();
     let mut latents = vec![vec![0.0; codec.latent_dim]];
     for t in 0..FRAMES {
-        let mut latent: Vec<f32> = latents[t].iter().map(|last| codec.memory * last).collect();
+        let mut latent = latents[t].to_vec();
+        latent.iter_mut().zip(&shares).for_each(|(last, share)| *last *= share);
         for (level, &code) in codes.frame(t).iter().enumerate() {
             let entry = quantizer.books().entry(level, code);
             latent.iter_mut().zip(entry).for_each(|(l, e)| *l += e);
@@ -230,7 +240,7 @@ fn the_encoder_finds_the_codes_of_the_model() -> Result<()> {
         let weights = Weights::from_tensors(&tensors, "codec.", &Device::Cpu)?;
         let latents =
             Codec::new(codec, &weights)?.encode(&input)?.flatten_all()?.to_vec1::<f32>()?;
-        let quantizer = Quantizer::new(codec, tensors["codec.quantizer.codebooks"].to_f32());
+        let quantizer = quantizer_of(codec, &tensors);
         let (mut state, mut row) = (vec![0.0; codec.latent_dim], vec![0; codec.quantizers]);
         let mut expected = Codes::new(codec.quantizers);
         for latent in latents.chunks_exact(codec.latent_dim) {

@@ -323,7 +323,7 @@ fn the_prior_forgets_what_is_beyond_its_window() {
     }
     // What the latents remember of it fades, and is not what this is about.
     let mut config = config(1);
-    config.codec.memory = 0.0;
+    config.codec.memory = Some(0.0);
     let model = Model::new(&config, &random_weights(&config, 1), "").unwrap();
     let model = Arc::new(model);
     let one = told(&mut PriorPlayer::new(Arc::clone(&model)).unwrap(), &one);

@@ -65,7 +65,8 @@ fn model() -> Arc<Model> {
         latent_dim: 8,
         quantizers: 4,
         codebook_size: 256,
-        memory: 0.8,
+        memory: None,
+        coherence: 0.5,
         gain: 1.0,
     };
     let prior = PriorConfig {

@@ -4,7 +4,7 @@
 //! * `vst3`: the same for the VST3, in a host of our own, on Linux.
 //! * [`sound`]: what was heard, its level, as a WAV file.
 //! * `screen`: an X display, on which the instrument's window opens, on Linux.
-//! * [`copying`]: whether it repeats a recording of the corpus.
+//! * [`copying`]: whether its takes repeat a recording of the corpus.
 //! * [`takes`]: the codes that were played.
 //! * [`picture`]: a spectrogram above, the codes below.
 //!

@@ -1,19 +1,18 @@
 //! `distill-play`: plays a MIDI file on the built instrument and judges what comes out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use distill_shared::bundle::Bundle;
 use distill_shared::player::Model;
-use distill_tests::copying::{self, COPY, Recording, STRETCH_SECONDS};
+use distill_tests::copying::{self, COPY_SECONDS, Copied};
 use distill_tests::host::{Host, Playback, state};
 use distill_tests::phrase::{self, Note};
 use distill_tests::sound::Sound;
 use distill_tests::{picture, takes};
-use distill_trainer::corpus::{OpenOptions, SAMPLE_RATE, survey};
+use distill_trainer::corpus::SAMPLE_RATE;
 
 /// Below this, nobody would call it a sound, in dBFS.
 const AUDIBLE_DB: f64 = -40.0;
@@ -36,10 +35,7 @@ struct Arguments {
     /// The instrument's volume in dB
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     volume: f64,
-    /// Folder of recordings that the sound must not repeat
-    #[arg(long)]
-    corpus: Option<PathBuf>,
-    /// Where to draw spectrogram and codes; needs --bundle
+    /// Where to draw spectrogram and codes; needs --bundle, of which no recording may be repeated then
     #[arg(long, requires = "bundle")]
     picture: Option<PathBuf>,
     /// The WAV file to write
@@ -59,13 +55,11 @@ fn main() -> Result<()> {
         sound.peak_db()
     );
     judge(&sound)?;
-    if let Some(corpus) = &arguments.corpus {
-        compare(&sound, corpus)?;
-    }
     if let (Some(picture), Some(bundle)) = (&arguments.picture, &arguments.bundle) {
         let model = Arc::new(Model::from_bundle(&Bundle::open(bundle)?)?);
-        let codes = takes::codes_of(&notes, &model, u64::from(arguments.seed))?;
-        picture::write(picture, &sound, &codes)?;
+        let seed = u64::from(arguments.seed);
+        compare(&notes, &model, seed)?;
+        picture::write(picture, &sound, &takes::codes_of(&notes, &model, seed)?)?;
     }
     Ok(())
 }
@@ -101,30 +95,15 @@ fn judge(sound: &Sound) -> Result<()> {
     Ok(())
 }
 
-/// Whether a recording of the corpus can be heard in the sound.
-fn compare(sound: &Sound, corpus: &Path) -> Result<()> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = OpenOptions {
-        seed: 0,
-        threads,
-        cancel: &AtomicBool::new(false),
-        program: None,
-        heard: &[],
-        on_file: &|_| {},
-    };
-    let whole = |recording: distill_trainer::corpus::Recording| -> Result<Recording> {
-        let channels = recording.sound.whole()?;
-        let samples = Sound { rate: SAMPLE_RATE, channels }.mono();
-        Ok(Recording { name: recording.name, samples })
-    };
-    let recordings = survey(corpus, &options)?.recordings.into_iter().map(whole);
-    let recordings: Vec<Recording> = recordings.collect::<Result<_>>()?;
-    let closest = copying::closest(&sound.mono(), sound.rate, &recordings);
-    let closest = closest.context("there is nothing to compare with the corpus")?;
+/// Whether a recording of the corpus can be heard in the takes of the notes.
+fn compare(notes: &[Note], model: &Arc<Model>, seed: u64) -> Result<()> {
+    let Copied { at_seconds, seconds } = copying::longest_copy(notes, model, seed)?;
     println!(
-        "most like {} at {:.1} s: correlation {:.2} over {STRETCH_SECONDS} s (a copy is above {COPY})",
-        closest.name, closest.at_seconds, closest.correlation
+        "the longest that a take goes on as a recording does: {seconds:.2} s (a copy is longer than {COPY_SECONDS} s)"
     );
-    ensure!(closest.correlation <= COPY, "the sound repeats {} of the corpus", closest.name);
+    ensure!(
+        seconds <= COPY_SECONDS,
+        "the note at {at_seconds:.1} s repeats a recording of the corpus"
+    );
     Ok(())
 }

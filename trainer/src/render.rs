@@ -119,7 +119,8 @@ mod tests {
             latent_dim: 8,
             quantizers: 3,
             codebook_size: 16,
-            memory: 0.8,
+            memory: Some(0.8),
+            coherence: 1.0,
             gain: 0.5,
         }
     }

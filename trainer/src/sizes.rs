@@ -33,7 +33,8 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
         latent_dim,
         quantizers,
         codebook_size,
-        memory: 0.8,
+        memory: None,
+        coherence: 0.3,
         gain: corpus.gain,
     }
 }

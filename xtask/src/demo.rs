@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     play.arg(&packages.clap).arg("--bundle").arg(&bundle).args(["--seed", &seed]);
     // Room for notes that sound together, below the level where the instrument bends peaks.
     play.args(["--volume", "-6"]);
-    play.args(["--midi", "assets/demo/phrase.mid", "--corpus", "assets/demo"]);
+    play.args(["--midi", "assets/demo/phrase.mid"]);
     play.arg("--picture").arg(home.join("demo.png"));
     run_program(play.arg("--output").arg(home.join("demo.wav")))?;
 

@@ -49,7 +49,8 @@ pub fn config() -> ModelConfig {
         latent_dim: 4,
         quantizers: 2,
         codebook_size: 16,
-        memory: 0.8,
+        memory: Some(0.8),
+        coherence: 0.5,
         // Random weights are loud: this brings the toy well below full scale.
         gain: 3000.0,
     };

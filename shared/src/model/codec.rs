@@ -18,9 +18,10 @@ use super::weights::{Scope, Weights};
 use crate::stft::weights_of;
 
 /// Weights that training leaves as they are.
-pub const FIXED: [&str; 6] = [
+pub const FIXED: [&str; 7] = [
     "codec.ceiling",
     "codec.level",
+    "codec.memory",
     "codec.origin",
     "codec.peaks",
     "codec.encoder.basis",

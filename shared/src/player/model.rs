@@ -12,7 +12,7 @@ use super::weights::Weights;
 use crate::bundle::{Bundle, Tensors};
 use crate::model::conditioning::Pitches;
 use crate::model::config::{ConfigError, ModelConfig};
-use crate::quantizer::Quantizer;
+use crate::quantizer::{Codebooks, Memory, Quantizer};
 use crate::stft::Synthesis;
 
 /// Why weights do not make a model, or a model cannot do what it is asked.
@@ -82,7 +82,10 @@ impl Model {
             config: config.clone(),
             digest: digest.to_owned(),
             arch,
-            quantizer: Quantizer::new(codec, weights.values("codec.quantizer.codebooks")),
+            quantizer: Quantizer::new(
+                Codebooks::of(codec, weights.values("codec.quantizer.codebooks")),
+                Memory::of(codec, || weights.values("codec.memory")),
+            ),
             encoder: EncoderWeights::new(&weights, codec),
             decoder: DecoderWeights::new(&weights, codec),
             synthesis: Synthesis::new(codec),

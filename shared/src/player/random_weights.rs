@@ -26,7 +26,7 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Tensors {
             // Coherences of such sizes are of no matter; log-magnitudes are of a moderate level.
             match name.as_str() {
                 "codec.origin" => stretch(draw - 8.0),
-                "codec.peaks" => draw.abs(),
+                "codec.memory" | "codec.peaks" => draw.abs(),
                 _ => draw,
             }
         });

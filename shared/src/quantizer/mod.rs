@@ -1,19 +1,22 @@
 //! The residual quantizer: latents to codes and back.
 //!
-//! A latent is mostly what the one before it was. What is coded is therefore the difference from a
+//! A latent is in part what the one before it was. What is coded is therefore the difference from a
 //! share of the last latent as it was decoded, `r[t] = z[t] - memory * q[t-1]`, so that errors do
 //! not add up (differential coding; Jayant and Noll 1984, "Digital Coding of Waveforms", chapter 6).
-//! A tone that lasts is told more exactly with every frame.
+//! Channels differ in how long they stay as they are, so each has a share of its own. A tone that
+//! lasts is told more exactly with every frame.
 //!
 //! Level n of the residual takes an entry of its codebook and passes on the rest (Zeghidour et al.
 //! 2021, "SoundStream", section III.C, <https://arxiv.org/abs/2107.03312>). The entries are found
 //! by a search that keeps the best few beginnings, since the nearest entry of one level need not
 //! leave the best rest for the next. Training and playing quantize with this very code.
 
+mod memory;
 mod search;
 
 use crate::codes::ABSENT;
 use crate::model::config::CodecConfig;
+pub use memory::Memory;
 use search::Search;
 
 /// Entries searched side by side; a codebook is padded to a multiple of it.
@@ -25,19 +28,25 @@ const LANE_COUNT: u32 = 32;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantizer {
     books: Codebooks,
-    memory: f32,
+    memory: Memory,
 }
 
 impl Quantizer {
-    /// A quantizer of the sizes of `config`, with codebooks as a bundle stores them.
+    /// A quantizer with these codebooks and a memory of as many channels.
     ///
     /// # Panics
     ///
-    /// As [`Codebooks::new`].
+    /// Panics if they differ in channels.
     #[must_use]
-    pub fn new(config: &CodecConfig, entries: Vec<f32>) -> Self {
-        let &CodecConfig { quantizers, codebook_size, latent_dim, memory, .. } = config;
-        Self { books: Codebooks::new(quantizers, codebook_size, latent_dim, entries), memory }
+    pub fn new(books: Codebooks, memory: Memory) -> Self {
+        assert_eq!(books.dim(), memory.shares().len(), "a share for each channel");
+        Self { books, memory }
+    }
+
+    /// What it builds upon of the past.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Its codebooks.
@@ -50,7 +59,7 @@ impl Quantizer {
     /// `[D]` each.
     #[must_use]
     pub fn news(&self, latent: &[f32], state: &[f32]) -> Vec<f32> {
-        news(self.memory, latent, state)
+        self.memory.news(latent, state)
     }
 
     /// Finds the codes of `latent`, `[D]`, with as many levels as `codes` has places. `state`, `[D]`,
@@ -73,7 +82,7 @@ impl Quantizer {
     /// `[D]`.
     pub fn decode(&self, codes: &[u32], state: &mut [f32]) {
         assert_eq!(state.len(), self.books.dim(), "a latent is [D]");
-        state.iter_mut().for_each(|value| *value *= self.memory);
+        self.memory.fade(state);
         for (level, &code) in codes.iter().enumerate().filter(|(_, code)| **code != ABSENT) {
             let entry = self.books.entry(level, code);
             state.iter_mut().zip(entry).for_each(|(sum, entry)| *sum += entry);
@@ -83,15 +92,8 @@ impl Quantizer {
     /// Frames after which less than a thousandth of a latent is left.
     #[must_use]
     pub fn recall(&self) -> usize {
-        let left = std::iter::successors(Some(1.0), |left| Some(left * self.memory));
-        left.take_while(|left| *left >= 1e-3).count()
+        self.memory.recall()
     }
-}
-
-/// What of `latent` is new to one who remembers a share `memory` of the last, `state`: `[D]` each.
-#[must_use]
-pub fn news(memory: f32, latent: &[f32], state: &[f32]) -> Vec<f32> {
-    latent.iter().zip(state).map(|(latent, last)| latent - memory * last).collect()
 }
 
 /// The codebooks of all levels, ready to be searched.
@@ -111,6 +113,16 @@ pub struct Codebooks {
 }
 
 impl Codebooks {
+    /// Codebooks of the sizes of `config`; see [`Self::new`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn of(config: &CodecConfig, entries: Vec<f32>) -> Self {
+        Self::new(config.quantizers, config.codebook_size, config.latent_dim, entries)
+    }
+
     /// Takes codebooks as a bundle stores them: `entries` is `[N, K, D]`.
     ///
     /// # Panics
@@ -279,7 +291,7 @@ mod tests {
     #[test]
     fn decoding_adds_the_entries_to_what_is_remembered() {
         let entries = vec![1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0];
-        let quantizer = Quantizer { books: Codebooks::new(2, 2, 2, entries), memory: 0.5 };
+        let quantizer = Quantizer::new(Codebooks::new(2, 2, 2, entries), Memory::new(vec![0.5; 2]));
         let mut state = [0.0; 2];
         quantizer.decode(&[1, 0], &mut state);
         assert_eq!(state, [13.0, 24.0]);
@@ -301,7 +313,8 @@ mod tests {
                 let size = 0.8_f32.powi(i32::try_from(i % 20).unwrap());
                 entry.iter_mut().for_each(|e| *e *= size);
             }
-            let quantizer = Quantizer { books: Codebooks::new(n, k, d, entries), memory };
+            let quantizer =
+                Quantizer::new(Codebooks::new(n, k, d, entries), Memory::new(vec![memory; d]));
             let (mut state, mut codes) = (vec![0.0; d], vec![0; n]);
             let mut errors = (0..50).map(|_| {
                 quantizer.encode(&latent, &mut state, &mut codes);

@@ -29,7 +29,8 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
         latent_dim: 5,
         quantizers: LEVELS,
         codebook_size: 9,
-        memory: 0.8,
+        memory: None,
+        coherence: 0.5,
         gain: 0.5,
     };
     let prior = PriorConfig {

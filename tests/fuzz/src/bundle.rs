@@ -47,7 +47,8 @@ pub fn config() -> ModelConfig {
         latent_dim: 2,
         quantizers: 2,
         codebook_size: 4,
-        memory: 0.8,
+        memory: Some(0.8),
+        coherence: 0.5,
         gain: 0.7,
     };
     let prior = PriorConfig {

@@ -219,7 +219,8 @@ mod tests {
             latent_dim: 4,
             quantizers: 8,
             codebook_size: 512,
-            memory: 0.8,
+            memory: Some(0.8),
+            coherence: 0.5,
             gain: 1.0,
         }
     }

@@ -8,10 +8,11 @@
 use anyhow::{Context, Result};
 use distill_shared::bundle::Tensor;
 use distill_shared::model::config::CodecConfig;
-use distill_shared::quantizer::{Codebooks, Quantizer};
+use distill_shared::quantizer::{Codebooks, Memory, Quantizer};
 
 use super::draw::Draw;
 use super::state::{State, counts, flat, halves};
+use super::workers::Workers;
 use crate::events::LevelUse;
 use crate::ranks::Ranks;
 
@@ -24,6 +25,8 @@ const DEAD_SHARE: f32 = 0.03;
 const FRESH_SHARE: f32 = 0.06;
 /// Rounds of k-means at the start.
 const ROUNDS: usize = 8;
+/// Points that a thread looks for the nearest entries of at a time.
+const ROWS_AT_ONCE: usize = 512;
 
 /// What a state calls the entries, how often and for what each was chosen in the mean, and how often
 /// since the last report.
@@ -94,35 +97,39 @@ impl Quantized {
 
 impl LearningCodebooks {
     /// Places the entries by k-means among `news`, `[T, D]`, level after level.
-    #[must_use]
-    pub(super) fn among(config: &CodecConfig, news: &[f32], draw: &mut Draw) -> Self {
+    pub(super) fn among(
+        config: &CodecConfig,
+        memory: Memory,
+        news: &[f32],
+        draw: &mut Draw,
+        workers: &Workers,
+    ) -> Result<Self> {
         let (n, k, d) = (config.quantizers, config.codebook_size, config.latent_dim);
         let mut rest = news.to_vec();
         let mut entries = Vec::with_capacity(n * k * d);
         for _ in 0..n {
-            let centres = k_means(&rest, k, d, draw);
+            let centres = k_means(&rest, k, d, draw, workers)?;
             let book = Codebooks::new(1, k, d, centres.clone());
-            for row in rest.chunks_exact_mut(d) {
-                let mut code = [0];
-                book.encode(row, &mut code);
-                row.iter_mut().zip(book.entry(0, code[0])).for_each(|(r, e)| *r -= e);
+            let codes = nearest(&rest, &book, workers)?;
+            for (row, &code) in rest.chunks_exact_mut(d).zip(&codes) {
+                row.iter_mut().zip(book.entry(0, code)).for_each(|(r, e)| *r -= e);
             }
             entries.extend(centres);
         }
-        Self::of(config, entries)
+        Ok(Self::of(config, memory, entries))
     }
 
     /// Begins with `entries`, `[N * K * D]`, as if each had been chosen once.
-    pub(super) fn of(config: &CodecConfig, entries: Vec<f32>) -> Self {
+    pub(super) fn of(config: &CodecConfig, memory: Memory, entries: Vec<f32>) -> Self {
         let places = config.quantizers * config.codebook_size;
         let sums = entries.clone();
-        let quantizer = Quantizer::new(config, entries);
+        let quantizer = Quantizer::new(Codebooks::of(config, entries), memory);
         let (counts, chosen) = (vec![1.0; places], vec![0; places]);
         Self { config: config.clone(), quantizer, counts, sums, chosen }
     }
 
     /// Goes on as a run was that kept `state`.
-    pub(super) fn resumed(config: &CodecConfig, state: &State) -> Result<Self> {
+    pub(super) fn resumed(config: &CodecConfig, memory: Memory, state: &State) -> Result<Self> {
         let places = config.quantizers * config.codebook_size;
         let values = places * config.latent_dim;
         let chosen = counts(state.tensor(CHOSEN)?).filter(|chosen| chosen.len() == places);
@@ -130,7 +137,7 @@ impl LearningCodebooks {
             counts: state.floats(COUNTS, places)?,
             sums: state.floats(SUMS, values)?,
             chosen: chosen.context("the checkpoint has codebooks of another size")?,
-            ..Self::of(config, state.floats(ENTRIES, values)?)
+            ..Self::of(config, memory, state.floats(ENTRIES, values)?)
         })
     }
 
@@ -231,7 +238,8 @@ impl LearningCodebooks {
                 entry.iter_mut().zip(sum).for_each(|(e, s)| *e = s / self.counts[at]);
             }
         }
-        self.quantizer = Quantizer::new(&self.config, entries);
+        let books = Codebooks::of(&self.config, entries);
+        self.quantizer = Quantizer::new(books, self.quantizer.memory().clone());
     }
 
     /// Use of each level since the last call.
@@ -261,45 +269,26 @@ fn mix(mean: &mut [f32], fresh: &[f32]) {
     mean.iter_mut().zip(fresh).for_each(|(m, f)| *m = DECAY * *m + (1.0 - DECAY) * f);
 }
 
-/// `k` rows of `points`, `[T, D]`, each drawn with a probability in proportion to its squared
-/// distance from those before it (k-means++, Arthur and Vassilvitskii 2007).
-fn spread(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
-    let rows = points.len() / d;
-    let mut nearest = vec![f32::INFINITY; rows];
-    let mut next = draw.below(rows);
-    let mut centres = Vec::with_capacity(k * d);
-    for _ in 0..k {
-        let centre = &points[next * d..(next + 1) * d];
-        centres.extend_from_slice(centre);
-        for (near, point) in nearest.iter_mut().zip(points.chunks_exact(d)) {
-            let far = point.iter().zip(centre).map(|(p, c)| (p - c) * (p - c)).sum::<f32>();
-            *near = near.min(far);
-        }
-        let total: f64 = nearest.iter().map(|&far| f64::from(far)).sum();
-        let mut at = draw.uniform() * total;
-        let found = nearest.iter().position(|&far| {
-            at -= f64::from(far);
-            at < 0.0
-        });
-        next = found.unwrap_or_else(|| draw.below(rows));
-    }
-    centres
-}
-
 /// Centres of `k` groups of the rows of `points`, `[T, D]`: `[K, D]` (Lloyd 1982). Begins at random
-/// rows; an empty group begins again at another.
-fn k_means(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
+/// rows, as dense as the points are, which in many dimensions is near the best (Gersho 1979,
+/// "Asymptotically optimal block quantization"); rows that lie far apart (k-means++) would be the few
+/// loudest. An empty group begins again at another row.
+fn k_means(
+    points: &[f32],
+    k: usize,
+    d: usize,
+    draw: &mut Draw,
+    workers: &Workers,
+) -> Result<Vec<f32>> {
     let rows = points.len() / d;
     if rows == 0 {
-        return (0..k * d).map(|i| if i % d == 0 { 1e-3 * (i / d) as f32 } else { 0.0 }).collect();
+        let centres = (0..k * d).map(|i| if i % d == 0 { 1e-3 * (i / d) as f32 } else { 0.0 });
+        return Ok(centres.collect());
     }
-    let row = |draw: &mut Draw| points[draw.below(rows) * d..][..d].to_vec();
-    let mut centres = spread(points, k, d, draw);
-    let mut codes = vec![0; rows];
+    let row = |draw: &mut Draw| &points[draw.below(rows) * d..][..d];
+    let mut centres: Vec<f32> = (0..k).flat_map(|_| row(draw)).copied().collect();
     for _ in 0..ROUNDS {
-        let book = Codebooks::new(1, k, d, centres.clone());
-        let places = points.chunks_exact(d).zip(codes.chunks_exact_mut(1));
-        places.for_each(|(point, code)| book.encode(point, code));
+        let codes = nearest(points, &Codebooks::new(1, k, d, centres.clone()), workers)?;
         let (mut counts, mut sums) = (vec![0_u32; k], vec![0.0; k * d]);
         for (point, &code) in points.chunks_exact(d).zip(&codes) {
             counts[code as usize] += 1;
@@ -307,14 +296,26 @@ fn k_means(points: &[f32], k: usize, d: usize, draw: &mut Draw) -> Vec<f32> {
         }
         for (i, centre) in centres.chunks_exact_mut(d).enumerate() {
             if counts[i] == 0 {
-                centre.copy_from_slice(&row(draw));
+                centre.copy_from_slice(row(draw));
             } else {
                 let sum = &sums[i * d..(i + 1) * d];
                 centre.iter_mut().zip(sum).for_each(|(c, s)| *c = s / counts[i] as f32);
             }
         }
     }
-    centres
+    Ok(centres)
+}
+
+/// The entry of a book of one level that is nearest to each row of `points`, `[T, D]`.
+fn nearest(points: &[f32], book: &Codebooks, workers: &Workers) -> Result<Vec<u32>> {
+    let parts: Vec<_> = points.chunks(ROWS_AT_ONCE * book.dim()).collect();
+    let codes = workers.run(parts.len(), |i| {
+        let rows = parts[i].chunks_exact(book.dim());
+        let mut codes = vec![0; rows.len()];
+        rows.zip(codes.chunks_exact_mut(1)).for_each(|(row, code)| book.encode(row, code));
+        Ok(codes)
+    })?;
+    Ok(codes.concat())
 }
 
 #[cfg(test)]
@@ -346,14 +347,17 @@ mod tests {
         Quantized { news: points.to_vec(), codes, levels: 2 }
     }
 
+    /// Codebooks placed among `news`.
+    fn placed(config: &CodecConfig, news: &[f32]) -> Result<LearningCodebooks> {
+        let memory = Memory::new(vec![0.0; config.latent_dim]);
+        let mut draw = Draw::new(3, Purpose::Restarts, 0);
+        LearningCodebooks::among(config, memory, news, &mut draw, &Workers::new(2)?)
+    }
+
     #[test]
-    fn k_means_finds_the_heaps() {
+    fn k_means_finds_the_heaps() -> Result<()> {
         let points = heaps();
-        let books = LearningCodebooks::among(
-            &toy_codec(),
-            &points,
-            &mut Draw::new(3, Purpose::Restarts, 0),
-        );
+        let books = placed(&toy_codec(), &points)?;
         let mut codes = vec![0; 2];
         for point in points.chunks_exact(2) {
             books.books().encode(point, &mut codes);
@@ -363,16 +367,13 @@ mod tests {
             }
             assert!(error.iter().all(|e| e.abs() < 0.2), "{point:?} misses by {error:?}");
         }
+        Ok(())
     }
 
     #[test]
-    fn an_unused_entry_starts_afresh() {
+    fn an_unused_entry_starts_afresh() -> Result<()> {
         let points = heaps();
-        let mut books = LearningCodebooks::among(
-            &toy_codec(),
-            &points,
-            &mut Draw::new(3, Purpose::Restarts, 0),
-        );
+        let mut books = placed(&toy_codec(), &points)?;
         // Everything moves far away, so that at most a few of the old entries are chosen.
         let moved: Vec<f32> = points.iter().map(|p| p + 10.0).collect();
         for step in 0..1000 {
@@ -383,19 +384,19 @@ mod tests {
         let part = quantized(&books, &moved);
         books.update(&[part], None);
         assert!(books.take_use()[0].used > 0.9, "all entries of the first level are in use again");
+        Ok(())
     }
 
     #[test]
     #[expect(clippy::cast_possible_truncation, reason = "test points need no precision")]
-    fn entries_that_start_afresh_among_many_dimensions_come_to_be_chosen() {
+    fn entries_that_start_afresh_among_many_dimensions_come_to_be_chosen() -> Result<()> {
         const D: usize = 64;
         let config = CodecConfig { latent_dim: D, quantizers: 1, codebook_size: 64, ..toy_codec() };
         let mut draw = Draw::new(5, Purpose::Weights, 0);
         let mut points = || -> Vec<f32> { (0..256 * D).map(|_| draw.normal() as f32).collect() };
         // Entries so far away that only a few are the nearest to anything.
         let far: Vec<f32> = points().iter().map(|p| 4.0 * p).collect();
-        let mut books =
-            LearningCodebooks::among(&config, &far, &mut Draw::new(3, Purpose::Restarts, 0));
+        let mut books = placed(&config, &far)?;
         for step in 0..300 {
             let news = points();
             let mut codes = vec![0; 256];
@@ -409,5 +410,6 @@ mod tests {
         }
         let used = books.take_use()[0];
         assert!(used.perplexity > 48.0, "{used:?} of 64 entries");
+        Ok(())
     }
 }

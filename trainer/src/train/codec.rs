@@ -34,10 +34,12 @@ use crate::events::{
 use crate::exact;
 use crate::ranks::Ranks;
 pub use base::Base;
-use begin::{features, held_crops, placed, rows, surveyed};
+use begin::{Placing, features, held_crops, rows};
 
 /// Name of the codebooks among the tensors of a codec.
 pub(super) const CODEBOOKS: &str = "codec.quantizer.codebooks";
+/// The tensor of the shares of a latent that the next one is expected to keep.
+pub(super) const MEMORY: &str = "codec.memory";
 /// Codec frames of a crop: about a second.
 pub(super) const CROP_FRAMES: usize = 48;
 /// Crops that one thread takes at a time.
@@ -227,10 +229,9 @@ impl<'a> Training<'a> {
         let keeps_codes = self.plan.beginning.again().is_some();
         let moves_fast = PLACEMENTS.contains(&step) && !keeps_codes;
         if moves_fast && self.learner.schedule.share() < 0.5 {
-            let surveyed = surveyed(&self.train, self.plan)?;
-            let (codec, workers) = (&self.codec, &self.workers);
-            let current = Some(self.books.quantizer());
-            self.books = placed(codec, &surveyed, self.plan, current, (workers, &self.device))?;
+            let (codec, train, plan) = (&self.codec, &self.train, self.plan);
+            let run = (&self.workers, &self.device);
+            self.books = Placing { codec, train, plan, run }.anew(self.books.quantizer())?;
         }
         let parts = self.plan.batch.div_ceil(PART);
         let own = self.ranks.share(parts);
@@ -251,7 +252,8 @@ impl<'a> Training<'a> {
             Verdict::Learned => self.update_codebooks(step, &quantized),
             Verdict::Return => {
                 let entries = self.learner.best().tensors[CODEBOOKS].to_f32();
-                self.books = LearningCodebooks::of(&self.plan.config, entries);
+                let memory = self.books.quantizer().memory().clone();
+                self.books = LearningCodebooks::of(&self.plan.config, memory, entries);
             }
             Verdict::LeftOut { .. } | Verdict::Diverged => {}
         }

@@ -107,7 +107,8 @@ pub(crate) fn toy_codec() -> distill_shared::model::config::CodecConfig {
         latent_dim: 2,
         quantizers: 2,
         codebook_size: 4,
-        memory: 0.8,
+        memory: None,
+        coherence: 0.5,
         gain: 1.0,
     }
 }

@@ -135,6 +135,7 @@ fn before(recording: &Codes, at: usize, recall: usize) -> Codes {
 #[cfg(test)]
 mod tests {
     use distill_shared::model::config::CodecConfig;
+    use distill_shared::quantizer::{Codebooks, Memory};
 
     use super::super::draw::Purpose;
     use super::super::toy_codec;
@@ -146,10 +147,13 @@ mod tests {
             latent_dim: 1,
             quantizers: 1,
             codebook_size: 200,
-            memory: 0.5,
+            memory: Some(0.5),
             ..toy_codec()
         };
-        Quantizer::new(&config, (0..200_u8).map(f32::from).collect())
+        Quantizer::new(
+            Codebooks::of(&config, (0..200_u8).map(f32::from).collect()),
+            Memory::of(&config, Vec::new),
+        )
     }
 
     fn piece(before: Codes, codes: Codes) -> Piece {

@@ -1,16 +1,21 @@
 //! Principal components: the best that a linear codec can do, where training begins.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use distill_shared::companding::stretch;
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
 use distill_shared::stft::{FLOOR, weights_of};
+use nalgebra::{DMatrix, SymmetricEigen};
 
 use super::draw::Draw;
 
 /// Rounds of the subspace iteration; each brings what is not wanted down by the ratio of variances.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
+/// One more direction is looked for to so many that are wanted: the last ones are found least well.
+const SPARE: usize = 4;
+/// Steps after which axes are given up; some three for each are enough.
+const TURNS: usize = 100_000;
 /// How much more frames count by their loudest bin, as a power of its magnitude.
 const LOUDNESS: f32 = 0.2;
 /// Log-magnitude below which frames are as good as silent.
@@ -24,7 +29,8 @@ const SILENT: f32 = -9.0;
 /// count more. To what they vary by is added what `known` vary by, `[M, X]` of the same, at a share that is
 /// given: what is known of sound besides, for a corpus that is too small to show all that sound of its
 /// kind may do. The basis comes from subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5,
-/// <https://arxiv.org/abs/0909.4061>).
+/// <https://arxiv.org/abs/0909.4061>), and is turned to the axes of what it spans, so that a channel of a
+/// latent stays as one component does, and not as a mixture of them (see [`super::codec::MEMORY`]).
 pub(super) fn insert_principal(
     weights: &mut Weights,
     config: &CodecConfig,
@@ -52,15 +58,7 @@ pub(super) fn insert_principal(
     let scale = (f64::from(share) * energy(&loud) / energy(known).max(1e-30)).sqrt() as f32;
     loud.extend(known.iter().map(|value| value * scale));
     let loud = Tensor::from_vec(loud, (count + known.len() / x, x), &cpu)?;
-    #[expect(clippy::cast_possible_truncation, reason = "any directions will do")]
-    let start: Vec<f32> = (0..d * x).map(|_| draw.normal() as f32).collect();
-    let mut basis = orthonormal(start, x); // [D, X]
-    for _ in 0..ROUNDS {
-        let scores = loud.matmul(&Tensor::from_vec(basis, (d, x), &cpu)?.t()?)?;
-        let moved = scores.t()?.matmul(&loud)?;
-        basis = orthonormal(moved.flatten_all()?.to_vec1()?, x);
-    }
-    let basis = Tensor::from_vec(basis, (d, x), &cpu)?;
+    let basis = axes_of(&loud, d, draw)?; // [D, X]
     let scores = Tensor::from_vec(plain, (count, x), &cpu)?.matmul(&basis.t()?)?;
     let scores = scores.broadcast_sub(&scores.mean_keepdim(0)?)?;
     let size = f64::from(scores.sqr()?.mean_all()?.to_scalar::<f32>()?).sqrt().max(1e-3);
@@ -68,6 +66,37 @@ pub(super) fn insert_principal(
     weights.insert("codec.encoder.basis", (&basis / size)?.to_device(device)?)?;
     weights.insert("codec.decoder.basis", (basis.t()? * size)?.contiguous()?.to_device(device)?)?;
     Ok(())
+}
+
+/// The `d` orthogonal axes along which `rows`, `[R, X]`, are longest, strongest first: `[D, X]`.
+fn axes_of(rows: &Tensor, d: usize, draw: &mut Draw) -> Result<Tensor> {
+    let x = rows.dim(1)?;
+    let wide = (d + d / SPARE).min(x).max(d);
+    #[expect(clippy::cast_possible_truncation, reason = "any directions will do")]
+    let start: Vec<f32> = (0..wide * x).map(|_| draw.normal() as f32).collect();
+    let mut basis = orthonormal(start, x); // [W, X]
+    for _ in 0..ROUNDS {
+        let scores = rows.matmul(&Tensor::from_vec(basis, (wide, x), &Device::Cpu)?.t()?)?;
+        let moved = scores.t()?.matmul(rows)?;
+        basis = orthonormal(moved.flatten_all()?.to_vec1()?, x);
+    }
+    let basis = Tensor::from_vec(basis, (wide, x), &Device::Cpu)?;
+    Ok(strongest(&rows.matmul(&basis.t()?)?, d)?.matmul(&basis)?)
+}
+
+/// The `d` axes along which the rows of `scores`, `[R, W]`, are longest, strongest first: `[D, W]`.
+fn strongest(scores: &Tensor, d: usize) -> Result<Tensor> {
+    let wide = scores.dim(1)?;
+    let products = scores.t()?.matmul(scores)?.flatten_all()?.to_vec1::<f32>()?;
+    let products = DMatrix::from_fn(wide, wide, |i, j| f64::from(products[i * wide + j]));
+    let eigen = SymmetricEigen::try_new(products, f64::EPSILON, TURNS)
+        .context("the axes of what the recordings vary by were not found")?;
+    let mut order: Vec<usize> = (0..wide).collect();
+    order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    let axis = |&j: &usize| (0..wide).map(move |i| (i, j)).map(|at| eigen.eigenvectors[at] as f32);
+    let axes: Vec<f32> = order[..d].iter().flat_map(axis).collect();
+    Ok(Tensor::from_vec(axes, (d, wide), &Device::Cpu)?)
 }
 
 /// The features of silence, stretched, `[X]`.
@@ -181,6 +210,21 @@ mod tests {
             let basis = weights.to_tensors()?["codec.encoder.basis"].to_f32();
             let size = norm(&basis);
             assert!(basis[kept].abs() > 0.99 * size, "{share}: {} of {size}", basis[kept]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn each_channel_is_one_component_the_strongest_first() -> Result<()> {
+        // Four components of much the same strength, each a feature of its own, and a faint one.
+        let (rows, x, d, sizes) = (50, 40, 4, [1.0, 0.01, 0.96, 1.04, 0.92]);
+        let value = |i: usize| if i % x == i / x % 5 { sizes[i % x] } else { 0.0_f32 };
+        let values = Tensor::from_vec((0..rows * x).map(value).collect(), (rows, x), &Device::Cpu)?;
+        let mut draw = Draw::new(2, Purpose::Weights, 0);
+        let axes = axes_of(&values, d, &mut draw)?.to_vec2::<f32>()?;
+        for (axis, feature) in axes.iter().zip([3, 0, 2, 4]) {
+            assert!((norm(axis) - 1.0).abs() < 1e-4, "{axis:?}");
+            assert!(axis[feature].abs() > 0.99, "feature {feature}: {axis:?}");
         }
         Ok(())
     }

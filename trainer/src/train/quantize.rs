@@ -29,7 +29,7 @@ pub(super) fn quantize(
     let items = host.chunks_exact(host.len() / crops.len()).zip(crops);
     for ((item, crop), &levels) in items.zip(levels) {
         let mut part = Quantized { news: Vec::new(), codes: Vec::new(), levels };
-        let mut state = before(crop, item, quantizer.books().dim());
+        let mut state = before(crop.begins, item, quantizer.books().dim());
         for latent in item.chunks_exact(state.len()) {
             let news = quantizer.news(latent, &state);
             let mut codes = vec![0; levels];
@@ -51,10 +51,10 @@ pub(super) fn quantize(
     Ok(Quantization { passed, commitment, parts })
 }
 
-/// The quantized latent before a crop, `[D]`, whose own are `latents`: none before the beginning of
-/// a recording; inside of it, as far as one can tell, what the crop begins with.
-pub(super) fn before(crop: &Crop, latents: &[f32], d: usize) -> Vec<f32> {
-    if crop.begins { vec![0.0; d] } else { latents[..d].to_vec() }
+/// The quantized latent before a crop, `[D]`, whose own are `latents`: none where it `begins` a
+/// recording; inside of it, as far as one can tell, what the crop begins with.
+pub(super) fn before(begins: bool, latents: &[f32], d: usize) -> Vec<f32> {
+    if begins { vec![0.0; d] } else { latents[..d].to_vec() }
 }
 
 /// The mean of what a latent is told to be by the codes of its first level, of its first two, and so
@@ -72,6 +72,7 @@ fn centre(quantizer: &Quantizer, latent: &[f32], news: &[f32], codes: &[u32]) ->
 mod tests {
     use candle_core::{Device, Var};
     use distill_shared::model::config::CodecConfig;
+    use distill_shared::quantizer::{Codebooks, Memory};
 
     use super::super::toy_codec;
     use super::*;
@@ -80,9 +81,15 @@ mod tests {
 
     /// Two levels of four entries: (±1, ±1), then a tenth of them.
     fn quantizer() -> Quantizer {
-        let config = CodecConfig { memory: MEMORY, ..toy_codec() };
+        let config = CodecConfig { memory: Some(MEMORY), ..toy_codec() };
         let corners = [1.0, 1.0, 1.0, -1.0, -1.0, 1.0, -1.0, -1.0];
-        Quantizer::new(&config, corners.iter().chain(&corners.map(|c| 0.1 * c)).copied().collect())
+        Quantizer::new(
+            Codebooks::of(
+                &config,
+                corners.iter().chain(&corners.map(|c| 0.1 * c)).copied().collect(),
+            ),
+            Memory::of(&config, Vec::new),
+        )
     }
 
     fn crop(begins: bool) -> Crop {

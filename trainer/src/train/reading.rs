@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use distill_shared::bundle::{CorpusCodes, Tensors};
 use distill_shared::model::config::{CodecConfig, ModelConfig};
 use distill_shared::player::{Model, decode, encode};
-use distill_shared::quantizer::Quantizer;
+use distill_shared::quantizer::{Codebooks, Memory, Quantizer};
 
 use super::Run;
 use super::codebooks::level_use;
-use super::codec::CODEBOOKS;
+use super::codec::{CODEBOOKS, MEMORY};
 use super::workers::Workers;
 use crate::corpus::Corpus;
 use crate::descriptors::{Moment, listen};
@@ -76,10 +76,12 @@ pub(super) fn codec_model(config: &CodecConfig, tensors: &Tensors) -> Result<Arc
 ///
 /// # Errors
 ///
-/// Fails if `tensors` hold no codebooks.
+/// Fails if `tensors` hold no codebooks, or not what a latent is expected to keep.
 pub fn quantizer(config: &CodecConfig, tensors: &Tensors) -> Result<Quantizer> {
     let entries = tensors.get(CODEBOOKS).context("the codebooks are missing")?.to_f32();
-    Ok(Quantizer::new(config, entries))
+    ensure!(config.memory.is_some() || tensors.contains_key(MEMORY), "{MEMORY} is missing");
+    let memory = Memory::of(config, || tensors[MEMORY].to_f32());
+    Ok(Quantizer::new(Codebooks::of(config, entries), memory))
 }
 
 /// Use of each level over whole sequences, coarse to fine.

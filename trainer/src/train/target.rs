@@ -83,22 +83,23 @@ fn nearest_line(
         for t in 0..recording.codes.frames() {
             let before = state.clone();
             quantizer.decode(recording.codes.frame(t), &mut state);
-            for (sums, (before, now)) in sums.iter_mut().zip(before.into_iter().zip(&state)) {
-                let (latent, news) = (f64::from(before), f64::from(now - codec.memory * before));
+            let places = sums.iter_mut().zip(quantizer.memory().shares());
+            for ((sums, share), (before, now)) in places.zip(before.into_iter().zip(&state)) {
+                let (latent, news) = (f64::from(before), f64::from(now - share * before));
                 let terms = [latent, news, latent * latent, latent * news];
                 sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
             }
             frames += 1.0;
         }
     }
-    let as_it_is = f64::from(1.0 - codec.memory);
-    let line = |[latents, news, squares, products]: [f64; 4]| {
+    let line = |([latents, news, squares, products], share): ([f64; 4], &f32)| {
+        let as_it_is = f64::from(1.0 - share);
         let (latent, mean) = (latents / f64::max(frames, 1.0), news / f64::max(frames, 1.0));
         let variance = squares - latent * latents + BELIEF;
         let keep = (products - latent * news + BELIEF * as_it_is) / variance;
         (keep as f32, (mean - keep * latent) as f32)
     };
-    sums.into_iter().map(line).unzip()
+    sums.into_iter().zip(quantizer.memory().shares()).map(line).unzip()
 }
 
 fn filled(value: f32, shape: &[usize], device: &Device) -> Result<Tensor> {
@@ -108,6 +109,7 @@ fn filled(value: f32, shape: &[usize], device: &Device) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use distill_shared::codes::Codes;
+    use distill_shared::quantizer::{Codebooks, Memory};
 
     use super::super::init::initial_weights;
     use super::super::toy_codec;
@@ -117,9 +119,10 @@ mod tests {
     /// One level whose entries are the pairs of 0, 1, 2 and 3, of which half stays.
     fn codec() -> (CodecConfig, Quantizer) {
         let sizes = CodecConfig { latent_dim: 2, quantizers: 1, codebook_size: 16, ..toy_codec() };
-        let codec = CodecConfig { memory: 0.5, ..sizes };
+        let codec = CodecConfig { memory: Some(0.5), ..sizes };
         let entries = (0..16_u8).flat_map(|code| [f32::from(code / 4), f32::from(code % 4)]);
-        let quantizer = Quantizer::new(&codec, entries.collect());
+        let quantizer =
+            Quantizer::new(Codebooks::of(&codec, entries.collect()), Memory::of(&codec, Vec::new));
         (codec, quantizer)
     }
 

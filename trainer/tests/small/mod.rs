@@ -49,7 +49,8 @@ fn bundle(seed: u64) -> Bundle {
         latent_dim: 8,
         quantizers: 3,
         codebook_size: 16,
-        memory: 0.8,
+        memory: Some(0.8),
+        coherence: 0.5,
         gain: 0.5,
     };
     let prior = PriorConfig {

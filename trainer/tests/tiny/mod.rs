@@ -4,7 +4,7 @@ use distill_shared::bundle::CorpusCodes;
 use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::Conditioning;
 use distill_shared::model::config::{CodecConfig, PriorConfig};
-use distill_shared::quantizer::Quantizer;
+use distill_shared::quantizer::{Codebooks, Memory, Quantizer};
 
 pub(crate) fn codec_config() -> CodecConfig {
     CodecConfig {
@@ -21,7 +21,8 @@ pub(crate) fn codec_config() -> CodecConfig {
         latent_dim: 4,
         quantizers: 2,
         codebook_size: 16,
-        memory: 0.8,
+        memory: Some(0.8),
+        coherence: 0.5,
         gain: 1.0,
     }
 }
@@ -47,7 +48,10 @@ pub(crate) fn codes() -> (CodecConfig, Quantizer, Vec<CorpusCodes>) {
     let config = codec_config();
     let (n, k) = (config.quantizers, config.codebook_size);
     let entry = |i: usize| ((i * 7919 % 101) as f32 - 50.0) / 25.0;
-    let quantizer = Quantizer::new(&config, (0..n * k * config.latent_dim).map(entry).collect());
+    let quantizer = Quantizer::new(
+        Codebooks::of(&config, (0..n * k * config.latent_dim).map(entry).collect()),
+        Memory::of(&config, Vec::new),
+    );
     let recording = |i: u32| {
         let mut codes = Codes::new(n);
         (0..150).for_each(|t| codes.push(&[(t / 4 + i) % 16, (t * i) % 16]));

@@ -71,6 +71,9 @@ pub enum ConfigError {
     /// `memory` is not a share of something that fades.
     #[error("memory is {0}, outside 0 to {MAX_MEMORY}")]
     Memory(f32),
+    /// The weight of a coherence is out of range.
+    #[error("coherence is {0}, outside 0.01 to 100")]
+    Coherence(f32),
 }
 
 /// Checks one size.
@@ -123,12 +126,21 @@ pub struct CodecConfig {
     pub quantizers: usize,
     /// `K`: entries of each codebook.
     pub codebook_size: usize,
-    /// Share of a latent that is expected of the next one, 0 to [`MAX_MEMORY`]: codes tell only what
-    /// is new; see [`crate::quantizer`].
-    pub memory: f32,
+    /// Share of a latent that is expected of the next one, 0 to [`MAX_MEMORY`], since codes tell only
+    /// what is new: one for all channels, or none if each has its own, as the tensor `codec.memory`
+    /// tells; see [`crate::quantizer::Memory`].
+    pub memory: Option<f32>,
+    /// Weight of a coherence beside that of a log-magnitude; 1 in bundles that do not tell it.
+    #[serde(default = "one")]
+    pub coherence: f32,
     /// Factor that brought the corpus as a whole to the level the codec was trained at. Input is
     /// multiplied by it, output divided, so that playing has the level of the recordings.
     pub gain: f32,
+}
+
+/// The weight of a coherence that is not told.
+fn one() -> f32 {
+    1.0
 }
 
 impl CodecConfig {
@@ -156,8 +168,11 @@ impl CodecConfig {
         in_range("latent_dim", self.latent_dim, 1, 1024)?;
         in_range("quantizers", self.quantizers, 1, 16)?;
         in_range("codebook_size", self.codebook_size, 2, 4096)?;
-        if !(0.0..=MAX_MEMORY).contains(&self.memory) {
-            return Err(ConfigError::Memory(self.memory));
+        if let Some(memory) = self.memory.filter(|share| !(0.0..=MAX_MEMORY).contains(share)) {
+            return Err(ConfigError::Memory(memory));
+        }
+        if !(1e-2..=1e2).contains(&self.coherence) {
+            return Err(ConfigError::Coherence(self.coherence));
         }
         if !(1e-6..=1e6).contains(&self.gain) {
             return Err(ConfigError::Gain(self.gain));
@@ -223,6 +238,9 @@ impl CodecConfig {
         let mut list = TensorList::default();
         list.add("codec.ceiling", &[self.channels * self.bins()]);
         list.add("codec.level", &[self.channels * self.bins()]);
+        if self.memory.is_none() {
+            list.add("codec.memory", &[d]);
+        }
         list.add("codec.origin", &[x]);
         list.add("codec.peaks", &[self.channels]);
         list.add("codec.encoder.basis", &[d, x]);
@@ -341,7 +359,8 @@ mod tests {
             latent_dim: 32,
             quantizers: 8,
             codebook_size: 256,
-            memory: 0.8,
+            memory: Some(0.8),
+            coherence: 0.5,
             gain: 1.0,
         };
         let prior = PriorConfig {
@@ -375,9 +394,10 @@ mod tests {
         };
         refused(|c| c.codec.channels = 3, "channels is 3");
         refused(|c| c.codec.sample_rate = 0, "sample_rate is 0");
-        refused(|c| c.codec.memory = -0.1, "memory is -0.1");
-        refused(|c| c.codec.memory = 0.99, "memory is 0.99, outside 0 to 0.98");
-        refused(|c| c.codec.memory = f32::NAN, "memory is NaN");
+        refused(|c| c.codec.memory = Some(-0.1), "memory is -0.1");
+        refused(|c| c.codec.memory = Some(0.99), "memory is 0.99, outside 0 to 0.98");
+        refused(|c| c.codec.coherence = 0.0, "coherence is 0, outside 0.01 to 100");
+        refused(|c| c.codec.memory = Some(f32::NAN), "memory is NaN");
         refused(|c| c.codec.fft_size = 1536, "1536, not a power of two");
         refused(|c| c.codec.stft_hop = 256, "not a quarter");
         refused(|c| c.codec.quantizers = 0, "quantizers is 0");

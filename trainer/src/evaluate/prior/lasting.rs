@@ -101,7 +101,7 @@ fn falling_root(f: impl Fn(f32) -> f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use distill_shared::model::config::ModelConfig;
+    use distill_shared::model::config::{CodecConfig, ModelConfig};
     use distill_shared::player::random_weights;
 
     use super::*;
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn what_begins_lasts_as_long_as_recordings() {
         let takes = Takes { count: 4, seconds: 0.1 };
-        let codec = toy_codec();
+        let codec = CodecConfig { memory: Some(0.8), ..toy_codec() };
         let mut prior = adaptive_prior_config(&codec, &[]);
         (prior.hidden_size, prior.layers, prior.heads) = (32, 1, 2);
         let config = ModelConfig { codec, prior: Some(prior) };

@@ -7,7 +7,7 @@ use distill_shared::bundle::{Tensor as Stored, Tensors};
 use distill_shared::model::codec::{Codec, FIXED};
 use distill_shared::model::config::CodecConfig;
 use distill_shared::model::weights::Weights;
-use distill_shared::quantizer::{Quantizer, news};
+use distill_shared::quantizer::{Memory, Quantizer};
 
 use super::super::bounds::insert_bounds;
 use super::super::codebooks::LearningCodebooks;
@@ -20,12 +20,15 @@ use super::super::principal::insert_principal;
 use super::super::quantize::{before, quantize};
 use super::super::workers::Workers;
 use super::base::Base;
-use super::{CODEBOOKS, CROP_FRAMES, CodecPlan};
+use super::{CODEBOOKS, CROP_FRAMES, CodecPlan, MEMORY};
 
 /// Crops that the linear path is fitted to and the codebooks are placed among.
 const SURVEYED: u32 = 128;
 /// How many frames of a corpus what a base knows of sound is worth.
 const KNOWN_FRAMES: f32 = 4000.0;
+/// The most that a channel of a latent is expected to keep, so that what a code tells is forgotten
+/// in a second and a half.
+const MOST_EXPECTED: f32 = 0.9;
 /// Crops of held-out files to measure on, at most.
 const HELD_CROPS: usize = 16;
 
@@ -47,7 +50,18 @@ pub(super) fn first(
     base.map(|base| base.insert_layers(&mut weights, config, device)).transpose()?;
     insert_bounds(&mut weights, config, train, run)?;
     let codec = Codec::new(config, &weights)?;
-    let books = placed(&codec, &surveyed, plan, None, run)?;
+    let placing = Placing { codec: &codec, train, plan, run };
+    let latents = run.0.run(surveyed.len(), |i| {
+        let latents = placing.latents(&surveyed[i])?.flatten_all()?;
+        Ok((surveyed[i].begins, latents.to_vec1()?))
+    })?;
+    if config.memory.is_none() {
+        let sequences = latents.iter().map(|(_, latents)| latents.as_slice());
+        let memory = Memory::fitted(config.latent_dim, MOST_EXPECTED, sequences);
+        let shares = Tensor::from_slice(memory.shares(), config.latent_dim, device)?;
+        weights.insert(MEMORY, shares)?;
+    }
+    let books = placing.at_first(&latents, memory_of(config, &weights)?)?;
     Ok((weights, books))
 }
 
@@ -66,7 +80,8 @@ pub(super) fn tuned(
     };
     let mut weights = gathered(config, run.1, |name, _| stored(name))?;
     insert_bounds(&mut weights, config, train, run)?;
-    Ok((weights, LearningCodebooks::of(config, stored(CODEBOOKS)?.to_f32())))
+    let memory = memory_of(config, &weights)?;
+    Ok((weights, LearningCodebooks::of(config, memory, stored(CODEBOOKS)?.to_f32())))
 }
 
 /// Weights and codebooks as they were when a run was interrupted.
@@ -82,7 +97,8 @@ pub(super) fn resumed(
         // What is new may be louder than all that was there.
         insert_bounds(&mut weights, config, train, run)?;
     }
-    Ok((weights, LearningCodebooks::resumed(config, state)?))
+    let memory = memory_of(config, &weights)?;
+    Ok((weights, LearningCodebooks::resumed(config, memory, state)?))
 }
 
 /// All weights of a codec but the codebooks, each as `stored` gives it for a name and a shape.
@@ -108,35 +124,65 @@ fn learned_weights(plan: &CodecPlan, device: &Device) -> Result<Weights> {
 
 /// Crops from all over the material, always the same.
 pub(super) fn surveyed(train: &Material, plan: &CodecPlan) -> Result<Vec<Crop>> {
-    let crop =
-        |i| train.random(CROP_FRAMES, &mut Draw::new(plan.seed, Purpose::Crops, u32::MAX - i));
-    (0..SURVEYED).map(crop).collect()
+    (0..SURVEYED).map(|i| surveyed_crop(train, plan, i)).collect()
 }
 
-/// Codebooks placed among what is new in the latents of `crops` to the `current` quantizer; to none,
-/// as if it had quantized what came before without an error.
-pub(super) fn placed(
-    codec: &Codec,
-    crops: &[Crop],
-    plan: &CodecPlan,
-    current: Option<&Quantizer>,
-    (workers, device): (&Workers, &Device),
-) -> Result<LearningCodebooks> {
-    let (config, d) = (&plan.config, plan.config.latent_dim);
-    let news = workers.run(crops.len(), |i| {
-        let crop = &crops[i..=i];
-        let latents = codec.encode(&features(crop, config, device)?)?.detach();
-        if let Some(quantizer) = current {
-            let quantized = quantize(quantizer, &latents, crop, &[config.quantizers])?;
-            return Ok(quantized.parts.into_iter().flat_map(|part| part.news).collect());
-        }
-        let latents = latents.flatten_all()?.to_vec1::<f32>()?;
-        let last = [before(&crops[i], &latents, d), latents.clone()].concat();
-        let pairs = latents.chunks_exact(d).zip(last.chunks_exact(d));
-        Ok(pairs.flat_map(|(latent, last)| news(config.memory, latent, last)).collect::<Vec<_>>())
-    })?;
-    let mut draw = Draw::new(plan.seed, Purpose::Restarts, u32::MAX);
-    Ok(LearningCodebooks::among(config, &news.concat(), &mut draw))
+fn surveyed_crop(train: &Material, plan: &CodecPlan, i: u32) -> Result<Crop> {
+    train.random(CROP_FRAMES, &mut Draw::new(plan.seed, Purpose::Crops, u32::MAX - i))
+}
+
+/// What a codec of these weights remembers.
+fn memory_of(config: &CodecConfig, weights: &Weights) -> Result<Memory> {
+    let stored = match config.memory {
+        Some(_) => Vec::new(),
+        None => weights.scope("codec").get("memory")?.to_vec1::<f32>()?,
+    };
+    Ok(Memory::of(config, || stored))
+}
+
+/// Places codebooks among what is new in latents of the material.
+pub(super) struct Placing<'a> {
+    pub(super) codec: &'a Codec,
+    pub(super) train: &'a Material,
+    pub(super) plan: &'a CodecPlan,
+    pub(super) run: (&'a Workers, &'a Device),
+}
+
+impl Placing<'_> {
+    /// Codebooks for what is new to the `current` quantizer.
+    pub(super) fn anew(&self, current: &Quantizer) -> Result<LearningCodebooks> {
+        let levels = [self.plan.config.quantizers];
+        let news = self.run.0.run(SURVEYED as usize, |i| {
+            #[expect(clippy::cast_possible_truncation, reason = "crops are few")]
+            let crop = surveyed_crop(self.train, self.plan, i as u32)?;
+            let latents = self.latents(&crop)?;
+            let quantized = quantize(current, &latents, std::slice::from_ref(&crop), &levels)?;
+            Ok(quantized.parts.into_iter().flat_map(|part| part.news).collect::<Vec<_>>())
+        })?;
+        self.among(&news.concat(), current.memory().clone())
+    }
+
+    /// Codebooks for what is new in `latents`, as if what came before had been told without an error.
+    fn at_first(&self, latents: &[(bool, Vec<f32>)], memory: Memory) -> Result<LearningCodebooks> {
+        let d = self.plan.config.latent_dim;
+        let news = latents.iter().flat_map(|(begins, latents)| {
+            let last = [before(*begins, latents, d), latents.clone()].concat();
+            let pairs = latents.chunks_exact(d).zip(last.chunks_exact(d));
+            pairs.flat_map(|(latent, last)| memory.news(latent, last)).collect::<Vec<_>>()
+        });
+        self.among(&news.collect::<Vec<_>>(), memory.clone())
+    }
+
+    /// The latents of a crop, `[1, T, D]`.
+    fn latents(&self, crop: &Crop) -> Result<Tensor> {
+        let features = features(std::slice::from_ref(crop), &self.plan.config, self.run.1)?;
+        Ok(self.codec.encode(&features)?.detach())
+    }
+
+    fn among(&self, news: &[f32], memory: Memory) -> Result<LearningCodebooks> {
+        let mut draw = Draw::new(self.plan.seed, Purpose::Restarts, u32::MAX);
+        LearningCodebooks::among(&self.plan.config, memory, news, &mut draw, self.run.0)
+    }
 }
 
 /// The features of all crops, one after the other.

@@ -25,7 +25,8 @@ fn config() -> CodecConfig {
         latent_dim: 4,
         quantizers: 2,
         codebook_size: 4,
-        memory: 0.8,
+        memory: Some(0.8),
+        coherence: 1.0,
         gain: 1.0,
     }
 }
