@@ -246,7 +246,7 @@ impl Plugin for Instrument {
     }
 
     fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::create(Arc::clone(&self.params))
+        Some(editor::create(Arc::clone(&self.params)))
     }
 
     fn filter_state(state: &mut nice_plug::plugin::PluginState) {

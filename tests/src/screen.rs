@@ -1,5 +1,7 @@
 //! An X display, as a host and a person in front of it see it.
 
+mod files;
+
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;

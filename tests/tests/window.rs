@@ -67,8 +67,10 @@ fn the_window_opens_closes_and_leaves_nothing_behind() {
     // One after the other: they look at the same display.
     let screen = Screen::connect().unwrap();
     it_shows_what_it_is(&screen);
+    it_is_as_large_as_it_is_made(&screen);
     it_costs_little_while_it_follows_what_is_played(&screen);
     person::makes_a_part_anew_keeps_it_and_finds_it_again(&screen);
+    person::drops_files(&screen);
     it_opens_as_often_as_one_likes(&screen);
 }
 
@@ -112,7 +114,7 @@ fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec
     let mut all = Vec::new();
     let heard = of().play(&PHRASE, &Playback::default()).unwrap();
     for (scale, suffix) in [(1, ""), (2, "-2x")] {
-        // Another one for each: the framework makes a window smaller that was opened at a larger scale.
+        // Another one for each: a window begins where the one before was left.
         let mut instrument = of();
         let (parent, size) = open_at(screen, &mut instrument, scale.into());
         let scaled = |length: i16| u32::try_from(length * scale).unwrap();
@@ -148,6 +150,42 @@ fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec
         screen.destroy(parent).unwrap();
     }
     all
+}
+
+/// Has its size at every scale, whichever it had before, takes another one from the host, and keeps it.
+fn it_is_as_large_as_it_is_made(screen: &Screen) {
+    let mut instrument = instrument();
+    for (scale, expected) in [(2.0, (1960, 1280)), (1.0, (980, 640))] {
+        let (parent, size) = open_at(screen, &mut instrument, scale);
+        assert_eq!(size, expected);
+        drawn(screen, size);
+        instrument.close_window();
+        screen.destroy(parent).unwrap();
+    }
+    let larger = (1300, 800);
+    let (parent, size) = open(screen, &mut instrument);
+    drawn(screen, size);
+    assert_eq!(instrument.resize_window((700, 300)).unwrap(), size, "all has to fit");
+    assert_eq!(instrument.resize_window(larger).unwrap(), larger);
+    let mut waited = Duration::ZERO;
+    while screen.picture(1300, 800).unwrap().last() == Some(&[0; 3]) {
+        assert!(waited < PATIENCE, "its last corner is not drawn");
+        sleep(Duration::from_millis(20));
+        waited += Duration::from_millis(20);
+    }
+    for page in [("play-large", None), ("codes-large", Some(person::CODES))] {
+        if let Some(at) = page.1 {
+            screen.click(at).unwrap();
+        }
+        let (width, pixels) = drawn(screen, larger);
+        write_png(&folder().join(format!("{}.png", page.0)), width, &pixels).unwrap();
+    }
+    instrument.close_window();
+    screen.destroy(parent).unwrap();
+    let (parent, size) = open(screen, &mut instrument);
+    assert_eq!(size, larger, "the person's choice");
+    instrument.close_window();
+    screen.destroy(parent).unwrap();
 }
 
 /// Draws the grid of what is being played. What a graphics card does elsewhere, threads of Mesa do here;

@@ -12,6 +12,7 @@ use nice_plug::context::gui::{GuiContext, ParamSetter};
 use super::codes::CodesPage;
 use super::library::LibraryPage;
 use super::presets::PresetsPage;
+use super::surface::SIZE;
 use super::*;
 use crate::clips::{Clip, MAX_NAME};
 use crate::history::Origin;

@@ -8,6 +8,7 @@ mod asked;
 mod bundle_row;
 mod codes;
 mod controls;
+mod dropped;
 mod envelope;
 mod keys;
 #[cfg(test)]
@@ -18,17 +19,13 @@ mod listing;
 mod meters;
 mod pasted;
 mod presets;
+mod surface;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nice_plug::context::gui::GuiContext;
-use nice_plug::editor::dpi::LogicalSize;
-use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, baseview,
-    create_egui_editor,
-};
 
 use crate::params::DistillParams;
 use bundle_row::BundleRow;
@@ -36,26 +33,17 @@ use codes::CodesPage;
 use library::LibraryPage;
 use meters::Meters;
 use presets::PresetsPage;
+pub use surface::DistillEditor;
 
-/// Size of the window in logical pixels.
-const SIZE: LogicalSize<f64> = LogicalSize::new(980.0, 640.0);
 /// Pause between two looks at what is being played.
 const REFRESH: Duration = Duration::from_millis(33);
 /// Space around and between the parts of the window.
 const MARGIN: f32 = 12.0;
 
-/// The editor, as the framework sees it.
-pub type DistillEditor = EguiEditor<Window>;
-
 /// Prepares the editor; the window opens when the host asks.
 #[must_use]
-pub fn create(params: Arc<DistillParams>) -> Option<DistillEditor> {
-    create_egui_editor(
-        EguiEditorState::from_size(SIZE, 1.0),
-        RepaintNotifier::new(),
-        EguiNiceSettings::new().with_tile("Distill"),
-        Window::new(params),
-    )
+pub fn create(params: Arc<DistillParams>) -> DistillEditor {
+    DistillEditor::new(Window::new(params))
 }
 
 /// What is looked at.
@@ -98,6 +86,7 @@ impl Window {
         let Some(host) = self.host.clone() else { return };
         let setter = host.param_setter();
         let instance = Arc::clone(self.params.selection.instance());
+        self.take_dropped(ui, &setter);
         ui.horizontal(|ui| {
             ui.heading("Distill");
             ui.add_space(MARGIN);
@@ -141,19 +130,16 @@ impl Window {
     }
 }
 
-impl NiceEguiApp for Window {
-    fn build(
-        &mut self,
-        context: egui::Context,
-        host: GuiContext,
-        _: &mut Frame,
-    ) -> Result<(), baseview::HandlerError> {
+/// What the native window asks of what it shows.
+impl Window {
+    /// It opens.
+    fn opened(&mut self, context: &egui::Context, host: GuiContext) {
         context.set_theme(egui::Theme::Dark);
         self.host = Some(host);
-        Ok(())
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _: &mut Frame) {
+    /// It is to be drawn.
+    fn draw(&mut self, ui: &mut egui::Ui) {
         ui.ctx().request_repaint_after(REFRESH);
         egui::CentralPanel::default().frame(panel(ui)).show(ui, |ui| {
             if self.broken {
@@ -165,7 +151,8 @@ impl NiceEguiApp for Window {
         });
     }
 
-    fn editor_closed(&mut self) {
+    /// It closes.
+    fn closed(&mut self) {
         CodesPage::leave(&self.params);
         self.host = None;
     }

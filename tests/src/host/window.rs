@@ -33,6 +33,22 @@ impl Instrument {
         Ok((width, height))
     }
 
+    /// Makes it as large as it can be that is nearest to a size in pixels, and tells how large it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none, or its size is its own affair.
+    pub fn resize_window(&mut self, (width, height): (u32, u32)) -> Result<(u32, u32)> {
+        let handle = self.plugin.plugin_handle();
+        let gui: PluginGui = handle.get_extension().context("the plugin has no window")?;
+        ensure!(gui.can_resize(&handle), "the window keeps its size");
+        let wanted = GuiSize { width, height };
+        let possible = gui.adjust_size(&handle, wanted).context("the window takes no size")?;
+        gui.set_size(&handle, possible)?;
+        self.answer_calls();
+        Ok((possible.width, possible.height))
+    }
+
     /// Closes it.
     pub fn close_window(&mut self) {
         let handle = self.plugin.plugin_handle();

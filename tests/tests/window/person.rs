@@ -24,6 +24,7 @@ const SAVE_PRESET: (i16, i16) = (321, 55);
 const EXPORT: (i16, i16) = (564, 55);
 const FORMAT: (i16, i16) = (650, 55);
 const FLOAT: (i16, i16) = (640, 127);
+const MIDDLE: (i16, i16) = (490, 320);
 /// A part of the grid: some frames of the finer levels.
 const PART: [(i16, i16); 2] = [(400, 250), (520, 420)];
 /// A note of the pad that the first clip lies on.
@@ -77,6 +78,43 @@ pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
     assert_eq!(codes(&mut second), anew, "it is in the project");
 }
 
+/// Drops a sound and then a bundle on the window, as out of a file manager: the sound is on a pad, and
+/// the bundle plays.
+pub(crate) fn drops_files(screen: &Screen) {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = folder.path().join("a bell.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = hound::WavWriter::create(&sound, spec).unwrap();
+    for t in 0..24_000_i16 {
+        file.write_sample((t % 96 - 48) * (240 - t / 100)).unwrap();
+    }
+    file.finalize().unwrap();
+    let bundle = folder.path().join("mine.distill");
+    let factory = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/factory.distill");
+    fs::copy(factory, &bundle).unwrap();
+
+    let mut instrument = instrument();
+    instrument.play(&PHRASE, &Playback::default()).unwrap();
+    let (parent, size) = open(screen, &mut instrument);
+    drawn(screen, size);
+    screen.drop_file(&sound, MIDDLE).unwrap();
+    wait("the sound is on a pad", || (!codes(&mut instrument).is_empty()).then_some(()));
+    assert_eq!(clips(&mut instrument)["clips"][0]["name"], "a bell");
+    screen.drop_file(&bundle, MIDDLE).unwrap();
+    wait("the bundle is chosen", || {
+        let project = state::open(&instrument.save().unwrap()).unwrap();
+        let chosen = project["fields"]["bundle"].as_str().unwrap().to_owned();
+        chosen.contains(bundle.to_str().unwrap()).then_some(())
+    });
+    instrument.close_window();
+    screen.destroy(parent).unwrap();
+}
+
 /// Saves the settings as they are, at the page of presets.
 pub(crate) fn saves_a_preset(screen: &Screen, name: &str) {
     let mut instrument = instrument();
@@ -99,10 +137,13 @@ pub(crate) fn saves_a_preset(screen: &Screen, name: &str) {
 
 /// The codes of the first clip in the project, as digits; nothing if there is none.
 fn codes(instrument: &mut Instrument) -> String {
+    clips(instrument)["clips"][0]["codes"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The clips in the project.
+fn clips(instrument: &mut Instrument) -> Value {
     let project = state::open(&instrument.save().unwrap()).unwrap();
-    let clips = project["fields"]["clips"].as_str().unwrap();
-    let clips: Value = serde_json::from_str(clips).unwrap();
-    clips["clips"][0]["codes"].as_str().unwrap_or_default().to_owned()
+    serde_json::from_str(project["fields"]["clips"].as_str().unwrap()).unwrap()
 }
 
 /// Where the instrument exports to.

@@ -10,6 +10,7 @@ mod tools;
 mod undo;
 mod work;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -83,6 +84,8 @@ pub(crate) struct CodesPage {
     exporting: Option<Answer<PathBuf>>,
     /// The path that is typed, of a file to import.
     path: String,
+    /// Files that are read next.
+    to_import: VecDeque<PathBuf>,
     importing: Option<Answer<Clip>>,
     /// What happened last.
     message: String,
@@ -119,6 +122,7 @@ impl CodesPage {
     ) {
         let hands = Hands { params, setter };
         self.receive(hands);
+        self.import_next(hands);
         self.follow(hands);
         self.refresh(hands);
         let frame_rate =
@@ -126,7 +130,7 @@ impl CodesPage {
         ui.horizontal_top(|ui| {
             let mut chosen = None;
             ui.vertical(|ui| {
-                self.show_import(ui, hands);
+                self.show_import(ui);
                 let stayed = self.stays;
                 let mut shelf = Shelf { listing: &mut self.listing, stays: &mut self.stays };
                 chosen = shelf.show(ui, hands.instance(), self.opened, frame_rate);

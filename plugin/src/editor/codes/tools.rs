@@ -1,10 +1,13 @@
 //! What can be done with what is open.
 
+use std::path::PathBuf;
+
 use distill_shared::codes::ABSENT;
 use distill_shared::player::Blended;
 
 use super::{CodesPage, FOREIGN, Hands, Opened, Ratio, Swap, clip_of, shelf};
 use crate::clips::{Clip, MAX_NAME, MAX_RATING};
+use crate::editor::pasted::pasted_path;
 use crate::engine::Settings;
 use crate::export::Format;
 use crate::zones::Keys;
@@ -14,17 +17,17 @@ const STAR: egui::Vec2 = egui::vec2(14.0, 18.0);
 
 impl CodesPage {
     /// A field for the path of a sound file.
-    pub(super) fn show_import(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) {
+    pub(super) fn show_import(&mut self, ui: &mut egui::Ui) {
         ui.horizontal(|ui| {
             let field = egui::TextEdit::singleline(&mut self.path)
                 .hint_text("Path of a WAV file")
                 .desired_width(shelf::WIDTH - 64.0);
             ui.add(field);
-            let ready = !self.path.trim().is_empty() && self.importing.is_none();
+            let ready = !self.path.trim().is_empty();
             let button = egui::Button::new("Import");
             let hint = "Read it as codes, onto a pad: to blend with, to swap from, to go on from";
             if ui.add_enabled(ready, button).on_hover_text(hint).clicked() {
-                self.import(hands);
+                self.import_file(PathBuf::from(pasted_path(&self.path)));
             }
         });
     }

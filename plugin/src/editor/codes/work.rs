@@ -12,7 +12,6 @@ use distill_shared::player::{GivenCodes, TakeKey, infill_while};
 use super::draft::Region;
 use super::{CodesPage, FOREIGN, FULL, Hands, Opened, shelf};
 use crate::clips::{Clip, MAX_CODES};
-use crate::editor::pasted::pasted_path;
 use crate::export::{Export, plain};
 use crate::import::import;
 
@@ -186,10 +185,22 @@ impl CodesPage {
         self.open(hands, Opened::Pad(pad));
     }
 
-    /// Reads a sound file as a clip.
-    pub(super) fn import(&mut self, hands: Hands<'_>) {
-        let Some(model) = hands.model() else { return };
-        let path = PathBuf::from(pasted_path(&self.path));
+    /// Reads sound files as clips, one after the other.
+    pub(in crate::editor) fn import_file(&mut self, path: PathBuf) {
+        self.to_import.push_back(path);
+    }
+
+    /// Begins to read the next sound file, if none is being read.
+    pub(super) fn import_next(&mut self, hands: Hands<'_>) {
+        if self.importing.is_some() {
+            return;
+        }
+        let Some(path) = self.to_import.pop_front() else { return };
+        let Some(model) = hands.model() else {
+            self.message = "Imported as soon as a bundle plays".to_owned();
+            self.to_import.push_front(path);
+            return;
+        };
         let codec = hands.instance().texts().playing.codec;
         let (answer, inbox) = bounded(1);
         hands.params.selection.work(Box::new(move |_| {

@@ -1,0 +1,220 @@
+//! What a window is told, as egui hears it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use baseview::dpi::PhysicalPosition;
+use baseview::{DropData, MouseButton, MouseEvent, ScrollDelta};
+use egui::{Event, PointerButton, Pos2, RawInput, Vec2};
+use keyboard_types::{Code, Key, KeyState, KeyboardEvent};
+
+/// What happened since the last picture.
+#[derive(Default)]
+pub(super) struct Input {
+    /// What egui is given.
+    pub(super) raw: RawInput,
+    /// Where the pointer is, if that is in the window.
+    pointer: Option<Pos2>,
+    /// Keys that are held to change what others do.
+    modifiers: egui::Modifiers,
+}
+
+/// What a key does beyond being pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clipboard {
+    Cut,
+    Copy,
+    Paste,
+}
+
+impl Input {
+    /// Takes an event of the mouse; `pixels` are those of a point of egui. Whether there is anything to
+    /// draw.
+    pub(super) fn mouse(&mut self, event: MouseEvent, pixels: f64) -> bool {
+        match event {
+            MouseEvent::CursorMoved { position, modifiers } => {
+                self.hold(modifiers);
+                self.point(position, pixels);
+            }
+            MouseEvent::ButtonPressed { button, modifiers } => {
+                self.hold(modifiers);
+                self.button(button, true);
+            }
+            MouseEvent::ButtonReleased { button, modifiers } => {
+                self.hold(modifiers);
+                self.button(button, false);
+            }
+            MouseEvent::WheelScrolled { delta, modifiers } => {
+                self.hold(modifiers);
+                self.wheel(delta);
+            }
+            MouseEvent::CursorLeft => self.leave(),
+            MouseEvent::DragEntered { position, modifiers, data }
+            | MouseEvent::DragMoved { position, modifiers, data } => {
+                self.hold(modifiers);
+                self.point(position, pixels);
+                self.raw.hovered_files = files(data).into_iter().map(hovered).collect();
+            }
+            MouseEvent::DragLeft => {
+                self.raw.hovered_files.clear();
+                self.leave();
+            }
+            MouseEvent::DragDropped { position, modifiers, data } => {
+                self.hold(modifiers);
+                self.point(position, pixels);
+                self.raw.hovered_files.clear();
+                self.raw.dropped_files.extend(files(data).into_iter().map(dropped));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes an event of the keyboard; what it asks of the clipboard.
+    pub(super) fn keyboard(&mut self, event: &KeyboardEvent) -> Option<Clipboard> {
+        self.hold(event.modifiers);
+        let (pressed, modifiers) = (event.state == KeyState::Down, self.modifiers);
+        if let Some(key) = key_of(&event.key) {
+            let repeat = event.repeat;
+            self.raw.events.push(Event::Key {
+                key,
+                physical_key: None,
+                pressed,
+                repeat,
+                modifiers,
+            });
+        }
+        if !pressed {
+            return None;
+        }
+        let asked = clipboard_of(event.code, modifiers);
+        match (&event.key, asked) {
+            (_, Some(Clipboard::Cut)) => self.raw.events.push(Event::Cut),
+            (_, Some(Clipboard::Copy)) => self.raw.events.push(Event::Copy),
+            (_, Some(Clipboard::Paste)) => {}
+            (Key::Character(text), None) if !modifiers.ctrl && !modifiers.command => {
+                self.raw.events.push(Event::Text(text.clone()));
+            }
+            _ => {}
+        }
+        asked
+    }
+
+    /// Whether the keyboard is the window's.
+    pub(super) fn focus(&mut self, focused: bool) {
+        self.raw.focused = focused;
+        self.raw.events.push(Event::WindowFocused(focused));
+    }
+
+    fn hold(&mut self, now: keyboard_types::Modifiers) {
+        let mac = cfg!(target_os = "macos");
+        let modifiers = egui::Modifiers {
+            alt: now.alt(),
+            ctrl: now.ctrl(),
+            shift: now.shift(),
+            mac_cmd: mac && now.meta(),
+            command: if mac { now.meta() } else { now.ctrl() },
+        };
+        if self.modifiers != modifiers {
+            self.modifiers = modifiers;
+            self.raw.events.push(Event::ModifiersChanged(modifiers));
+        }
+    }
+
+    fn point(&mut self, position: PhysicalPosition<f64>, pixels: f64) {
+        let position = position.to_logical::<f32>(pixels);
+        let position = Pos2::new(position.x, position.y);
+        self.pointer = Some(position);
+        self.raw.events.push(Event::PointerMoved(position));
+    }
+
+    fn leave(&mut self) {
+        self.pointer = None;
+        self.raw.events.push(Event::PointerGone);
+    }
+
+    fn button(&mut self, button: MouseButton, pressed: bool) {
+        let button = match button {
+            MouseButton::Left => PointerButton::Primary,
+            MouseButton::Middle => PointerButton::Middle,
+            MouseButton::Right => PointerButton::Secondary,
+            MouseButton::Back => PointerButton::Extra1,
+            MouseButton::Forward => PointerButton::Extra2,
+            _ => return,
+        };
+        if let Some(pos) = self.pointer {
+            let modifiers = self.modifiers;
+            self.raw.events.push(Event::PointerButton { pos, button, pressed, modifiers });
+        }
+    }
+
+    fn wheel(&mut self, delta: ScrollDelta) {
+        let (unit, mut delta) = match delta {
+            ScrollDelta::Lines { x, y } => (egui::MouseWheelUnit::Line, Vec2::new(x, y)),
+            ScrollDelta::Pixels { x, y } => (egui::MouseWheelUnit::Point, Vec2::new(x, y)),
+        };
+        if cfg!(target_os = "macos") {
+            // There, what lies to the left is scrolled to with a positive number.
+            delta.x = -delta.x;
+        }
+        self.raw.events.push(Event::MouseWheel {
+            unit,
+            delta,
+            phase: egui::TouchPhase::Move,
+            modifiers: self.modifiers,
+            source: egui::MouseWheelSource::Unknown,
+        });
+    }
+}
+
+/// A key, as egui names it: by what is written on it, if it has a name there.
+fn key_of(key: &Key) -> Option<egui::Key> {
+    match key {
+        Key::Named(key) => egui::Key::from_name(&key.to_string()),
+        Key::Character(text) => egui::Key::from_name(&text.to_uppercase()),
+    }
+}
+
+/// What a key asks of the clipboard, with the modifiers that are held.
+fn clipboard_of(code: Code, held: egui::Modifiers) -> Option<Clipboard> {
+    let windows = cfg!(target_os = "windows");
+    match code {
+        Code::KeyX if held.command => Some(Clipboard::Cut),
+        Code::KeyC if held.command => Some(Clipboard::Copy),
+        Code::KeyV if held.command => Some(Clipboard::Paste),
+        Code::Delete if windows && held.shift => Some(Clipboard::Cut),
+        Code::Insert if windows && held.ctrl => Some(Clipboard::Copy),
+        Code::Insert if windows && held.shift => Some(Clipboard::Paste),
+        _ => None,
+    }
+}
+
+/// The files among what is dragged.
+pub(super) fn files(data: DropData) -> Vec<PathBuf> {
+    match data {
+        DropData::Files(files) => files,
+        _ => Vec::new(),
+    }
+}
+
+fn hovered(path: PathBuf) -> egui::HoveredFile {
+    egui::HoveredFile { path: Some(path), mime: String::new() }
+}
+
+/// A file that was dropped, for egui.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+fn dropped(path: PathBuf) -> egui::DroppedFileHandle {
+    Arc::new(Dropped(path))
+}
