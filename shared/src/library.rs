@@ -218,6 +218,34 @@ pub fn sort(entries: &mut [Entry], order: Order) {
     });
 }
 
+/// Copies the file of a bundle or a preset into `folder`, which is made if there is none. Returns its new
+/// path; a file that lies there already stays as it is.
+///
+/// # Errors
+///
+/// Fails if it is none by its name, another file has its name there, or the system refuses; then nothing
+/// is left of it.
+pub fn add(path: &Path, folder: &Path) -> Result<PathBuf, LibraryError> {
+    let foreign = || LibraryError::Foreign(path.to_owned());
+    let name = path.file_name().filter(|_| ending_of(path).is_some()).ok_or_else(foreign)?;
+    let new = folder.join(name);
+    let system = |error| LibraryError::System { path: new.clone(), error };
+    fs::create_dir_all(folder).map_err(system)?;
+    let same = |path: &Path| path.canonicalize().ok();
+    if new.exists() {
+        let there = same(&new).is_some() && same(&new) == same(path);
+        return if there { Ok(new) } else { Err(LibraryError::Exists(new)) };
+    }
+    // Under another name until it is whole: whoever looks into the folder meanwhile sees no part of it.
+    let part = new.with_extension("part");
+    let copied = fs::copy(path, &part).and_then(|_| fs::rename(&part, &new));
+    if copied.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    copied.map_err(system)?;
+    Ok(new)
+}
+
 /// Renames the file of a bundle or a preset within its folder; `name` is without the ending. Returns its new path.
 ///
 /// # Errors
@@ -302,6 +330,25 @@ mod tests {
             ["", "PIANO", "piano bell", "cave", "drum", "#soft"].map(found),
             [3, 2, 1, 1, 0, 3]
         );
+    }
+
+    #[test]
+    fn files_are_added_and_never_replaced() {
+        let home = tempfile::tempdir().expect("a folder can be made");
+        let [outside, folder] = ["outside", "library"].map(|name| home.path().join(name));
+        fs::create_dir(&outside).expect("it can be made");
+        let one = outside.join("one.distill");
+        fs::write(&one, b"one").expect("it can be written");
+        let added = add(&one, &folder).expect("it is free");
+        assert_eq!(added, folder.join("one.distill"));
+        assert_eq!(fs::read(&added).expect("it is there"), b"one");
+        assert_eq!(add(&added, &folder).expect("it is there already"), added);
+        assert!(matches!(add(&one, &folder), Err(LibraryError::Exists(_))));
+        assert!(matches!(add(&outside, &folder), Err(LibraryError::Foreign(_))));
+        let gone = add(&outside.join("gone.distill"), &folder);
+        assert!(matches!(gone, Err(LibraryError::System { .. })));
+        assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 1, "nothing is left over");
+        assert!(one.exists(), "it is a copy");
     }
 
     #[test]

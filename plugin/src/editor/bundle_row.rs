@@ -35,6 +35,9 @@ impl BundleRow {
         if !texts.error.is_empty() {
             card(ui, &texts.error);
         }
+        if phase == Phase::Failed {
+            ui.weak("Drop the bundle on this window, or type where it is and press Load.");
+        }
         if self.shown != texts.reference.path {
             self.shown.clone_from(&texts.reference.path);
             self.path.clone_from(&texts.reference.path);

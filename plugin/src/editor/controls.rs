@@ -13,6 +13,8 @@ use crate::params::{DistillParams, help};
 pub(super) const SLIDER_WIDTH: f32 = 140.0;
 /// Space between the columns.
 const COLUMN_GAP: f32 = 24.0;
+/// Seeds that are remembered while the window is open.
+const MOST_SEEDS: usize = 16;
 
 /// Draws one row for every parameter: what is made, when it is heard, and how.
 pub(crate) fn show(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
@@ -149,8 +151,41 @@ fn seed(ui: &mut egui::Ui, param: &IntParam, setter: &ParamSetter<'_>) {
             let drawn = i64::from(clock.subsec_micros()) % (i64::from(last) + 1);
             set(param, i32::try_from(drawn).unwrap_or(0), setter);
         }
+        if let Some(earlier) = earlier_seeds(ui, param.value()) {
+            set(param, earlier, setter);
+        }
     });
     ui.end_row();
+}
+
+/// A menu of the seeds that were there before `now`, the newest first, since the window has been open;
+/// what is chosen of them.
+fn earlier_seeds(ui: &mut egui::Ui, now: i32) -> Option<i32> {
+    let seeds = ui.data_mut(|data| {
+        let seeds = data.get_temp_mut_or_default::<Vec<i32>>(egui::Id::unique("seeds"));
+        // What is dragged through is none of them.
+        if seeds.first() != Some(&now) && !ui.input(|input| input.pointer.any_down()) {
+            seeds.retain(|seed| *seed != now);
+            seeds.insert(0, now);
+            seeds.truncate(MOST_SEEDS);
+        }
+        seeds.clone()
+    });
+    let mut chosen = None;
+    let earlier: Vec<i32> = seeds.into_iter().filter(|seed| *seed != now).collect();
+    ui.add_enabled_ui(!earlier.is_empty(), |ui| {
+        ui.menu_button("Earlier", |ui| {
+            for seed in earlier {
+                if ui.button(seed.to_string()).clicked() {
+                    chosen = Some(seed);
+                    ui.close();
+                }
+            }
+        })
+        .response
+        .on_hover_text("Seeds that were there before");
+    });
+    chosen
 }
 
 /// Changes a parameter through the host, at once.

@@ -8,17 +8,26 @@ use super::{Page, Window, bundle_row};
 use crate::state::BundleRef;
 
 impl Window {
-    /// Takes what was dropped: a bundle plays, anything else is read as a sound, onto a pad. While it
-    /// is held over the window, says so.
+    /// Takes what was dropped: a bundle plays, or is added to the library if that is shown; anything else
+    /// is read as a sound, onto a pad. While it is held over the window, says so.
     pub(super) fn take_dropped(&mut self, ui: &egui::Ui, setter: &ParamSetter<'_>) {
         let (hovered, dropped) =
             ui.input(|input| (input.raw.hovered_files.clone(), input.raw.dropped_files.clone()));
         if let Some(path) = hovered.first().and_then(|file| file.path.as_deref()) {
-            show_hint(ui, if is_bundle(path) { "Drop to play" } else { "Drop to put on a pad" });
+            show_hint(
+                ui,
+                match (self.page, is_bundle(path)) {
+                    (Page::Library, true) => "Drop to add to the library",
+                    (_, true) => "Drop to play",
+                    (_, false) => "Drop to put on a pad",
+                },
+            );
         }
         for file in dropped {
             let path = file.path();
-            if is_bundle(path) {
+            if is_bundle(path) && self.page == Page::Library {
+                self.library.add(path);
+            } else if is_bundle(path) {
                 let path = path.to_string_lossy().into_owned();
                 self.params.selection.choose(BundleRef::file(path));
                 bundle_row::note_change(&self.params, setter);

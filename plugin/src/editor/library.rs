@@ -1,5 +1,6 @@
 //! The page of the library: bundles found, searched, sorted, listened to, chosen, renamed and removed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use distill_shared::library::{self, Content, Entry, Order};
@@ -8,7 +9,7 @@ use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
 use super::listening::Listening;
-use super::listing::{Deed, Listing, Renaming, Typing};
+use super::listing::{Deed, Listing, Renaming, Typing, reveal};
 use super::{cell, problem_cell};
 use crate::instance::Phase;
 use crate::params::DistillParams;
@@ -78,11 +79,23 @@ impl LibraryPage {
                 note_change(params, setter);
                 Ok(())
             }
+            Act::File(Deed::Reveal) => {
+                self.message = reveal(&path).err().unwrap_or_default();
+                return;
+            }
             Act::Tag(typed) => tags::parse(&typed).and_then(|tags| tags::set(&path, tags)),
             Act::File(Deed::Rename(name)) => library::rename(&path, &name).map(drop),
             Act::File(Deed::Remove) => library::remove(&path),
         };
         self.message = done.err().map_or_else(String::new, |error| format!("{error}."));
+        self.list.is_old();
+    }
+
+    /// Copies a bundle or a preset that was dropped into the library folder.
+    pub(super) fn add(&mut self, path: &Path) {
+        let Some(folder) = library::folder() else { return };
+        let added = library::add(path, &folder);
+        self.message = added.err().map_or_else(String::new, |error| format!("{error}."));
         self.list.is_old();
     }
 

@@ -73,6 +73,8 @@ impl<T: Send + 'static> Listing<T> {
 /// What is to be done with a file.
 pub(super) enum Deed {
     Load,
+    /// Open the folder that it is in.
+    Reveal,
     Rename(String),
     Remove,
 }
@@ -139,6 +141,10 @@ impl Renaming {
                 self.0.begin(path, name.to_owned());
                 ui.close();
             }
+            if ui.button("Show in folder").clicked() {
+                deed = Some(Deed::Reveal);
+                ui.close();
+            }
             ui.menu_button("Remove", |ui| {
                 if ui.button(format!("Delete {} for good", path.display())).clicked() {
                     deed = Some(Deed::Remove);
@@ -148,6 +154,13 @@ impl Renaming {
         });
         deed
     }
+}
+
+/// Opens the folder of the file at `path` as the system shows folders; what went wrong, in a sentence.
+pub(super) fn reveal(path: &Path) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(path);
+    open::that_detached(folder)
+        .map_err(|error| format!("{} cannot be shown: {error}.", folder.display()))
 }
 
 /// Keeps the keys on a field for a name until it is left. Then it gives what was typed, or nothing if that

@@ -5,7 +5,7 @@ use distill_shared::library;
 use distill_shared::preset::{self, Preset, PresetEntry};
 use nice_plug::prelude::ParamSetter;
 
-use super::listing::{Deed, Listing, Renaming};
+use super::listing::{Deed, Listing, Renaming, reveal};
 use super::{cell, problem_cell};
 use crate::params::DistillParams;
 use crate::presets::{load, preset_of};
@@ -78,6 +78,7 @@ impl PresetsPage {
                 Ok(preset) => load(params, setter, &Preset { name: entry.name(), ..preset }),
                 Err(problem) => Err(format!("{problem}.")),
             },
+            Deed::Reveal => reveal(&entry.path).map(|()| String::new()),
             Deed::Rename(name) => Preset::rename(&entry.path, &name)
                 .map(|_| String::new())
                 .map_err(|error| format!("{error}.")),

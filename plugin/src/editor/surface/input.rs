@@ -218,3 +218,88 @@ impl egui::DroppedFile for Dropped {
 fn dropped(path: PathBuf) -> egui::DroppedFileHandle {
     Arc::new(Dropped(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyboard_types::{Modifiers, NamedKey};
+
+    const AT: PhysicalPosition<f64> = PhysicalPosition::new(200.0, 100.0);
+
+    fn key(key: Key, code: Code, modifiers: Modifiers) -> KeyboardEvent {
+        KeyboardEvent { key, code, modifiers, state: KeyState::Down, ..Default::default() }
+    }
+
+    #[test]
+    fn pixels_are_points_by_the_scale() {
+        let mut input = Input::default();
+        let modifiers = Modifiers::SHIFT;
+        assert!(input.mouse(MouseEvent::CursorMoved { position: AT, modifiers }, 2.0));
+        let button = MouseButton::Left;
+        assert!(input.mouse(MouseEvent::ButtonPressed { button, modifiers }, 2.0));
+        let pos = Pos2::new(100.0, 50.0);
+        let held = egui::Modifiers::SHIFT;
+        let pressed = Event::PointerButton {
+            pos,
+            button: PointerButton::Primary,
+            pressed: true,
+            modifiers: held,
+        };
+        let expected = [Event::ModifiersChanged(held), Event::PointerMoved(pos), pressed];
+        assert_eq!(input.raw.events, expected);
+        assert!(input.mouse(MouseEvent::CursorLeft, 2.0));
+        input.raw.events.clear();
+        input.mouse(MouseEvent::ButtonReleased { button, modifiers }, 2.0);
+        assert_eq!(input.raw.events, [], "it is not in the window");
+    }
+
+    #[test]
+    fn keys_write_what_they_say_unless_they_are_commands() {
+        let mut input = Input::default();
+        let typed = key(Key::Character("r".into()), Code::KeyR, Modifiers::empty());
+        assert_eq!(input.keyboard(&typed), None);
+        assert!(input.raw.events.contains(&Event::Text("r".into())));
+        let names = |input: &Input| -> Vec<egui::Key> {
+            let events = input.raw.events.iter();
+            events
+                .filter_map(|event| match event {
+                    Event::Key { key, .. } => Some(*key),
+                    _ => None,
+                })
+                .collect()
+        };
+        assert_eq!(names(&input), [egui::Key::R]);
+        input.raw.events.clear();
+        let command = if cfg!(target_os = "macos") { Modifiers::META } else { Modifiers::CONTROL };
+        for (letter, code, asked) in [
+            ("x", Code::KeyX, Some(Clipboard::Cut)),
+            ("c", Code::KeyC, Some(Clipboard::Copy)),
+            ("v", Code::KeyV, Some(Clipboard::Paste)),
+            ("z", Code::KeyZ, None),
+        ] {
+            assert_eq!(input.keyboard(&key(Key::Character(letter.into()), code, command)), asked);
+        }
+        assert!(!input.raw.events.iter().any(|event| matches!(event, Event::Text(_))));
+        let page = key(Key::Named(NamedKey::PageDown), Code::PageDown, Modifiers::empty());
+        input.raw.events.clear();
+        input.keyboard(&page);
+        assert_eq!(names(&input), [egui::Key::PageDown]);
+    }
+
+    #[test]
+    fn files_hover_until_they_are_dropped_or_leave() {
+        let mut input = Input::default();
+        let modifiers = Modifiers::empty();
+        let data = || DropData::Files(vec!["/a/bell.wav".into()]);
+        let entered = || MouseEvent::DragEntered { position: AT, modifiers, data: data() };
+        input.mouse(entered(), 1.0);
+        assert_eq!(input.raw.hovered_files.len(), 1);
+        input.mouse(MouseEvent::DragLeft, 1.0);
+        assert!(input.raw.hovered_files.is_empty() && input.raw.dropped_files.is_empty());
+        input.mouse(entered(), 1.0);
+        input.mouse(MouseEvent::DragDropped { position: AT, modifiers, data: data() }, 1.0);
+        assert!(input.raw.hovered_files.is_empty());
+        let dropped: Vec<&Path> = input.raw.dropped_files.iter().map(|file| file.path()).collect();
+        assert_eq!(dropped, [Path::new("/a/bell.wav")]);
+    }
+}
