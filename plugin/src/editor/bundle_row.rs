@@ -35,9 +35,6 @@ impl BundleRow {
         if !texts.error.is_empty() {
             card(ui, &texts.error);
         }
-        if phase == Phase::Failed {
-            ui.weak("Drop the bundle on this window, or type where it is and press Load.");
-        }
         if self.shown != texts.reference.path {
             self.shown.clone_from(&texts.reference.path);
             self.path.clone_from(&texts.reference.path);
@@ -95,7 +92,7 @@ fn state(phase: Phase) -> &'static str {
         Phase::Empty => "nothing loaded yet",
         Phase::Loading => "loading",
         Phase::Ready => "ready",
-        Phase::Failed => "not loaded",
+        Phase::Failed => "not loaded: drop it on this window, or type where it is and press Load",
     }
 }
 

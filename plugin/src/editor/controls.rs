@@ -161,13 +161,12 @@ fn seed(ui: &mut egui::Ui, param: &IntParam, setter: &ParamSetter<'_>) {
 /// A menu of the seeds that were there before `now`, the newest first, since the window has been open;
 /// what is chosen of them.
 fn earlier_seeds(ui: &mut egui::Ui, now: i32) -> Option<i32> {
+    // What is dragged through is none of them.
+    let settled = !ui.input(|input| input.pointer.any_down());
     let seeds = ui.data_mut(|data| {
         let seeds = data.get_temp_mut_or_default::<Vec<i32>>(egui::Id::unique("seeds"));
-        // What is dragged through is none of them.
-        if seeds.first() != Some(&now) && !ui.input(|input| input.pointer.any_down()) {
-            seeds.retain(|seed| *seed != now);
-            seeds.insert(0, now);
-            seeds.truncate(MOST_SEEDS);
+        if settled {
+            remember(seeds, now);
         }
         seeds.clone()
     });
@@ -188,9 +187,34 @@ fn earlier_seeds(ui: &mut egui::Ui, now: i32) -> Option<i32> {
     chosen
 }
 
+/// Puts `now` in front of the seeds, each of which is there once.
+fn remember(seeds: &mut Vec<i32>, now: i32) {
+    if seeds.first() != Some(&now) {
+        seeds.retain(|seed| *seed != now);
+        seeds.insert(0, now);
+        seeds.truncate(MOST_SEEDS);
+    }
+}
+
 /// Changes a parameter through the host, at once.
 fn set<P: Param>(param: &P, value: P::Plain, setter: &ParamSetter<'_>) {
     setter.begin_set_parameter(param);
     setter.set_parameter(param, value);
     setter.end_set_parameter(param);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_seeds_are_remembered_once_each() {
+        let mut seeds = Vec::new();
+        for now in [7, 7, 3, 7, 9] {
+            remember(&mut seeds, now);
+        }
+        assert_eq!(seeds, [9, 7, 3]);
+        (0..100).for_each(|now| remember(&mut seeds, now));
+        assert_eq!((seeds.len(), seeds[0], seeds[15]), (MOST_SEEDS, 99, 84));
+    }
 }
