@@ -173,13 +173,6 @@ fn it_is_as_large_as_it_is_made(screen: &Screen) {
         sleep(Duration::from_millis(20));
         waited += Duration::from_millis(20);
     }
-    for page in [("play-large", None), ("codes-large", Some(person::CODES))] {
-        if let Some(at) = page.1 {
-            screen.click(at).unwrap();
-        }
-        let (width, pixels) = drawn(screen, larger);
-        write_png(&folder().join(format!("{}.png", page.0)), width, &pixels).unwrap();
-    }
     instrument.close_window();
     screen.destroy(parent).unwrap();
     let (parent, size) = open(screen, &mut instrument);
