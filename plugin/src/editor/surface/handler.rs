@@ -98,9 +98,9 @@ impl Handler {
         for command in output.platform_output.commands {
             if let (egui::OutputCommand::CopyText(text), Some(clipboard)) =
                 (command, &mut *clipboard)
-                && clipboard.set_contents(text).is_err()
             {
-                // Another program holds it; copying again is all that helps.
+                // Where another program holds it, copying again is all that helps.
+                let _ = clipboard.set_contents(text);
             }
         }
         let wanted = cursor_of(output.platform_output.cursor_icon);

@@ -35,6 +35,8 @@ impl Input {
             MouseEvent::CursorMoved { position, modifiers } => {
                 self.hold(modifiers);
                 self.point(position, pixels);
+                // While something is dragged the pointer is another program's, which may have ended.
+                self.raw.hovered_files.clear();
             }
             MouseEvent::ButtonPressed { button, modifiers } => {
                 self.hold(modifiers);
@@ -296,6 +298,9 @@ mod tests {
         assert_eq!(input.raw.hovered_files.len(), 1);
         input.mouse(MouseEvent::DragLeft, 1.0);
         assert!(input.raw.hovered_files.is_empty() && input.raw.dropped_files.is_empty());
+        input.mouse(entered(), 1.0);
+        input.mouse(MouseEvent::CursorMoved { position: AT, modifiers }, 1.0);
+        assert!(input.raw.hovered_files.is_empty(), "nobody drags them any more");
         input.mouse(entered(), 1.0);
         input.mouse(MouseEvent::DragDropped { position: AT, modifiers, data: data() }, 1.0);
         assert!(input.raw.hovered_files.is_empty());

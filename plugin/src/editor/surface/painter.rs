@@ -61,9 +61,8 @@ impl Painter {
 impl Drop for Painter {
     fn drop(&mut self) {
         let Self { context, painter } = self;
-        if current(context, || painter.destroy()).is_err() {
-            // With its context, what it had there is gone.
-        }
+        // Without its context, what it had there is gone already.
+        let _ = current(context, || painter.destroy());
     }
 }
 
