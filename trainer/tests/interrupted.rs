@@ -128,12 +128,15 @@ fn goes_on(log: &Path, before: Option<Place>) -> u32 {
     u32::from(first.is_some_and(|(_, step)| step > 1))
 }
 
-/// Waits for a part of a second: until a run has saved something, and then for a random moment, so that
-/// most runs are killed while they save; or for any time.
-fn wait_at_random(run_dir: &Path, before: Option<Place>, random: u64) {
-    let most = Duration::from_millis(1500);
+/// Waits until a run has saved something, and then for a random moment, so that most runs are killed while
+/// they save; or for any part of a second.
+fn wait_at_random(child: &mut Child, run_dir: &Path, before: Option<Place>, random: u64) {
+    // Long enough for a machine that has other things to do: a program that never comes to its first step
+    // is never interrupted in one.
+    let most = Duration::from_secs(20);
     let begun = Instant::now();
-    while !random.is_multiple_of(4) && newest(run_dir) <= before && begun.elapsed() < most {
+    let mut goes_on = || newest(run_dir) <= before && child.try_wait().unwrap().is_none();
+    while !random.is_multiple_of(4) && goes_on() && begun.elapsed() < most {
         sleep(Duration::from_millis(3));
     }
     let longest = if random.is_multiple_of(4) { 1000 } else { 60 };
@@ -158,7 +161,7 @@ fn an_interrupted_run_ends_in_the_bundle_of_one_that_was_not() {
         let log = home.join(format!("{kill}.jsonl"));
         let arguments = format!("{train} -o x.distill --log {kill}.jsonl");
         let mut child = command(home, &arguments).stderr(Stdio::piped()).spawn().unwrap();
-        wait_at_random(&run_dir, before, random >> 20);
+        wait_at_random(&mut child, &run_dir, before, random >> 20);
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         gone_on += goes_on(&log, before);
