@@ -17,9 +17,21 @@ fn whatever_comes_and_goes_leaves_nothing_behind() {
     two_hundred_lives_leave_nothing_behind();
 }
 
-/// Entries of a folder of this process under `/proc`.
-fn count(of: &str) -> usize {
-    fs::read_dir(format!("/proc/self/{of}")).unwrap().count()
+/// Of the flags of a task, that it ends: Linux lists a thread for a moment after it was joined.
+const PF_EXITING: u64 = 4;
+
+/// Threads of this process.
+fn threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+    // Number, (name), state, parent, group, session, terminal, its group, flags: proc(5).
+    let flags = |stat: String| stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse::<u64>().ok();
+    stats.filter(|stat| flags(stat.clone()).unwrap() & PF_EXITING == 0).count()
+}
+
+/// Files that this process has open.
+fn files() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// Memory of this process in MiB.
@@ -31,14 +43,14 @@ fn resident() -> f64 {
 
 fn a_scan_starts_no_thread_and_leaves_no_file_open() {
     drop(host());
-    let before = (count("task"), count("fd"));
+    let before = (threads(), files());
     let host = host();
     assert!(!host.id().is_empty());
-    assert_eq!((count("task"), count("fd")), before, "threads and files");
+    assert_eq!((threads(), files()), before, "threads and files");
     // Some hosts make an instance to ask for its parameters; the framework has a thread for it.
     let mut instrument = host.instrument().unwrap();
     assert!(instrument.parameters().len() > 20);
-    assert!(count("task") <= before.0 + 1 && count("fd") == before.1);
+    assert!(threads() <= before.0 + 1 && files() == before.1);
 }
 
 /// An instance comes, its state makes the workers load a bundle, and all goes meanwhile, in another
@@ -57,9 +69,9 @@ fn live(life: usize, play: bool) {
 
 fn two_hundred_lives_leave_nothing_behind() {
     live(0, true);
-    let before = (count("task"), count("fd"));
+    let before = (threads(), files());
     (0..50).for_each(|life| live(life, life % 5 == 0));
-    assert_eq!((count("task"), count("fd")), before);
+    assert_eq!((threads(), files()), before);
     // A leak grows with every batch; what the allocator keeps for its arenas does not.
     let mut settled = resident();
     let grown = (0..3).map(|_| {
@@ -68,6 +80,6 @@ fn two_hundred_lives_leave_nothing_behind() {
         settled - before
     });
     let least = grown.fold(f64::MAX, f64::min);
-    assert_eq!((count("task"), count("fd")), before);
+    assert_eq!((threads(), files()), before);
     assert!(least < 4.0, "at least {least:.1} MiB more after every 50 lives");
 }
