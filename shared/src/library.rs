@@ -1,14 +1,14 @@
-//! The library: bundles in folders, found, searched, sorted, renamed and removed, and the files of
+//! The library: bundles in folders, found, searched, sorted, added, renamed and removed, and the files of
 //! [presets](crate::preset) and [tags] beside them.
 //!
 //! Editor and command line share it. It reads every bundle whole, since only then it is known to play,
 //! so it takes some hundredths of a second for each: not for the audio thread or a window's.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Replacement};
 use crate::preset;
 use crate::tags::{self, MAX_LETTERS, MAX_TAGS, Tags};
 
@@ -236,13 +236,13 @@ pub fn add(path: &Path, folder: &Path) -> Result<PathBuf, LibraryError> {
         let there = same(&new).is_some() && same(&new) == same(path);
         return if there { Ok(new) } else { Err(LibraryError::Exists(new)) };
     }
-    // Under another name until it is whole: whoever looks into the folder meanwhile sees no part of it.
-    let part = new.with_extension("part");
-    let copied = fs::copy(path, &part).and_then(|_| fs::rename(&part, &new));
-    if copied.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    copied.map_err(system)?;
+    let mut source =
+        File::open(path).map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
+    let replacement = Replacement::of(&new).map_err(|refused| system(refused.error))?;
+    let mut copy = replacement.handle().map_err(|refused| system(refused.error))?;
+    io::copy(&mut source, &mut copy).map_err(system)?;
+    drop(copy);
+    replacement.put_in_place().map_err(|refused| system(refused.error))?;
     Ok(new)
 }
 

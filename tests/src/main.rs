@@ -23,7 +23,7 @@ const AUDIBLE_DB: f64 = -40.0;
 struct Arguments {
     /// The built instrument
     plugin: PathBuf,
-    /// The bundle to play; without it, the factory bundle
+    /// The bundle to play, of which no recording may be repeated; without it, the factory bundle
     #[arg(long)]
     bundle: Option<PathBuf>,
     /// What to play
@@ -35,7 +35,7 @@ struct Arguments {
     /// The instrument's volume in dB
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     volume: f64,
-    /// Where to draw spectrogram and codes; needs --bundle, of which no recording may be repeated then
+    /// Where to draw spectrogram and codes; needs --bundle
     #[arg(long, requires = "bundle")]
     picture: Option<PathBuf>,
     /// The WAV file to write
@@ -55,10 +55,11 @@ fn main() -> Result<()> {
         sound.peak_db()
     );
     judge(&sound)?;
-    if let (Some(picture), Some(bundle)) = (&arguments.picture, &arguments.bundle) {
-        let model = Arc::new(Model::from_bundle(&Bundle::open(bundle)?)?);
-        let seed = u64::from(arguments.seed);
-        compare(&notes, &model, seed)?;
+    let Some(bundle) = &arguments.bundle else { return Ok(()) };
+    let model = Arc::new(Model::from_bundle(&Bundle::open(bundle)?)?);
+    let seed = u64::from(arguments.seed);
+    compare(&notes, &model, seed)?;
+    if let Some(picture) = &arguments.picture {
         picture::write(picture, &sound, &takes::codes_of(&notes, &model, seed)?)?;
     }
     Ok(())

@@ -25,8 +25,8 @@ fn threads() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
     let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
     // Number, (name), state, parent, group, session, terminal, its group, flags: proc(5).
-    let flags = |stat: String| stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse::<u64>().ok();
-    stats.filter(|stat| flags(stat.clone()).unwrap() & PF_EXITING == 0).count()
+    let flags = |stat: &str| stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse::<u64>().ok();
+    stats.filter(|stat| flags(stat).unwrap() & PF_EXITING == 0).count()
 }
 
 /// Files that this process has open.
@@ -68,7 +68,7 @@ fn live(life: usize, play: bool) {
 }
 
 /// Batches of 50 lives after which memory is looked at.
-const BATCHES: usize = 10;
+const BATCHES: u16 = 10;
 
 fn hundreds_of_lives_leave_nothing_behind() {
     live(0, true);
@@ -79,8 +79,8 @@ fn hundreds_of_lives_leave_nothing_behind() {
     // batch. The first one settles what a process keeps.
     (0..50).for_each(|life| live(life, false));
     let settled = resident();
-    (0..50 * BATCHES).for_each(|life| live(life, false));
-    let grown = (resident() - settled) / f64::from(u32::try_from(BATCHES).unwrap());
+    (0..50 * usize::from(BATCHES)).for_each(|life| live(life, false));
+    let grown = (resident() - settled) / f64::from(BATCHES);
     assert_eq!((threads(), files()), before);
     assert!(grown < 3.0, "{grown:.1} MiB more after every 50 lives");
 }

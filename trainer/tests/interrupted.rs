@@ -135,8 +135,8 @@ fn wait_at_random(child: &mut Child, run_dir: &Path, before: Option<Place>, rand
     // is never interrupted in one.
     let most = Duration::from_secs(20);
     let begun = Instant::now();
-    let mut goes_on = || newest(run_dir) <= before && child.try_wait().unwrap().is_none();
-    while !random.is_multiple_of(4) && goes_on() && begun.elapsed() < most {
+    let mut nothing_yet = || newest(run_dir) <= before && child.try_wait().unwrap().is_none();
+    while !random.is_multiple_of(4) && nothing_yet() && begun.elapsed() < most {
         sleep(Duration::from_millis(3));
     }
     let longest = if random.is_multiple_of(4) { 1000 } else { 60 };

@@ -26,7 +26,7 @@ impl Window {
         for file in dropped {
             let path = file.path();
             if is_bundle(path) && self.page == Page::Library {
-                self.library.add(path);
+                self.library.add(&self.params, path.to_owned());
             } else if is_bundle(path) {
                 let path = path.to_string_lossy().into_owned();
                 self.params.selection.choose(BundleRef::file(path));

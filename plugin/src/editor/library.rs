@@ -1,8 +1,9 @@
 //! The page of the library: bundles found, searched, sorted, listened to, chosen, renamed and removed.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use distill_shared::library::{self, Content, Entry, Order};
 use distill_shared::tags::{self, MAX_LETTERS, MAX_TAGS};
 use nice_plug::prelude::ParamSetter;
@@ -10,6 +11,7 @@ use nice_plug::prelude::ParamSetter;
 use super::bundle_row::{folders, note_change};
 use super::listening::Listening;
 use super::listing::{Deed, Listing, Renaming, Typing, reveal};
+use super::presets::HOMELESS;
 use super::{cell, problem_cell};
 use crate::instance::Phase;
 use crate::params::DistillParams;
@@ -30,6 +32,8 @@ pub(crate) struct LibraryPage {
     renaming: Renaming,
     tagging: Typing,
     message: String,
+    /// What comes of bundles that are being added: nothing, or why it cannot be done.
+    adding: Vec<Receiver<String>>,
     listening: Listening,
 }
 
@@ -91,12 +95,32 @@ impl LibraryPage {
         self.list.is_old();
     }
 
-    /// Copies a bundle or a preset that was dropped into the library folder.
-    pub(super) fn add(&mut self, path: &Path) {
-        let Some(folder) = library::folder() else { return };
-        let added = library::add(path, &folder);
-        self.message = added.err().map_or_else(String::new, |error| format!("{error}."));
-        self.list.is_old();
+    /// Copies a bundle that was dropped into the library folder, on a thread of its own.
+    pub(super) fn add(&mut self, params: &DistillParams, path: PathBuf) {
+        let Some(folder) = library::folder() else {
+            self.message = HOMELESS.to_owned();
+            return;
+        };
+        let (answer, inbox) = bounded(1);
+        params.selection.work(Box::new(move |_| {
+            let added = library::add(&path, &folder);
+            let _ = answer.send(added.err().map_or_else(String::new, |error| format!("{error}.")));
+        }));
+        self.adding.push(inbox);
+    }
+
+    /// Takes in what came of bundles that were dropped.
+    fn take_added(&mut self) {
+        let Self { adding, message, list, .. } = self;
+        adding.retain(|inbox| match inbox.try_recv() {
+            Ok(said) => {
+                *message = said;
+                list.is_old();
+                false
+            }
+            Err(TryRecvError::Empty) => true,
+            Err(TryRecvError::Disconnected) => false,
+        });
     }
 
     /// Reads the folders anew now and then, on a thread of its own.
@@ -104,6 +128,7 @@ impl LibraryPage {
         if self.list.take_in() {
             library::sort(&mut self.list.entries, self.order);
         }
+        self.take_added();
         if let Some(problem) = self.listening.take_in(params) {
             self.message = problem;
         }

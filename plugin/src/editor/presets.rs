@@ -11,7 +11,7 @@ use crate::params::DistillParams;
 use crate::presets::{load, preset_of};
 
 /// What is said where there is no folder.
-const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
+pub(super) const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
 /// Width of a field for a name.
 const FIELD: f32 = 260.0;
 /// Width of the column for what there is: beside it is room for two buttons.

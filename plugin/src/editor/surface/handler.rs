@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use baseview::dpi::LogicalSize;
 use baseview::{
-    DropEffect, Event, EventStatus, HandlerError, MouseCursor, MouseEvent, WindowContext,
+    DropData, DropEffect, Event, EventStatus, HandlerError, MouseCursor, MouseEvent, WindowContext,
     WindowEvent, WindowHandler, WindowSize,
 };
 use copypasta::{ClipboardContext, ClipboardProvider};
@@ -14,7 +14,7 @@ use egui::{Rect, ViewportId};
 use nice_plug::context::gui::GuiContext;
 
 use super::Shared;
-use super::input::{Clipboard, Input, files};
+use super::input::{Clipboard, Input};
 use super::painter::Painter;
 
 /// An open window. It lives on the thread that draws.
@@ -149,7 +149,7 @@ impl WindowHandler for Handler {
                 let accepted = match &event {
                     MouseEvent::DragEntered { data, .. }
                     | MouseEvent::DragMoved { data, .. }
-                    | MouseEvent::DragDropped { data, .. } => !files(data.clone()).is_empty(),
+                    | MouseEvent::DragDropped { data, .. } => matches!(data, DropData::Files(_)),
                     _ => false,
                 };
                 let pixels = self.window.scale_factor() * f64::from(context.zoom_factor());

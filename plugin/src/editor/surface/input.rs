@@ -192,7 +192,7 @@ fn clipboard_of(code: Code, held: egui::Modifiers) -> Option<Clipboard> {
 }
 
 /// The files among what is dragged.
-pub(super) fn files(data: DropData) -> Vec<PathBuf> {
+fn files(data: DropData) -> Vec<PathBuf> {
     match data {
         DropData::Files(files) => files,
         _ => Vec::new(),
