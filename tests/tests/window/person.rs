@@ -79,7 +79,7 @@ pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
 }
 
 /// Drops a sound and then a bundle on the window, as out of a file manager: the sound is on a pad, and
-/// the bundle plays.
+/// the bundle plays; dropped on the library, it is in there.
 pub(crate) fn drops_files(screen: &Screen) {
     let folder = tempfile::tempdir().unwrap();
     let sound = folder.path().join("a bell.wav");
@@ -111,6 +111,15 @@ pub(crate) fn drops_files(screen: &Screen) {
         let chosen = project["fields"]["bundle"].as_str().unwrap().to_owned();
         chosen.contains(bundle.to_str().unwrap()).then_some(())
     });
+    let library = PathBuf::from(std::env::var_os("DISTILL_FOLDER").unwrap());
+    let added = library.join("mine.distill");
+    assert!(!added.exists());
+    screen.click(LIBRARY).unwrap();
+    screen.drop_file(&bundle, MIDDLE).unwrap();
+    wait("it is in the library", || {
+        (fs::read(&added).ok()? == fs::read(&bundle).unwrap()).then_some(())
+    });
+    fs::remove_file(added).unwrap();
     instrument.close_window();
     screen.destroy(parent).unwrap();
 }
