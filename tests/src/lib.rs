@@ -4,6 +4,7 @@
 //! * `vst3`: the same for the VST3, in a host of our own, on Linux.
 //! * [`sound`]: what was heard, its level, as a WAV file.
 //! * `screen`: an X display, on which the instrument's window opens, on Linux.
+//! * `keys`: what libraries leave behind in a process, on Linux.
 //! * [`copying`]: whether its takes repeat a recording of the corpus.
 //! * [`takes`]: the codes that were played.
 //! * [`picture`]: a spectrogram above, the codes below.
@@ -15,6 +16,8 @@ pub mod copying;
 mod dice;
 mod endured;
 pub mod host;
+#[cfg(target_os = "linux")]
+pub mod keys;
 pub mod phrase;
 pub mod picture;
 #[cfg(target_os = "linux")]

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use built::{PHRASE, difference, host, instrument};
 use distill_tests::host::{Instrument, Playback, state};
+use distill_tests::keys;
 use distill_tests::phrase::Note;
 use distill_tests::screen::{Screen, write_png};
 
@@ -56,9 +57,10 @@ fn open_at(screen: &Screen, instrument: &mut Instrument, scale: f64) -> (u32, (u
     (parent, size)
 }
 
-/// Threads and open files of this process.
-fn kept() -> [usize; 2] {
-    ["task", "fd"].map(|of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count())
+/// Threads, open files, and keys for values of threads of this process.
+fn kept() -> [usize; 3] {
+    let count = |of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
+    [count("task"), count("fd"), keys::taken()]
 }
 
 #[test]
@@ -231,7 +233,7 @@ fn it_opens_as_often_as_one_likes(screen: &Screen) {
     let cycles = std::env::var("DISTILL_SOAK_WINDOWS").ok();
     let cycles: u32 = cycles.and_then(|cycles| cycles.parse().ok()).unwrap_or(20);
     let host = host();
-    let mut settled = [0; 2];
+    let mut settled = [0; 3];
     for cycle in 0..cycles {
         let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
         for instrument in &mut instruments {
@@ -255,7 +257,7 @@ fn it_opens_as_often_as_one_likes(screen: &Screen) {
     // The thread of a window may need a moment to end.
     let mut waited = Duration::ZERO;
     while kept().iter().zip(settled).any(|(now, then)| *now > then) {
-        assert!(waited < PATIENCE, "{:?} threads and files, {settled:?} before", kept());
+        assert!(waited < PATIENCE, "{:?} threads, files, keys; {settled:?} before", kept());
         sleep(Duration::from_millis(20));
         waited += Duration::from_millis(20);
     }

@@ -6,6 +6,8 @@
 
 mod handler;
 mod input;
+#[cfg(target_os = "linux")]
+mod libraries;
 mod painter;
 
 use std::error::Error;

@@ -20,6 +20,8 @@ impl Painter {
     pub(super) fn new(window: &WindowContext) -> Result<Self, HandlerError> {
         let none = || HandlerError::from_boxed("the window has no OpenGL".into());
         let context = window.gl_context().ok_or_else(none)?;
+        #[cfg(target_os = "linux")]
+        super::libraries::keep();
         let painter = current(&context, || {
             // SAFETY: the functions are those of the context, which is current now and whenever they
             // are called: all that calls them is in this file, inside of `current`.
