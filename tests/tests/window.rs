@@ -6,10 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod built;
+#[path = "window/opened.rs"]
+mod opened;
 #[path = "window/person.rs"]
 mod person;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -17,51 +19,15 @@ use std::time::Duration;
 
 use built::{PHRASE, difference, host, instrument};
 use distill_tests::host::{Instrument, Playback, state};
-use distill_tests::keys;
 use distill_tests::phrase::Note;
 use distill_tests::screen::{Screen, write_png};
+use opened::{cycles, drawn, kept, leave_nothing_behind, open, open_at, wait};
 
 /// How long is drawn while something is played.
 const SECONDS: f64 = 5.0;
 
 /// What the names of the threads begin with in which Mesa draws.
 const MESA: [&str; 2] = ["llvmpipe", "gdrv"];
-
-/// Longest time for a window to be drawn.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Pixels of a window that has been drawn, and its width: they are as many as it said, and of more than
-/// a few colours.
-fn drawn(screen: &Screen, size: (u32, u32)) -> (u16, Vec<[u8; 3]>) {
-    let [width, height] = [size.0, size.1].map(|length| u16::try_from(length).unwrap());
-    let mut waited = Duration::ZERO;
-    loop {
-        let pixels = screen.picture(width, height).unwrap();
-        let colours: HashSet<_> = pixels.iter().collect();
-        if colours.len() > 20 {
-            return (width, pixels);
-        }
-        assert!(waited < PATIENCE, "nothing but {} colours is drawn", colours.len());
-        sleep(Duration::from_millis(20));
-        waited += Duration::from_millis(20);
-    }
-}
-
-fn open(screen: &Screen, instrument: &mut Instrument) -> (u32, (u32, u32)) {
-    open_at(screen, instrument, 1.0)
-}
-
-fn open_at(screen: &Screen, instrument: &mut Instrument, scale: f64) -> (u32, (u32, u32)) {
-    let parent = screen.window(1960, 1320).unwrap();
-    let size = instrument.open_window(parent, scale).unwrap();
-    (parent, size)
-}
-
-/// Threads, open files, and keys for values of threads of this process.
-fn kept() -> [usize; 3] {
-    let count = |of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
-    [count("task"), count("fd"), keys::taken()]
-}
 
 #[test]
 #[ignore = "needs a display: cargo xtask test"]
@@ -169,12 +135,9 @@ fn it_is_as_large_as_it_is_made(screen: &Screen) {
     drawn(screen, size);
     assert_eq!(instrument.resize_window((700, 300)).unwrap(), size, "all has to fit");
     assert_eq!(instrument.resize_window(larger).unwrap(), larger);
-    let mut waited = Duration::ZERO;
-    while screen.picture(1300, 800).unwrap().last() == Some(&[0; 3]) {
-        assert!(waited < PATIENCE, "its last corner is not drawn");
-        sleep(Duration::from_millis(20));
-        waited += Duration::from_millis(20);
-    }
+    wait("its last corner is drawn", || {
+        (screen.picture(1300, 800).unwrap().last() != Some(&[0; 3])).then_some(())
+    });
     instrument.close_window();
     screen.destroy(parent).unwrap();
     let (parent, size) = open(screen, &mut instrument);
@@ -227,14 +190,11 @@ fn busy() -> HashMap<(u32, String), Duration> {
         .collect()
 }
 
-/// Windows of two instances come and go, one at a time: where a processor draws for want of a graphics
-/// card, Mesa 22.3 damages memory when two threads draw at once, whoever's they are.
+/// Windows of two instances come and go, one at a time.
 fn it_opens_as_often_as_one_likes(screen: &Screen) {
-    let cycles = std::env::var("DISTILL_SOAK_WINDOWS").ok();
-    let cycles: u32 = cycles.and_then(|cycles| cycles.parse().ok()).unwrap_or(20);
     let host = host();
     let mut settled = [0; 3];
-    for cycle in 0..cycles {
+    for cycle in 0..cycles() {
         let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
         for instrument in &mut instruments {
             let (parent, size) = open(screen, instrument);
@@ -254,11 +214,5 @@ fn it_opens_as_often_as_one_likes(screen: &Screen) {
             settled = kept();
         }
     }
-    // The thread of a window may need a moment to end.
-    let mut waited = Duration::ZERO;
-    while kept().iter().zip(settled).any(|(now, then)| *now > then) {
-        assert!(waited < PATIENCE, "{:?} threads, files, keys; {settled:?} before", kept());
-        sleep(Duration::from_millis(20));
-        waited += Duration::from_millis(20);
-    }
+    leave_nothing_behind(settled);
 }

@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::thread::sleep;
-use std::time::Duration;
 
 use distill_tests::host::{Instrument, Playback, state};
 use distill_tests::phrase::Note;
@@ -11,7 +9,7 @@ use distill_tests::screen::Screen;
 use serde_json::Value;
 
 use super::built::{PHRASE, enter, instrument};
-use super::{PATIENCE, drawn, open};
+use super::{drawn, open, wait};
 
 /// Where things are in the window, as large as usual.
 pub(crate) const CODES: (i16, i16) = (145, 22);
@@ -158,17 +156,4 @@ fn clips(instrument: &mut Instrument) -> Value {
 /// Where the instrument exports to.
 fn exports() -> PathBuf {
     PathBuf::from(std::env::var_os("DISTILL_FOLDER").unwrap()).join("Exports")
-}
-
-/// Waits until `look` sees something.
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let mut waited = Duration::ZERO;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(waited < PATIENCE, "it never comes that {what}");
-        sleep(Duration::from_millis(50));
-        waited += Duration::from_millis(50);
-    }
 }

@@ -1,0 +1,77 @@
+//! Windows on a real display, and what they leave behind.
+
+use std::collections::HashSet;
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use distill_tests::host::Instrument;
+use distill_tests::keys;
+use distill_tests::screen::Screen;
+
+/// Longest time for a window to be drawn.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Pixels of a window that has been drawn, and its width: they are as many as it said, and of more than
+/// a few colours.
+pub(crate) fn drawn(screen: &Screen, size: (u32, u32)) -> (u16, Vec<[u8; 3]>) {
+    let [width, height] = [size.0, size.1].map(|length| u16::try_from(length).unwrap());
+    let mut waited = Duration::ZERO;
+    loop {
+        let pixels = screen.picture(width, height).unwrap();
+        let colours: HashSet<_> = pixels.iter().collect();
+        if colours.len() > 20 {
+            return (width, pixels);
+        }
+        assert!(waited < PATIENCE, "nothing but {} colours is drawn", colours.len());
+        sleep(Duration::from_millis(20));
+        waited += Duration::from_millis(20);
+    }
+}
+
+/// Opens the window of an instance inside one of the host's, which is returned with its size.
+pub(crate) fn open(screen: &Screen, instrument: &mut Instrument) -> (u32, (u32, u32)) {
+    open_at(screen, instrument, 1.0)
+}
+
+/// The same, drawn so many times as large.
+pub(crate) fn open_at(
+    screen: &Screen,
+    instrument: &mut Instrument,
+    scale: f64,
+) -> (u32, (u32, u32)) {
+    let parent = screen.window(1960, 1320).unwrap();
+    let size = instrument.open_window(parent, scale).unwrap();
+    (parent, size)
+}
+
+/// Threads, open files, and keys for values of threads of this process.
+pub(crate) fn kept() -> [usize; 3] {
+    let count = |of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
+    [count("task"), count("fd"), keys::taken()]
+}
+
+/// How many windows are opened and closed.
+pub(crate) fn cycles() -> usize {
+    let cycles = std::env::var("DISTILL_SOAK_WINDOWS").ok();
+    cycles.and_then(|cycles| cycles.parse().ok()).unwrap_or(20)
+}
+
+/// Waits until `look` sees something.
+pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(waited < PATIENCE, "it never comes that {what}");
+        sleep(Duration::from_millis(20));
+        waited += Duration::from_millis(20);
+    }
+}
+
+/// Nothing is kept beyond what was once. The thread of a window may need a moment to end.
+pub(crate) fn leave_nothing_behind(settled: [usize; 3]) {
+    let more = || kept().iter().zip(settled).any(|(now, then)| *now > then);
+    wait(&format!("threads, files and keys are {settled:?} again"), || (!more()).then_some(()));
+}
