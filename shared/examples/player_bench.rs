@@ -65,6 +65,8 @@ fn config(channels: usize) -> ModelConfig {
         codebook_size: 256,
         memory: Some(0.8),
         coherence: 0.5,
+        power_bands: 64,
+        power: 1.0,
         gain: 1.0,
     };
     let prior = PriorConfig {

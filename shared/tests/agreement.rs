@@ -39,6 +39,8 @@ fn config(channels: usize) -> ModelConfig {
         codebook_size: 16,
         memory: None,
         coherence: 0.5,
+        power_bands: 4,
+        power: 1.0,
         gain: 0.5,
     };
     let prior = PriorConfig {

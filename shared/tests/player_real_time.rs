@@ -67,6 +67,8 @@ fn model() -> Arc<Model> {
         codebook_size: 256,
         memory: None,
         coherence: 0.5,
+        power_bands: 64,
+        power: 1.0,
         gain: 1.0,
     };
     let prior = PriorConfig {

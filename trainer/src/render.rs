@@ -121,6 +121,8 @@ mod tests {
             codebook_size: 16,
             memory: Some(0.8),
             coherence: 1.0,
+            power_bands: 4,
+            power: 1.0,
             gain: 0.5,
         }
     }

@@ -35,6 +35,8 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
         codebook_size,
         memory: None,
         coherence: 0.3,
+        power_bands: 64,
+        power: 1.5,
         gain: corpus.gain,
     }
 }

@@ -51,6 +51,8 @@ pub fn config() -> ModelConfig {
         codebook_size: 16,
         memory: Some(0.8),
         coherence: 0.5,
+        power_bands: 4,
+        power: 1.0,
         // Random weights are loud: this brings the toy well below full scale.
         gain: 3000.0,
     };

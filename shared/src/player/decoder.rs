@@ -10,6 +10,7 @@ use super::blocks::{Blocks, BlocksRoom, BlocksState};
 use super::bounds::Bounds;
 use super::elements::Norm;
 use super::kernel::Linear;
+use super::powers::Powers;
 use super::voicing::Voicing;
 use super::weights::Weights;
 use super::{CopyCheck, Model, VOICES};
@@ -33,6 +34,7 @@ pub(crate) struct DecoderWeights {
     /// `[X]` each.
     origin: Vec<f32>,
     inverse_weights: Vec<f32>,
+    powers: Powers,
     bounds: Bounds,
 }
 
@@ -48,6 +50,7 @@ impl DecoderWeights {
             head: weights.linear("codec.decoder.head", config.width),
             origin: weights.values("codec.origin"),
             inverse_weights: weights_of(config).iter().map(|weight| 1.0 / weight).collect(),
+            powers: Powers::new(config),
             bounds: Bounds::new(weights),
         }
     }
@@ -275,6 +278,7 @@ impl Room {
         let codec = &model.config().codec;
         let hop = codec.stft_hop;
         let features = &mut self.features[row * codec.features()..][..codec.features()];
+        model.decoder.powers.apply(model.arch, features);
         model.decoder.bounds.apply(model.arch, features);
         stream.voicing.frame(model.arch, features, &mut self.spectra);
         let samples = out.len() / codec.channels;

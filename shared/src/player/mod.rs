@@ -22,6 +22,7 @@ mod infill;
 mod kernel;
 mod model;
 mod playback;
+mod powers;
 mod prior;
 mod random;
 mod random_weights;

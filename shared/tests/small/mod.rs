@@ -31,6 +31,8 @@ pub(crate) fn config(channels: usize) -> ModelConfig {
         codebook_size: 9,
         memory: None,
         coherence: 0.5,
+        power_bands: 4,
+        power: 1.0,
         gain: 0.5,
     };
     let prior = PriorConfig {

@@ -25,6 +25,8 @@ pub(crate) fn config() -> ModelConfig {
         codebook_size: 4,
         memory: Some(0.8),
         coherence: 0.5,
+        power_bands: 2,
+        power: 1.0,
         gain: 0.7,
     };
     ModelConfig { codec, prior: Some(prior(2)) }

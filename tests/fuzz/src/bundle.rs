@@ -49,6 +49,8 @@ pub fn config() -> ModelConfig {
         codebook_size: 4,
         memory: Some(0.8),
         coherence: 0.5,
+        power_bands: 2,
+        power: 1.0,
         gain: 0.7,
     };
     let prior = PriorConfig {

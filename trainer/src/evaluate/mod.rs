@@ -221,6 +221,8 @@ mod tests {
             codebook_size: 512,
             memory: Some(0.8),
             coherence: 0.5,
+            power_bands: 64,
+            power: 1.0,
             gain: 1.0,
         }
     }

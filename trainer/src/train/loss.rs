@@ -5,7 +5,8 @@
 //! * the difference of log-magnitudes `d`, as `|d| / 2 + d² / 8`, where one of the two can be heard,
 //!   low frequencies counting more, and faint bins less ([`weights_of`]);
 //! * the spectral convergence, `‖|X| - |Y|‖ / ‖Y‖`, which the loudest bins decide;
-//! * the squared difference of coherences, where mid and side are loud.
+//! * the squared difference of coherences, where mid and side are loud;
+//! * the difference of the powers of bands, as that of log-magnitudes.
 //!
 //! Loss and gradient are computed in one pass outside of the autograd graph; the graph gets a scalar
 //! with a known gradient.
@@ -42,11 +43,13 @@ pub struct LossWeights {
     pub convergence: f32,
     /// Of coherences.
     pub coherence: f32,
+    /// Of powers.
+    pub power: f32,
 }
 
 impl Default for LossWeights {
     fn default() -> Self {
-        Self { log: 1.0, convergence: 2.0, coherence: 0.5 }
+        Self { log: 1.0, convergence: 2.0, coherence: 0.5, power: 0.5 }
     }
 }
 
@@ -58,6 +61,8 @@ struct Parts {
     weights: LossWeights,
     /// Of each log-magnitude of an STFT frame, `[C * F]`.
     bin_weights: Vec<f32>,
+    /// Of each power, `[C * power_bands]`.
+    power_weights: Vec<f32>,
     bands: Vec<Range<usize>>,
     /// Features of an STFT frame.
     features: usize,
@@ -68,9 +73,10 @@ impl FeatureLoss {
     #[must_use]
     pub fn new(weights: LossWeights, config: &CodecConfig) -> Self {
         let mut bin_weights = weights_of(config);
+        let power_weights = bin_weights[config.first_power()..config.features()].to_vec();
         bin_weights.truncate(config.channels * config.bins());
         let (bands, features) = (bands_of(config), config.features());
-        Self(Arc::new(Parts { weights, bin_weights, bands, features }))
+        Self(Arc::new(Parts { weights, bin_weights, power_weights, bands, features }))
     }
 
     /// Distance of `features` `[B, T, X]` from `target` of the same shape: a scalar.
@@ -92,7 +98,8 @@ impl Parts {
     fn crop(&self, features: &[f32], target: &[f32], grad: &mut [f32]) -> f64 {
         let log = self.log_distance(features, target, grad);
         let convergence = self.convergence(features, target, grad);
-        log + convergence + self.coherence(features, target, grad)
+        let power = self.power(features, target, grad);
+        log + convergence + power + self.coherence(features, target, grad)
     }
 
     /// Calls `f` with the log-magnitudes of each frame and their gradient.
@@ -101,26 +108,53 @@ impl Parts {
         features: &[f32],
         target: &[f32],
         grad: &mut [f32],
+        f: impl FnMut(&[f32], &[f32], &mut [f32]),
+    ) {
+        self.each(0..self.bin_weights.len(), (features, target, grad), f);
+    }
+
+    /// Calls `f` with a part of the features of each frame, of those that are meant, and of the gradient.
+    fn each(
+        &self,
+        part: Range<usize>,
+        (features, target, grad): (&[f32], &[f32], &mut [f32]),
         mut f: impl FnMut(&[f32], &[f32], &mut [f32]),
     ) {
-        let bins = self.bin_weights.len();
         let frames = features.chunks_exact(self.features).zip(target.chunks_exact(self.features));
         for ((x, y), g) in frames.zip(grad.chunks_exact_mut(self.features)) {
-            f(&x[..bins], &y[..bins], &mut g[..bins]);
+            f(&x[part.clone()], &y[part.clone()], &mut g[part.clone()]);
         }
     }
 
     fn log_distance(&self, features: &[f32], target: &[f32], grad: &mut [f32]) -> f64 {
+        let all = (features, target, grad);
+        self.distance(0, &self.bin_weights, self.weights.log, all)
+    }
+
+    fn power(&self, features: &[f32], target: &[f32], grad: &mut [f32]) -> f64 {
+        let first = self.features - self.power_weights.len();
+        self.distance(first, &self.power_weights, self.weights.power, (features, target, grad))
+    }
+
+    /// The distance of the features from `first` on, which count by `weights`, and by `weight` as a whole.
+    fn distance(
+        &self,
+        first: usize,
+        weights: &[f32],
+        weight: f32,
+        (features, target, grad): (&[f32], &[f32], &mut [f32]),
+    ) -> f64 {
+        let part = first..first + weights.len();
         let (mut sum, mut heard, mut all) = (0.0, 0.0, 0.0);
-        let total: f32 = self.bin_weights.iter().sum();
-        self.each_frame(features, target, grad, |x, y, g| {
-            let of_frame = log_frame(x, y, &self.bin_weights, g);
+        let total: f32 = weights.iter().sum();
+        self.each(part.clone(), (features, target, &mut *grad), |x, y, g| {
+            let of_frame = log_frame(x, y, weights, g);
             sum += of_frame[0];
             heard += of_frame[1];
             all += total;
         });
-        let scale = self.weights.log / (heard + LEAST_SHARE * all).max(1e-9);
-        self.each_frame(features, target, grad, |_, _, g| g.iter_mut().for_each(|g| *g *= scale));
+        let scale = weight / (heard + LEAST_SHARE * all).max(1e-9);
+        self.each(part, (features, target, grad), |_, _, g| g.iter_mut().for_each(|g| *g *= scale));
         f64::from(scale * sum)
     }
 

@@ -109,6 +109,8 @@ pub(crate) fn toy_codec() -> distill_shared::model::config::CodecConfig {
         codebook_size: 4,
         memory: None,
         coherence: 0.5,
+        power_bands: 2,
+        power: 1.0,
         gain: 1.0,
     }
 }

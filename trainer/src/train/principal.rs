@@ -102,7 +102,8 @@ fn strongest(scores: &Tensor, d: usize) -> Result<Tensor> {
 /// The features of silence, stretched, `[X]`.
 fn silence(config: &CodecConfig) -> Vec<f32> {
     let mut frame = vec![stretch(FLOOR.ln()); config.channels * config.bins()];
-    frame.resize(config.features(), stretch(0.0));
+    frame.resize(config.first_power(), stretch(0.0));
+    frame.resize(config.features(), stretch(FLOOR.ln()));
     frame.repeat(config.stride)
 }
 

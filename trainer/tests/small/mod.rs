@@ -51,6 +51,8 @@ fn bundle(seed: u64) -> Bundle {
         codebook_size: 16,
         memory: Some(0.8),
         coherence: 0.5,
+        power_bands: 4,
+        power: 1.0,
         gain: 0.5,
     };
     let prior = PriorConfig {

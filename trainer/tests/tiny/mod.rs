@@ -23,6 +23,8 @@ pub(crate) fn codec_config() -> CodecConfig {
         codebook_size: 16,
         memory: Some(0.8),
         coherence: 0.5,
+        power_bands: 4,
+        power: 1.0,
         gain: 1.0,
     }
 }

@@ -71,9 +71,9 @@ pub enum ConfigError {
     /// `memory` is not a share of something that fades.
     #[error("memory is {0}, outside 0 to {MAX_MEMORY}")]
     Memory(f32),
-    /// The weight of a coherence is out of range.
-    #[error("coherence is {0}, outside 0.01 to 100")]
-    Coherence(f32),
+    /// The weight of a coherence or a power is out of range.
+    #[error("{0} is {1}, outside 0.01 to 100")]
+    Weight(&'static str, f32),
 }
 
 /// Checks one size.
@@ -133,12 +133,19 @@ pub struct CodecConfig {
     /// Weight of a coherence beside that of a log-magnitude; 1 in bundles that do not tell it.
     #[serde(default = "one")]
     pub coherence: f32,
+    /// Bands of a channel whose power is told beside the magnitudes of their bins, at most a quarter of
+    /// the bins; none in bundles that do not tell it. See [`crate::stft::Analysis`].
+    #[serde(default)]
+    pub power_bands: usize,
+    /// Weight of a power beside the magnitudes of its band, all together.
+    #[serde(default = "one")]
+    pub power: f32,
     /// Factor that brought the corpus as a whole to the level the codec was trained at. Input is
     /// multiplied by it, output divided, so that playing has the level of the recordings.
     pub gain: f32,
 }
 
-/// The weight of a coherence that is not told.
+/// A weight that is not told.
 fn one() -> f32 {
     1.0
 }
@@ -171,8 +178,11 @@ impl CodecConfig {
         if let Some(memory) = self.memory.filter(|share| !(0.0..=MAX_MEMORY).contains(share)) {
             return Err(ConfigError::Memory(memory));
         }
-        if !(1e-2..=1e2).contains(&self.coherence) {
-            return Err(ConfigError::Coherence(self.coherence));
+        in_range("power_bands", self.power_bands, 0, self.bins() / 4)?;
+        for (name, weight) in [("coherence", self.coherence), ("power", self.power)] {
+            if !(1e-2..=1e2).contains(&weight) {
+                return Err(ConfigError::Weight(name, weight));
+            }
         }
         if !(1e-6..=1e6).contains(&self.gain) {
             return Err(ConfigError::Gain(self.gain));
@@ -205,9 +215,16 @@ impl CodecConfig {
     }
 
     /// Features of an STFT frame: the log-magnitudes of every channel, then the coherence of side
-    /// with mid in each band, real parts before imaginary ones; see [`crate::stft::Analysis`].
+    /// with mid in each band, real parts before imaginary ones, then the powers of the bands of every
+    /// channel; see [`crate::stft::Analysis`].
     #[must_use]
     pub fn features(&self) -> usize {
+        self.first_power() + self.channels * self.power_bands
+    }
+
+    /// Where the powers begin among the features of an STFT frame.
+    #[must_use]
+    pub fn first_power(&self) -> usize {
         self.channels * self.bins() + 2 * self.bands()
     }
 
@@ -361,6 +378,8 @@ mod tests {
             codebook_size: 256,
             memory: Some(0.8),
             coherence: 0.5,
+            power_bands: 64,
+            power: 1.0,
             gain: 1.0,
         };
         let prior = PriorConfig {
@@ -397,6 +416,8 @@ mod tests {
         refused(|c| c.codec.memory = Some(-0.1), "memory is -0.1");
         refused(|c| c.codec.memory = Some(0.99), "memory is 0.99, outside 0 to 0.98");
         refused(|c| c.codec.coherence = 0.0, "coherence is 0, outside 0.01 to 100");
+        refused(|c| c.codec.power = f32::NAN, "power is NaN, outside 0.01 to 100");
+        refused(|c| c.codec.power_bands = 257, "power_bands is 257, outside 0 to 256");
         refused(|c| c.codec.memory = Some(f32::NAN), "memory is NaN");
         refused(|c| c.codec.fft_size = 1536, "1536, not a power of two");
         refused(|c| c.codec.stft_hop = 256, "not a quarter");

@@ -117,6 +117,20 @@ impl Base {
         Ok(Tensor::from_vec(values, (rows, columns), device)?)
     }
 
+    /// The features of an STFT frame that both codecs have: where they are in this one and in the base.
+    fn shared_with(&self, config: &CodecConfig) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let channels = config.channels.min(self.config.channels);
+        let same = [config, &self.config].iter().all(|it| it.channels == 2);
+        let logs = if same { config.first_power() } else { channels * config.bins() };
+        let powers = if config.power_bands == self.config.power_bands {
+            channels * config.power_bands
+        } else {
+            0
+        };
+        let (first, base_first) = (config.first_power(), self.config.first_power());
+        (0..logs).map(|i| (i, i)).chain((0..powers).map(move |i| (first + i, base_first + i)))
+    }
+
     /// Turns weighted features of this codec into those of the base, `[X', X]`, and back, `[X, X']`:
     /// those that both have.
     fn features_between(&self, config: &CodecConfig, device: &Device) -> Result<(Tensor, Tensor)> {
@@ -124,12 +138,10 @@ impl Base {
         let (weights, base_weights) = (weights_of(config), weights_of(&self.config));
         let mut there = vec![0.0; base_x * x];
         let mut back = vec![0.0; x * base_x];
-        let same_channels = config.channels == self.config.channels;
-        let shared = if same_channels { config.features() } else { config.bins() };
         for frame in 0..config.stride {
-            for i in 0..shared {
-                let own = frame * config.features() + i;
-                let base = frame * self.config.features() + i;
+            for (own, base) in self.shared_with(config) {
+                let own = frame * config.features() + own;
+                let base = frame * self.config.features() + base;
                 there[base * x + own] = base_weights[base] / weights[own];
                 back[own * base_x + base] = weights[own] / base_weights[base];
             }
@@ -213,13 +225,20 @@ mod tests {
         base.insert_layers(&mut carried, &config, &Device::Cpu)?;
         let got = heard(&config, &carried, &features)?;
         // The same, with the other features left out.
-        let bins = mono().bins();
-        let frames =
-            (0..mono().stride).map(|frame| features.narrow(2, frame * config.features(), bins));
-        let mid = Tensor::cat(&frames.collect::<candle_core::Result<Vec<_>>>()?, 2)?;
+        let (bins, powers) = (mono().bins(), mono().power_bands);
+        let parts = (0..mono().stride).flat_map(|frame| {
+            let first = frame * config.features();
+            [
+                features.narrow(2, first, bins),
+                features.narrow(2, first + config.first_power(), powers),
+            ]
+        });
+        let mid = Tensor::cat(&parts.collect::<candle_core::Result<Vec<_>>>()?, 2)?;
         let wanted = heard(&mono(), &weights(&mono(), 1)?, &mid)?;
         for (got, wanted) in got.iter().zip(&wanted) {
-            let mids = got.chunks_exact(config.features()).flat_map(|frame| &frame[..bins]);
+            let mids = got.chunks_exact(config.features()).flat_map(|frame| {
+                frame[..bins].iter().chain(&frame[config.first_power()..][..powers])
+            });
             for (got, wanted) in mids.zip(wanted) {
                 assert!((got - wanted).abs() < 1e-2, "{got} instead of {wanted}");
             }

@@ -27,6 +27,8 @@ fn config() -> CodecConfig {
         codebook_size: 4,
         memory: Some(0.8),
         coherence: 1.0,
+        power_bands: 12,
+        power: 1.5,
         gain: 1.0,
     }
 }
@@ -35,7 +37,7 @@ fn all() -> usize {
     BATCH * FRAMES * config().frame_features()
 }
 
-/// Features: log-magnitudes of -12 to 0, coherences within 1.
+/// Features: log-magnitudes and powers of -12 to 0, coherences within 1.
 fn some_features(seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -44,7 +46,9 @@ fn some_features(seed: u32) -> Vec<f32> {
     };
     let bins = config().channels * config().bins();
     let of = |i: usize, draw: f32| {
-        if i % config().features() < bins { -12.0 * draw } else { 2.0 * draw - 1.0 }
+        let coherences = bins..config().first_power();
+        let is_log = !coherences.contains(&(i % config().features()));
+        if is_log { -12.0 * draw } else { 2.0 * draw - 1.0 }
     };
     (0..all()).map(|i| of(i, next())).collect()
 }
@@ -55,13 +59,14 @@ fn tensor(values: &[f32]) -> Result<Tensor> {
 }
 
 /// The default weights, and each part alone.
-fn weightings() -> [(&'static str, LossWeights); 4] {
-    let none = LossWeights { log: 0.0, convergence: 0.0, coherence: 0.0 };
+fn weightings() -> [(&'static str, LossWeights); 5] {
+    let none = LossWeights { log: 0.0, convergence: 0.0, coherence: 0.0, power: 0.0 };
     [
         ("all", LossWeights::default()),
         ("log", LossWeights { log: 1.0, ..none }),
         ("convergence", LossWeights { convergence: 1.0, ..none }),
         ("coherence", LossWeights { coherence: 1.0, ..none }),
+        ("power", LossWeights { power: 1.0, ..none }),
     ]
 }
 
@@ -84,15 +89,26 @@ fn defined_crop(weights: &LossWeights, x: &[f64], heard: &[f64], y: &[f64]) -> f
     let of_bin = weights_of(&config);
     let (mut log, mut count, mut all, mut off, mut energy) = (0.0, 0.0, 0.0, 0.0, 0.0);
     let (mut coherence, mut levels) = (0.0, 0.0);
+    let (mut power, mut power_count, mut power_all) = (0.0, 0.0, 0.0);
+    let of_log = |k: usize, i: usize| {
+        let (w, d) = (f64::from(of_bin[k]), x[i] - y[i]);
+        let top = heard[i].max(y[i]);
+        let share = if top > -9.0 { 1.0 } else { f64::from(u8::from(top > -10.8)) * 0.3 };
+        (share * w * (d.abs() / 2.0 + d * d / 8.0), share * w, w)
+    };
     for t in 0..frames {
-        for (k, weight) in of_bin[..bins].iter().enumerate() {
-            let (w, i) = (f64::from(*weight), t * width + k);
-            let d = x[i] - y[i];
-            all += w;
-            let top = heard[i].max(y[i]);
-            let share = if top > -9.0 { 1.0 } else { f64::from(u8::from(top > -10.8)) * 0.3 };
-            log += share * w * (d.abs() / 2.0 + d * d / 8.0);
-            count += share * w;
+        for k in config.first_power()..width {
+            let (distance, counted, weight) = of_log(k, t * width + k);
+            power += distance;
+            power_count += counted;
+            power_all += weight;
+        }
+        for k in 0..bins {
+            let i = t * width + k;
+            let (distance, counted, weight) = of_log(k, i);
+            log += distance;
+            count += counted;
+            all += weight;
             off += (x[i].exp() - y[i].exp()).powi(2);
             energy += y[i].exp().powi(2);
         }
@@ -108,6 +124,7 @@ fn defined_crop(weights: &LossWeights, x: &[f64], heard: &[f64], y: &[f64]) -> f
     let quiet = 0.01 * (frames as f64).sqrt();
     f64::from(weights.log) * log / (count + 0.05 * all)
         + f64::from(weights.convergence) * off.sqrt() / (energy.sqrt() + quiet)
+        + f64::from(weights.power) * power / (power_count + 0.05 * power_all)
         + f64::from(weights.coherence) * coherence / (levels + 0.01 * frames as f64)
 }
 
