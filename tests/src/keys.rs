@@ -6,8 +6,8 @@ use libc::{pthread_key_create, pthread_key_delete, pthread_key_t};
 /// More than any process has.
 const MOST: usize = 1 << 16;
 
-/// How many of [`MOST`] keys this process cannot make any more: libraries that are
-/// loaded and unloaded may leave some behind, and where there are none left, others fail.
+/// How many keys this process cannot make any more, of more than any process has: libraries that are
+/// loaded and unloaded may leave some taken, and where none are left, others fail.
 ///
 /// Nothing else may make keys at the same time.
 #[must_use]
