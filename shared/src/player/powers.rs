@@ -35,14 +35,14 @@ impl Powers {
 
     #[inline(always)]
     fn bring(&self, features: &mut [f32]) {
-        let (logs, mut told) = features.split_at_mut(self.first);
-        for logs in logs.chunks_exact_mut(self.bins) {
-            for (band, power) in self.bands.iter().zip(&*told) {
+        let (logs, told) = features.split_at_mut(self.first);
+        let told = told.chunks_exact(self.bands.len().max(1));
+        for (logs, told) in logs.chunks_exact_mut(self.bins).zip(told) {
+            for (band, power) in self.bands.iter().zip(told) {
                 let bins = &mut logs[band.clone()];
                 let more = (power - log_power(bins)).clamp(-MOST, MOST);
                 bins.iter_mut().for_each(|log| *log += more);
             }
-            told = told.split_at_mut(self.bands.len().min(told.len())).1;
         }
     }
 }
