@@ -181,7 +181,7 @@ fn inspect_tells_what_is_in_a_bundle() {
 }
 
 #[test]
-fn the_library_lists_renames_and_removes() {
+fn the_library_lists_adds_renames_and_removes() {
     let (folder, toy) = own_toy();
     let shelf = folder.path().join("shelf");
     fs::create_dir(&shelf).unwrap();
@@ -215,6 +215,13 @@ fn the_library_lists_renames_and_removes() {
     let found = list("--search #FELT");
     assert_eq!(found.iter().map(|entry| &entry["name"]).collect::<Vec<_>>(), ["bells"]);
     assert!(stdout(&succeed(folder.path(), "library --folder shelf")).contains("#soft #felt"));
+    let name = toy.file_name().unwrap().to_string_lossy().into_owned();
+    let add = format!("library --folder shelf add {name} shelf/bells.distill");
+    assert!(stdout(&succeed(folder.path(), &add)).contains(&name));
+    assert_eq!(fs::read(shelf.join(&name)).unwrap(), fs::read(&toy).unwrap());
+    succeed(folder.path(), &format!("library remove shelf/{name} --yes"));
+    fail(folder.path(), "library --folder shelf add shelf/b.wav", 1, "is no .distill");
+    fail(folder.path(), "library --folder shelf add gone.distill", 1, "gone.distill cannot be");
     fail(folder.path(), "library remove shelf/bells.distill", 2, "--yes");
     assert!(shelf.join("bells.distill").exists());
     succeed(folder.path(), "library remove shelf/bells.distill --yes");

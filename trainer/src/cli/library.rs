@@ -13,7 +13,7 @@ use super::exit::Ending;
 use super::output::{print, print_json};
 use crate::stop::Usage;
 
-/// Lists, tags, renames and removes bundles, and lists presets
+/// Lists, adds, tags, renames and removes bundles, and lists presets
 #[derive(Debug, Args)]
 pub(super) struct LibraryArgs {
     #[command(subcommand)]
@@ -34,6 +34,12 @@ pub(super) struct LibraryArgs {
 
 #[derive(Debug, Subcommand)]
 enum LibraryCommand {
+    /// Copies bundles and presets into the library
+    Add {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Renames a bundle; the name is without .distill
     Rename {
         /// The file
@@ -71,6 +77,12 @@ enum Sort {
 impl LibraryArgs {
     pub(super) fn run(self) -> Result<Ending> {
         match &self.command {
+            Some(LibraryCommand::Add { files }) => {
+                let folder = self.folder()?;
+                for file in files {
+                    print(&library::add(file, &folder)?.display().to_string())?;
+                }
+            }
             Some(LibraryCommand::Rename { bundle, name }) => {
                 print(&library::rename(bundle, name)?.display().to_string())?;
             }
@@ -92,10 +104,13 @@ impl LibraryArgs {
         Ok(Ending::Done)
     }
 
+    fn folder(&self) -> Result<PathBuf> {
+        let folder = self.folder.clone().or_else(library::folder);
+        folder.ok_or_else(|| Usage("there is no home folder: say --folder".to_owned()).into())
+    }
+
     fn list(&self) -> Result<()> {
-        let Some(folder) = self.folder.clone().or_else(library::folder) else {
-            return Err(Usage("there is no home folder: say --folder".to_owned()).into());
-        };
+        let folder = self.folder()?;
         let mut entries = library::list(std::slice::from_ref(&folder));
         entries.retain(|entry| entry.has(&self.search));
         library::sort(&mut entries, self.sort.into());
