@@ -88,7 +88,7 @@ pub enum LibraryError {
     #[error("{0} does not hold tags, so none are kept: repair it, or delete it")]
     Tags(PathBuf),
     /// The system refused.
-    #[error("{path} cannot be changed")]
+    #[error("{path} cannot be read or changed")]
     System {
         /// The file.
         path: PathBuf,

@@ -21,7 +21,7 @@ use built::{PHRASE, difference, host, instrument};
 use distill_tests::host::{Instrument, Playback, state};
 use distill_tests::phrase::Note;
 use distill_tests::screen::{Screen, write_png};
-use opened::{cycles, drawn, kept, leave_nothing_behind, open, open_at, wait};
+use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, open_at, wait};
 
 /// How long is drawn while something is played.
 const SECONDS: f64 = 5.0;
@@ -98,7 +98,7 @@ fn pictures(screen: &Screen, of: impl Fn() -> Instrument, name: &str) -> Vec<Vec
         };
         let click = |(x, y): (i16, i16)| screen.click((x * scale, y * scale)).unwrap();
         picture("play");
-        click(person::CODES);
+        click(CODES);
         click(person::NEWEST_TAKE);
         picture("codes");
         click(person::LIBRARY);
@@ -153,7 +153,7 @@ fn it_costs_little_while_it_follows_what_is_played(screen: &Screen) {
     instrument.play(&PHRASE, &Playback::default()).unwrap();
     let before = busy();
     let (parent, size) = open(screen, &mut instrument);
-    screen.click(person::CODES).unwrap();
+    screen.click(CODES).unwrap();
     drawn(screen, size);
     let start = busy();
     let note = Note { start: 0.0, end: SECONDS, key: 60, velocity: 1.0 };

@@ -10,10 +10,7 @@ mod opened;
 
 use built::host;
 use distill_tests::screen::Screen;
-use opened::{cycles, drawn, kept, leave_nothing_behind, open, wait};
-
-/// Where the page of codes is chosen.
-const CODES: (i16, i16) = (145, 22);
+use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, wait};
 
 /// The lower one, or the upper one, closes; the other goes on.
 #[test]

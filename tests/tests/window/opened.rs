@@ -9,24 +9,21 @@ use distill_tests::host::Instrument;
 use distill_tests::keys;
 use distill_tests::screen::Screen;
 
+/// Where the page of codes is chosen in the window, as large as usual.
+pub(crate) const CODES: (i16, i16) = (145, 22);
+
 /// Longest time for a window to be drawn.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Pixels of a window that has been drawn, and its width: they are as many as it said, and of more than
 /// a few colours.
 pub(crate) fn drawn(screen: &Screen, size: (u32, u32)) -> (u16, Vec<[u8; 3]>) {
     let [width, height] = [size.0, size.1].map(|length| u16::try_from(length).unwrap());
-    let mut waited = Duration::ZERO;
-    loop {
+    wait("more than a few colours are drawn", || {
         let pixels = screen.picture(width, height).unwrap();
         let colours: HashSet<_> = pixels.iter().collect();
-        if colours.len() > 20 {
-            return (width, pixels);
-        }
-        assert!(waited < PATIENCE, "nothing but {} colours is drawn", colours.len());
-        sleep(Duration::from_millis(20));
-        waited += Duration::from_millis(20);
-    }
+        (colours.len() > 20).then_some((width, pixels))
+    })
 }
 
 /// Opens the window of an instance inside one of the host's, which is returned with its size.

@@ -9,10 +9,9 @@ use distill_tests::screen::Screen;
 use serde_json::Value;
 
 use super::built::{PHRASE, enter, instrument};
-use super::{drawn, open, wait};
+use super::{CODES, drawn, open, wait};
 
 /// Where things are in the window, as large as usual.
-pub(crate) const CODES: (i16, i16) = (145, 22);
 pub(crate) const LIBRARY: (i16, i16) = (212, 22);
 pub(crate) const PRESETS: (i16, i16) = (279, 22);
 pub(crate) const NEWEST_TAKE: (i16, i16) = (78, 97);
