@@ -11,8 +11,8 @@ use crate::zones::PADS;
 
 /// Version of [`SavedClips`] that is written; every version up to it is read.
 pub const VERSION: u32 = 1;
-/// Codes of the longest clip: 87 s of 16 levels at 47 frames a second.
-pub const MAX_CODES: usize = 1 << 16;
+/// Codes of the longest clip: 87 s of 24 levels at 47 frames a second.
+pub const MAX_CODES: usize = 3 << 15;
 /// Levels of the codec of a clip, at most.
 pub const MAX_LEVELS: usize = 64;
 /// Letters of the longest name.

@@ -61,12 +61,12 @@ fn config(channels: usize) -> ModelConfig {
         kernel: 7,
         expansion: 3,
         latent_dim: 256,
-        quantizers: 16,
+        quantizers: 24,
         codebook_size: 256,
         memory: Some(0.8),
-        coherence: 0.5,
+        coherence: 0.3,
         power_bands: 64,
-        power: 1.0,
+        power: 1.5,
         gain: 1.0,
     };
     let prior = PriorConfig {
@@ -93,7 +93,7 @@ fn config(channels: usize) -> ModelConfig {
 /// The sizes that suit recordings of more than an hour.
 fn large(mut config: ModelConfig) -> ModelConfig {
     config.codec.decoder_blocks = 8;
-    config.codec.codebook_size = 1024;
+    config.codec.codebook_size = 512;
     if let Some(prior) = &mut config.prior {
         (prior.hidden_size, prior.layers, prior.heads) = (192, 4, 4);
     }

@@ -15,9 +15,9 @@ pub fn adaptive_codec_config(corpus: &Corpus) -> CodecConfig {
     let minutes = corpus.seconds() / 60.0;
     let (quantizers, codebook_size, latent_dim, width, decoder_blocks) = match minutes {
         m if m < 3.0 => (16, 256, 256, 192, 4),
-        m if m < 15.0 => (16, 256, 256, 256, 6),
-        m if m < 60.0 => (16, 512, 256, 256, 6),
-        _ => (16, 1024, 256, 256, 8),
+        m if m < 15.0 => (24, 256, 256, 256, 6),
+        m if m < 60.0 => (24, 512, 256, 256, 6),
+        _ => (24, 512, 256, 256, 8),
     };
     CodecConfig {
         sample_rate: corpus.sample_rate,

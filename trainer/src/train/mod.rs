@@ -5,6 +5,7 @@
 //! one thread or eight, the weights end the same. [Ranks] that train together have some of the parts
 //! each; their sums are rounded otherwise.
 
+mod astray;
 mod bounds;
 pub mod codebooks;
 pub mod codec;

@@ -41,23 +41,41 @@ pub(super) struct Piece {
     pub(super) begins: Vec<bool>,
 }
 
+/// What a prior reads of a piece, and what it is to say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reading {
+    /// The codes that are read, `[M, N]`.
+    pub(super) codes: Vec<u32>,
+    /// The latents that the quantizer has after them, `[M, D]`.
+    pub(super) latents: Vec<f32>,
+    /// The codes to predict, `[T, N]`.
+    pub(super) answers: Codes,
+}
+
 impl Piece {
-    /// The frames that are read to predict those of the piece, `[M, N]`, and the latents that
-    /// `quantizer` has after them, `[M, D]`. A piece that starts a take reads one frame less than it
-    /// has: the start token comes first.
-    pub(super) fn read(&self, quantizer: &Quantizer) -> (Vec<u32>, Vec<f32>) {
-        let (mut codes, mut latents) = (Vec::new(), Vec::new());
-        let mut state = vec![0.0; quantizer.books().dim()];
-        let known = self.before.frames();
-        let all = frames(&self.before).chain(frames(&self.codes));
-        for (i, frame) in all.take(known + self.codes.frames() - 1).enumerate() {
+    /// What is read to predict the frames of the piece. One that starts a take reads one frame less
+    /// than it has: the start token comes first.
+    pub(super) fn read(&self, quantizer: &Quantizer) -> Reading {
+        let Reading { mut codes, mut latents, .. } = self.read_before(quantizer);
+        let mut state = latents.clone();
+        state.resize(quantizer.books().dim(), 0.0);
+        for frame in frames(&self.codes).take(self.codes.frames() - 1) {
             quantizer.decode(frame, &mut state);
-            if i + 1 >= known {
-                codes.extend_from_slice(frame);
-                latents.extend_from_slice(&state);
-            }
+            codes.extend_from_slice(frame);
+            latents.extend_from_slice(&state);
         }
-        (codes, latents)
+        Reading { codes, latents, answers: self.codes.clone() }
+    }
+
+    /// What is read before the first frame of the piece, if there is something, and nothing said yet.
+    pub(super) fn read_before(&self, quantizer: &Quantizer) -> Reading {
+        let (mut codes, mut latents) = (Vec::new(), Vec::new());
+        for frame in frames(&self.before) {
+            latents.resize(quantizer.books().dim(), 0.0);
+            quantizer.decode(frame, &mut latents);
+            codes = frame.to_vec();
+        }
+        Reading { codes, latents, answers: Codes::new(self.codes.quantizers()) }
     }
 }
 
@@ -133,16 +151,17 @@ fn before(recording: &Codes, at: usize, recall: usize) -> Codes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod toy {
+    //! Pieces of one level that a person can follow.
+
     use distill_shared::model::config::CodecConfig;
     use distill_shared::quantizer::{Codebooks, Memory};
 
-    use super::super::draw::Purpose;
     use super::super::toy_codec;
     use super::*;
 
     /// One level whose entries are 0, 1, 2 …, of which half stays.
-    fn quantizer() -> Quantizer {
+    pub(in super::super) fn quantizer() -> Quantizer {
         let config = CodecConfig {
             latent_dim: 1,
             quantizers: 1,
@@ -156,27 +175,38 @@ mod tests {
         )
     }
 
-    fn piece(before: Codes, codes: Codes) -> Piece {
+    pub(in super::super) fn piece(before: Codes, codes: Codes) -> Piece {
         let begins = vec![false; codes.frames() + 1];
         Piece { before, codes, moments: Vec::new(), classes: Vec::new(), begins }
     }
 
-    fn recording(codes: std::ops::Range<u32>) -> Codes {
+    pub(in super::super) fn recording(codes: std::ops::Range<u32>) -> Codes {
         let mut recording = Codes::new(1);
         codes.for_each(|code| recording.push(&[code]));
         recording
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draw::Purpose;
+    use super::toy::{piece, quantizer, recording};
+    use super::*;
 
     #[test]
     fn a_piece_from_a_start_reads_all_but_its_last_frame() {
         let piece = piece(Codes::new(1), recording(1..4));
-        assert_eq!(piece.read(&quantizer()), (vec![1, 2], vec![1.0, 2.5]));
+        let Reading { codes, latents, answers } = piece.read(&quantizer());
+        assert_eq!((codes, latents), (vec![1, 2], vec![1.0, 2.5]));
+        assert_eq!(answers, piece.codes);
     }
 
     #[test]
     fn a_piece_from_inside_reads_the_frame_before_it_too_and_remembers_what_came_earlier() {
         let piece = piece(recording(4..6), recording(6..8));
-        assert_eq!(piece.read(&quantizer()), (vec![5, 6], vec![7.0, 9.5]));
+        let Reading { codes, latents, answers } = piece.read(&quantizer());
+        assert_eq!((codes, latents), (vec![5, 6], vec![7.0, 9.5]));
+        assert_eq!(answers, piece.codes);
     }
 
     #[test]

@@ -15,13 +15,14 @@ use distill_shared::model::prior::CodePrior;
 use distill_shared::quantizer::Quantizer;
 use serde::{Deserialize, Serialize};
 
+use super::astray::how_often;
 use super::depth::depth_rows;
 use super::draw::{Draw, Purpose};
 use super::guide::guide;
 use super::keeper::Begun;
 use super::learner::{Course, Learned, Learner, Measured};
 use super::optimizer::Batch;
-use super::pieces::{PIECE_FRAMES, Piece, Recorded, frames, held_pieces, random_piece};
+use super::pieces::{PIECE_FRAMES, Piece, Reading, Recorded, frames, held_pieces, random_piece};
 use super::schedule::{Length, Schedule};
 use super::state::{Stage, State};
 use super::target::SCALE;
@@ -259,7 +260,9 @@ impl<'a> Training<'a> {
             })
             .collect();
         let mut draw = Draw::new(self.plan.seed, Purpose::Corruption, key(first));
-        let (inputs, latents) = self.inputs(&pieces, Some(&mut draw))?;
+        let read = |piece: &Piece| self.read_corrupt(piece, &mut draw);
+        let readings = pieces.iter().map(read).collect::<Vec<_>>();
+        let (inputs, latents) = self.inputs(&pieces, &readings)?;
         let hidden = self.prior.hidden(&inputs)?;
 
         let mut draw = Draw::new(self.plan.seed, Purpose::Frames, key(first));
@@ -269,7 +272,7 @@ impl<'a> Training<'a> {
         let chosen = Tensor::new(rows.as_slice(), &self.device)?;
         let hidden = hidden.index_select(&chosen, 0)?;
         let latents = latents.index_select(&chosen, 0)?;
-        let all: Vec<&[u32]> = pieces.iter().flat_map(|p| frames(&p.codes)).collect();
+        let all: Vec<&[u32]> = readings.iter().flat_map(|r| frames(&r.answers)).collect();
         let codes: Vec<u32> = rows.iter().flat_map(|&row| all[row as usize]).copied().collect();
         let losses = self.prior.cross_entropy(&hidden, &latents, &codes)?.mean(0)?;
         let told = losses.to_vec1::<f32>()?;
@@ -283,24 +286,20 @@ impl<'a> Training<'a> {
 
     /// What the prior reads before each frame of `pieces` of one length, `[B, T, H]`, and the latents
     /// that it reads, `[B * T, D]`.
-    fn inputs(&self, pieces: &[Piece], mut corrupt: Option<&mut Draw>) -> Result<(Tensor, Tensor)> {
+    fn inputs(&self, pieces: &[Piece], readings: &[Reading]) -> Result<(Tensor, Tensor)> {
         let mut rows = Vec::with_capacity(pieces.len());
         let mut before = Vec::new();
-        for piece in pieces {
-            let (mut codes, mut latents) = piece.read(self.quantizer);
-            if let Some(draw) = &mut corrupt {
-                self.corrupt(&mut codes, &mut latents, draw)?;
-            }
+        for (piece, Reading { codes, latents, .. }) in pieces.iter().zip(readings) {
             let starts = piece.before.frames() == 0;
             let mut row = if starts { vec![self.prior.start()?] } else { Vec::new() };
             if starts {
                 before.extend(vec![0.0; self.codec.latent_dim]);
             }
-            before.extend_from_slice(&latents);
+            before.extend_from_slice(latents);
             if !codes.is_empty() {
                 let shape = (codes.len() / self.codec.quantizers, self.codec.latent_dim);
-                let latents = Tensor::from_vec(latents, shape, &self.device)?;
-                row.push(self.prior.embed(&codes, &latents)?);
+                let latents = Tensor::from_slice(latents, shape, &self.device)?;
+                row.push(self.prior.embed(codes, &latents)?);
             }
             let row = Tensor::cat(&row, 0)?;
             rows.push(self.begin_anew(row, piece, &mut before)?);
@@ -342,16 +341,19 @@ impl<'a> Training<'a> {
         Ok((softplus - (logits * ends)?)?.mean_all()?)
     }
 
-    /// Replaces some codes, and moves the latents a little.
+    /// Reads a piece that goes astray now and then, replaces some codes of what is read, and moves its
+    /// latents a little.
     #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
-    fn corrupt(&self, codes: &mut [u32], latents: &mut [f32], draw: &mut Draw) -> Result<()> {
-        for code in codes {
+    fn read_corrupt(&self, piece: &Piece, draw: &mut Draw) -> Reading {
+        let often = how_often(draw);
+        let mut reading = piece.read_astray(self.quantizer, often, draw);
+        for code in &mut reading.codes {
             if draw.uniform() < CORRUPTION {
-                *code = u32::try_from(draw.below(self.codec.codebook_size))?;
+                *code = draw.code(self.codec.codebook_size);
             }
         }
-        latents.iter_mut().for_each(|value| *value += LATENT_NOISE * draw.normal() as f32);
-        Ok(())
+        reading.latents.iter_mut().for_each(|value| *value += LATENT_NOISE * draw.normal() as f32);
+        reading
     }
 
     /// Whether the course is run, or nothing better has come for long.
@@ -363,7 +365,8 @@ impl<'a> Training<'a> {
     fn measure(&mut self) -> Result<PriorEpochMetrics> {
         let measured = self.workers.run(self.held.len(), |i| {
             let piece = &self.held[i];
-            let (inputs, latents) = self.inputs(std::slice::from_ref(piece), None)?;
+            let reading = piece.read(self.quantizer);
+            let (inputs, latents) = self.inputs(std::slice::from_ref(piece), &[reading])?;
             let hidden = self.prior.hidden(&inputs)?;
             let losses = self.prior.cross_entropy(
                 &hidden.squeeze(0)?.detach(),

@@ -173,7 +173,7 @@ impl CodecConfig {
         in_range("kernel", self.kernel, 1, 64)?;
         in_range("expansion", self.expansion, 1, 8)?;
         in_range("latent_dim", self.latent_dim, 1, 1024)?;
-        in_range("quantizers", self.quantizers, 1, 16)?;
+        in_range("quantizers", self.quantizers, 1, 32)?;
         in_range("codebook_size", self.codebook_size, 2, 4096)?;
         if let Some(memory) = self.memory.filter(|share| !(0.0..=MAX_MEMORY).contains(share)) {
             return Err(ConfigError::Memory(memory));
