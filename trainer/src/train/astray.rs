@@ -14,15 +14,13 @@ use super::pieces::{Piece, Reading, frames};
 
 /// Share of pieces that go astray.
 const SHARE: f64 = 0.8;
-/// Share of the frames of such a piece that do, at most.
-const MOST: f64 = 0.5;
 /// Frames to either side, of one of which those that go astray have codes. Any codes would be louder
 /// than quiet sounds around them, and what leads back from them would teach to fade.
 const NEAR: usize = 16;
 
-/// How often the frames of a piece go astray, 0 to [`MOST`].
+/// How often the frames of a piece go astray, 0 to 1.
 pub(super) fn how_often(draw: &mut Draw) -> f64 {
-    if draw.uniform() < SHARE { MOST * draw.uniform() } else { 0.0 }
+    if draw.uniform() < SHARE { draw.uniform() } else { 0.0 }
 }
 
 impl Piece {
