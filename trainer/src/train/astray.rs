@@ -35,14 +35,13 @@ impl Piece {
     ) -> Reading {
         let Reading { mut codes, mut latents, .. } = self.read_before(quantizer);
         let (d, levels) = (quantizer.books().dim(), self.codes.quantizers());
-        // What was recorded, what is heard instead, and what is still heard of the recording before.
+        // What was recorded, what is heard instead of it, and that with what fades of the one before.
         let mut meant = latents.clone();
         meant.resize(d, 0.0);
-        let (mut heard, mut older) = (meant.clone(), vec![0.0; d]);
+        let (mut heard, mut state) = (meant.clone(), meant.clone());
         let mut answers = Codes::new(levels);
         for (t, (frame, &begins)) in frames(&self.codes).zip(&self.begins).enumerate() {
             if begins {
-                older.iter_mut().zip(&heard).for_each(|(older, heard)| *older += heard);
                 meant.fill(0.0);
                 heard.fill(0.0);
             }
@@ -50,7 +49,7 @@ impl Piece {
             quantizer.decode(frame, &mut meant);
             let mut said = frame.to_vec();
             if is_astray {
-                quantizer.encode(&meant, &mut heard.clone(), &mut said);
+                quantizer.books().encode(&quantizer.news(&meant, &heard), &mut said);
             }
             answers.push(&said);
             if draw.uniform() < often {
@@ -60,9 +59,9 @@ impl Piece {
                 said[from..].copy_from_slice(&other[from..]);
             }
             quantizer.decode(&said, &mut heard);
-            quantizer.decode(&[], &mut older);
+            quantizer.decode(&said, &mut state);
             codes.extend_from_slice(&said);
-            latents.extend(heard.iter().zip(&older).map(|(heard, older)| heard + older));
+            latents.extend_from_slice(&state);
         }
         // Nobody reads the last frame.
         codes.truncate(codes.len().saturating_sub(levels));

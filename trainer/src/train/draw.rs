@@ -40,11 +40,6 @@ impl Draw {
         ((self.uniform() * count as f64) as usize).min(count.saturating_sub(1))
     }
 
-    /// The next code of a codebook of `size` entries.
-    pub(super) fn code(&mut self, size: usize) -> u32 {
-        u32::try_from(self.below(size)).unwrap_or(0)
-    }
-
     /// The next normally distributed number (Box and Muller 1958).
     pub(super) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();

@@ -261,7 +261,7 @@ impl<'a> Training<'a> {
             .collect();
         let mut draw = Draw::new(self.plan.seed, Purpose::Corruption, key(first));
         let read = |piece: &Piece| self.read_corrupt(piece, &mut draw);
-        let readings = pieces.iter().map(read).collect::<Vec<_>>();
+        let readings = pieces.iter().map(read).collect::<Result<Vec<_>>>()?;
         let (inputs, latents) = self.inputs(&pieces, &readings)?;
         let hidden = self.prior.hidden(&inputs)?;
 
@@ -344,16 +344,16 @@ impl<'a> Training<'a> {
     /// Reads a piece that goes astray now and then, replaces some codes of what is read, and moves its
     /// latents a little.
     #[expect(clippy::cast_possible_truncation, reason = "latents are f32")]
-    fn read_corrupt(&self, piece: &Piece, draw: &mut Draw) -> Reading {
+    fn read_corrupt(&self, piece: &Piece, draw: &mut Draw) -> Result<Reading> {
         let often = how_often(draw);
         let mut reading = piece.read_astray(self.quantizer, often, draw);
         for code in &mut reading.codes {
             if draw.uniform() < CORRUPTION {
-                *code = draw.code(self.codec.codebook_size);
+                *code = u32::try_from(draw.below(self.codec.codebook_size))?;
             }
         }
         reading.latents.iter_mut().for_each(|value| *value += LATENT_NOISE * draw.normal() as f32);
-        reading
+        Ok(reading)
     }
 
     /// Whether the course is run, or nothing better has come for long.
