@@ -21,7 +21,7 @@ use built::{PHRASE, difference, host, instrument};
 use distill_tests::host::{Instrument, Playback, state};
 use distill_tests::phrase::Note;
 use distill_tests::screen::{Screen, write_png};
-use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, open_at, wait};
+use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, open_at, running, wait};
 
 /// How long is drawn while something is played.
 const SECONDS: f64 = 5.0;
@@ -197,7 +197,9 @@ fn it_opens_as_often_as_one_likes(screen: &Screen) {
     for cycle in 0..cycles() {
         let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
         for instrument in &mut instruments {
+            let before = running();
             let (parent, size) = open(screen, instrument);
+            assert!(!running().is_subset(&before), "a window has a thread");
             if cycle % 2 == 0 {
                 drawn(screen, size);
             }
@@ -207,6 +209,8 @@ fn it_opens_as_often_as_one_likes(screen: &Screen) {
                 instrument.load(&state).unwrap();
             }
             instrument.close_window();
+            // A host may unload the instrument as soon as this is done.
+            assert!(running().is_subset(&before), "a closed window has a thread");
             screen.destroy(parent).unwrap();
         }
         drop(instruments);

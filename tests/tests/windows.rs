@@ -10,7 +10,7 @@ mod opened;
 
 use built::host;
 use distill_tests::screen::Screen;
-use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, wait};
+use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, running, wait};
 
 /// The lower one, or the upper one, closes; the other goes on.
 #[test]
@@ -21,6 +21,7 @@ fn a_window_goes_on_when_that_of_another_instance_closes() {
     let mut settled = [0; 3];
     for cycle in 0..cycles() {
         let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
+        let before = running();
         let opened = instruments.each_mut().map(|instrument| {
             let (parent, size) = open(&screen, instrument);
             drawn(&screen, size);
@@ -30,10 +31,11 @@ fn a_window_goes_on_when_that_of_another_instance_closes() {
         let stays = 1 - closes;
         instruments[closes].close_window();
         screen.destroy(opened[closes].0).unwrap();
-        let (_, before) = drawn(&screen, opened[stays].1);
+        let (_, earlier) = drawn(&screen, opened[stays].1);
         screen.click(CODES).unwrap();
-        wait("it hears a click", || (drawn(&screen, opened[stays].1).1 != before).then_some(()));
+        wait("it hears a click", || (drawn(&screen, opened[stays].1).1 != earlier).then_some(()));
         instruments[stays].close_window();
+        assert!(running().is_subset(&before), "a closed window has a thread");
         screen.destroy(opened[stays].0).unwrap();
         drop(instruments);
         if cycle == 1 {

@@ -48,6 +48,25 @@ pub(crate) fn kept() -> [usize; 3] {
     [count("task"), count("fd"), keys::taken()]
 }
 
+/// Threads of this process that run, by number, but for those in which instances load and work. One that
+/// was waited for can still be listed for a moment.
+pub(crate) fn running() -> HashSet<u32> {
+    /// `PF_EXITING` of Linux: it has begun to end.
+    const ENDING: u64 = 4;
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    threads
+        .filter_map(|thread| {
+            // Number, (name), state, and five more before flags.
+            let stat = fs::read_to_string(thread.ok()?.path().join("stat")).ok()?;
+            let (start, rest) = stat.rsplit_once(')')?;
+            let (number, name) = start.split_once(" (")?;
+            let flags: u64 = rest.split_whitespace().nth(6)?.parse().ok()?;
+            let counts = flags & ENDING == 0 && !name.starts_with("distill ");
+            counts.then(|| number.parse().ok())?
+        })
+        .collect()
+}
+
 /// How many windows are opened and closed.
 pub(crate) fn cycles() -> usize {
     let cycles = std::env::var("DISTILL_SOAK_WINDOWS").ok();

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use baseview::dpi::LogicalSize;
@@ -21,6 +22,8 @@ use super::painter::Painter;
 pub(super) struct Handler {
     window: WindowContext,
     shared: Arc<Shared>,
+    /// Whether the host closes it.
+    closing: Arc<AtomicBool>,
     state: RefCell<State>,
 }
 
@@ -43,6 +46,7 @@ impl Handler {
         window: WindowContext,
         shared: Arc<Shared>,
         gui: GuiContext,
+        closing: Arc<AtomicBool>,
     ) -> Result<Self, HandlerError> {
         let painter = Painter::new(&window)?;
         let context = egui::Context::default();
@@ -62,7 +66,7 @@ impl Handler {
             cursor: MouseCursor::Default,
             opened: Instant::now(),
         };
-        let handler = Self { window, shared, state: RefCell::new(state) };
+        let handler = Self { window, shared, closing, state: RefCell::new(state) };
         handler.remember(handler.window.size());
         Ok(handler)
     }
@@ -125,6 +129,12 @@ impl WindowHandler for Handler {
             self.window.request_redraw();
         }
         Ok(())
+    }
+
+    fn poll(&self) {
+        if self.closing.load(Ordering::Acquire) {
+            self.window.request_close();
+        }
     }
 
     fn resized(&self, size: WindowSize) -> Result<(), HandlerError> {

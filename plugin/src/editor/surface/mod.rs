@@ -8,6 +8,7 @@ mod handler;
 mod input;
 #[cfg(target_os = "linux")]
 mod libraries;
+mod opened;
 mod painter;
 
 use std::error::Error;
@@ -24,6 +25,7 @@ use nice_plug::editor::{
 
 use super::Window;
 use handler::Handler;
+use opened::Opened;
 
 /// Size of the window in logical pixels, before anyone makes it larger.
 pub(super) const SIZE: LogicalSize<f64> = LogicalSize::new(980.0, 640.0);
@@ -91,6 +93,8 @@ impl Editor for DistillEditor {
         host: Option<HostMethods>,
     ) -> Result<SpawnedEditor<Handle>, Box<dyn Error>> {
         let shared = Arc::clone(&self.shared);
+        let closing = Arc::default();
+        let ending = Arc::clone(&closing);
         let settings = WindowSettings::new()
             .with_title("Distill")
             .with_size(shared.wanted.load())
@@ -102,9 +106,10 @@ impl Editor for DistillEditor {
             .with_gl_config(baseview::gl::GlConfig::default());
         let window = baseview::Window::create_with_host(
             settings,
-            move |window| Handler::open(window, shared, gui),
+            move |window| Handler::open(window, shared, gui, ending),
             host.map(host_of),
         )?;
+        let window = Opened::new(window, closing);
         Ok(SpawnedEditor { handle: Handle { shared: Arc::clone(&self.shared) }, window })
     }
 
@@ -124,48 +129,41 @@ pub struct Handle {
 }
 
 impl EditorHandle for Handle {
-    type Window = baseview::Window;
+    type Window = Opened;
     type Error = baseview::Error;
 
-    fn run_until_closed(window: baseview::Window) -> Result<(), baseview::Error> {
-        window.run_until_closed()
+    // For instruments that are programs of their own, which this one is not.
+    fn run_until_closed(_: Opened) -> Result<(), baseview::Error> {
+        Ok(())
     }
 
     fn set_parent(
         &self,
         parent: ParentWindowHandle,
-        window: &baseview::Window,
+        window: &Opened,
     ) -> Result<(), baseview::Error> {
         window.set_parent(&parent)
     }
 
-    fn show(&self, window: &baseview::Window) -> Result<(), baseview::Error> {
+    fn show(&self, window: &Opened) -> Result<(), baseview::Error> {
         window.show()
     }
 
-    fn hide(&self, window: &baseview::Window) -> Result<(), baseview::Error> {
+    fn hide(&self, window: &Opened) -> Result<(), baseview::Error> {
         window.hide()
     }
 
-    fn set_size(
-        &self,
-        size: NativeSize<u32>,
-        window: &baseview::Window,
-    ) -> Result<(), baseview::Error> {
+    fn set_size(&self, size: NativeSize<u32>, window: &Opened) -> Result<(), baseview::Error> {
         let scale = window.size().scale_factor;
         self.shared.wanted.store(Size::from(size).to_logical(scale));
         window.resize(size)
     }
 
-    fn host_main_thread_callback(&self, window: &baseview::Window) {
+    fn host_main_thread_callback(&self, window: &Opened) {
         window.host_main_thread_callback();
     }
 
-    fn adjust_size(
-        &self,
-        wanted: NativeSize<u32>,
-        window: &baseview::Window,
-    ) -> Option<NativeSize<u32>> {
+    fn adjust_size(&self, wanted: NativeSize<u32>, window: &Opened) -> Option<NativeSize<u32>> {
         let WindowSize { logical, physical, scale_factor } = window.size();
         let current = NativeSize::from_logical_or_physical(logical, physical);
         Some(RESIZING.adjust_size(wanted, current, scale_factor))
@@ -174,7 +172,7 @@ impl EditorHandle for Handle {
     fn set_fallback_scale_factor(
         &self,
         scale_factor: f64,
-        window: &baseview::Window,
+        window: &Opened,
     ) -> Result<(), baseview::Error> {
         window.suggest_fallback_scale_factor(scale_factor)?;
         window.resize(self.shared.wanted.load())
