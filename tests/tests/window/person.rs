@@ -133,6 +133,10 @@ pub(crate) fn saves_a_preset(screen: &Screen, name: &str) {
     for letter in name.chars() {
         screen.press(u32::from(letter), false).unwrap();
     }
+    // All of it goes to the clipboard, and comes from there.
+    for letter in ['a', 'x', 'v'] {
+        screen.press(u32::from(letter), true).unwrap();
+    }
     screen.click(SAVE_PRESET).unwrap();
     let library = PathBuf::from(std::env::var_os("DISTILL_FOLDER").unwrap());
     let file = library.join(format!("{name}.distill-preset"));

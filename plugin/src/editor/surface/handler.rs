@@ -10,7 +10,6 @@ use baseview::{
     DropData, DropEffect, Event, EventStatus, HandlerError, MouseCursor, MouseEvent, WindowContext,
     WindowEvent, WindowHandler, WindowSize,
 };
-use copypasta::{ClipboardContext, ClipboardProvider};
 use egui::{Rect, ViewportId};
 use nice_plug::context::gui::GuiContext;
 
@@ -31,7 +30,7 @@ struct State {
     context: egui::Context,
     input: Input,
     painter: Painter,
-    clipboard: Option<ClipboardContext>,
+    clipboard: Option<arboard::Clipboard>,
     cursor: MouseCursor,
     opened: Instant,
 }
@@ -62,7 +61,7 @@ impl Handler {
             input,
             painter,
             // A display may have none.
-            clipboard: ClipboardContext::new().ok(),
+            clipboard: arboard::Clipboard::new().ok(),
             cursor: MouseCursor::Default,
             opened: Instant::now(),
         };
@@ -104,7 +103,7 @@ impl Handler {
                 (command, &mut *clipboard)
             {
                 // Where another program holds it, copying again is all that helps.
-                let _ = clipboard.set_contents(text);
+                let _ = clipboard.set_text(text);
             }
         }
         let wanted = cursor_of(output.platform_output.cursor_icon);
@@ -173,7 +172,7 @@ impl WindowHandler for Handler {
             }
             Event::Keyboard(event) => {
                 if let Some(Clipboard::Paste) = input.keyboard(&event)
-                    && let Some(text) = clipboard.as_mut().and_then(|it| it.get_contents().ok())
+                    && let Some(text) = clipboard.as_mut().and_then(|it| it.get_text().ok())
                 {
                     input.raw.events.push(egui::Event::Paste(text));
                 }
