@@ -32,7 +32,7 @@ impl Deref for Opened {
 ///
 /// `baseview` (0.4.2) asks the window's thread to end, then to show the window, and waits for it only if
 /// it answers. One that has ended its loop by then no longer does. It was left to take down OpenGL beside
-/// whatever the host did next: one process in fourteen that opened and closed four windows died of it. So
+/// whatever the host did next: one process in fifteen that opened and closed four windows died of it. So
 /// the thread has ended its loop, and dropped all it had, before `baseview` hears that it should; then it
 /// asks for nothing and waits for the thread itself.
 #[cfg(target_os = "linux")]
