@@ -23,6 +23,7 @@ pub mod phases;
 pub mod player;
 pub mod preset;
 pub mod quantizer;
+pub mod room;
 pub mod stft;
 pub mod tags;
 pub mod whole_file;

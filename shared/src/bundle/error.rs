@@ -2,6 +2,7 @@
 
 use super::{FORMAT, MAX_BYTES, MAX_HEADER, MAX_WEIGHT, VERSION};
 use crate::model::config::ConfigError;
+use crate::room::NoRoom;
 
 /// Why bytes are not a bundle, or why parts do not make one.
 ///
@@ -18,6 +19,9 @@ pub enum BundleError {
     /// There are more bytes than any bundle has.
     #[error("it has {0} bytes, and a bundle has at most {MAX_BYTES}")]
     TooLarge(usize),
+    /// There is no memory for what is in it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The bytes end before the header does.
     #[error("it ends too early: the file is cut off; copy it again from where it came")]
     CutOff,

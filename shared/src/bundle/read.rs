@@ -11,9 +11,13 @@ use super::{
     PREVIEW, TensorData, VERSION, digest, foreign,
 };
 use crate::model::config::ModelConfig;
+use crate::room;
 
 /// Types that weights can have.
 const WEIGHTS: &[Dtype] = &[Dtype::F32, Dtype::F16];
+
+/// Bytes that reading takes beside the tensors, for the header and what is found in it.
+const ROOM_BESIDE: usize = 4 << 20;
 
 /// A tensor that belongs to a bundle.
 struct Expected {
@@ -32,6 +36,7 @@ impl Bundle {
         if bytes.len() > MAX_BYTES {
             return Err(BundleError::TooLarge(bytes.len()));
         }
+        room::ask(bytes.len() + ROOM_BESIDE)?;
         let (header, data) = container::parse(bytes)
             .map_err(|error| foreign::recognize(bytes).map_or(error, BundleError::Foreign))?;
         check_identity(&header.metadata)?;

@@ -13,6 +13,7 @@ use crate::bundle::{Bundle, Tensors};
 use crate::model::conditioning::Pitches;
 use crate::model::config::{ConfigError, ModelConfig};
 use crate::quantizer::{Codebooks, Memory, Quantizer};
+use crate::room::{self, NoRoom};
 use crate::stft::Synthesis;
 
 /// Why weights do not make a model, or a model cannot do what it is asked.
@@ -21,6 +22,9 @@ pub enum ModelError {
     /// The sizes contradict themselves.
     #[error("the config is not that of a model")]
     Config(#[from] ConfigError),
+    /// There is no memory for it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// A tensor is not there.
     #[error("tensor {0} is missing")]
     Missing(String),
@@ -38,6 +42,9 @@ pub enum ModelError {
     #[error("the model has no prior: it can decode, but not make new sound; train a prior for it")]
     NoPrior,
 }
+
+/// Bytes that packing takes beside the weights.
+const ROOM_BESIDE: usize = 1 << 20;
 
 /// Codec and prior with packed weights, shared between all that play them.
 pub struct Model {
@@ -75,6 +82,8 @@ impl Model {
         tensors: &Tensors,
         digest: &str,
     ) -> Result<Self, ModelError> {
+        let bytes: usize = tensors.values().map(|tensor| tensor.data().bytes().len()).sum();
+        room::ask(3 * bytes + ROOM_BESIDE)?;
         config.check()?;
         let weights = Weights::check(config, tensors, arch)?;
         let codec = &config.codec;
