@@ -1,8 +1,9 @@
 //! What the trainer can compute on.
 
 use anyhow::{Context, Result};
-use candle_core::{Device, utils};
+use candle_core::{Device, cuda, utils};
 
+use crate::ranks;
 use crate::stop::Usage;
 
 /// A kind of device, as it is asked for.
@@ -28,7 +29,7 @@ pub struct OpenDevice {
 }
 
 impl DeviceChoice {
-    /// Opens the device.
+    /// Opens the device. Of several NVIDIA GPUs, processes that were started together take one each.
     ///
     /// # Errors
     ///
@@ -42,7 +43,9 @@ impl DeviceChoice {
             Self::Cuda if !utils::cuda_is_available() => Err(not_built("cuda")),
             Self::Metal if !utils::metal_is_available() => Err(not_built("metal")),
             Self::Cuda => {
-                let device = Device::new_cuda(0).context("cannot use the first CUDA device")?;
+                let own = ranks::on_this_machine() % gpus()?;
+                let device =
+                    Device::new_cuda(own).with_context(|| format!("cannot use GPU {own}"))?;
                 Ok(OpenDevice { device, name: "cuda" })
             }
             Self::Metal => {
@@ -50,6 +53,38 @@ impl DeviceChoice {
                 Ok(OpenDevice { device, name: "metal" })
             }
         }
+    }
+}
+
+/// NVIDIA GPUs that this process sees, at least one.
+#[cfg(feature = "cuda")]
+fn gpus() -> Result<usize> {
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
+
+    let count = CudaContext::device_count().context("CUDA does not work")?;
+    Ok(usize::try_from(count)?.max(1))
+}
+
+#[cfg(not(feature = "cuda"))]
+#[expect(clippy::unnecessary_wraps, reason = "with CUDA it can fail")]
+fn gpus() -> Result<usize> {
+    Ok(1)
+}
+
+impl OpenDevice {
+    /// Lets the device round what it multiplies to TF32, which has ten bits of mantissa: several times as
+    /// fast on NVIDIA GPUs from Ampere on.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Usage`] if it is no NVIDIA GPU.
+    pub fn round_to_tf32(&self) -> Result<()> {
+        if !self.device.is_cuda() {
+            let message = format!("--tf32 is for NVIDIA GPUs, and this trains on {}", self.name);
+            return Err(Usage(message).into());
+        }
+        cuda::set_gemm_reduced_precision_f32(true);
+        Ok(())
     }
 }
 

@@ -6,12 +6,15 @@
 
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "nccl")]
+mod nccl;
 
 use std::any::Any;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use candle_core::Device;
 
 /// What the processes that train together have between them. A call returns when all of them have made it.
 pub trait Ranks: Sync {
@@ -63,12 +66,27 @@ static JOINED: OnceLock<Box<dyn Ranks + Send>> = OnceLock::new();
 
 /// How many processes a launcher has started together, if one has started this: Open MPI, MPICH and what
 /// Slurm has of both tell it so.
-fn launched() -> usize {
-    let told = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"];
-    let told = told.iter().filter_map(|name| std::env::var(name).ok()?.parse().ok());
-    let by_slurm =
-        std::env::var_os("SLURM_STEP_ID").and(std::env::var("SLURM_STEP_NUM_TASKS").ok());
-    told.chain(by_slurm.and_then(|count| count.parse().ok())).max().unwrap_or(1)
+fn launched(number: impl Fn(&str) -> Option<usize>) -> usize {
+    let told = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"].into_iter();
+    let by_slurm = number("SLURM_STEP_ID").map(|_| "SLURM_STEP_NUM_TASKS");
+    told.chain(by_slurm).filter_map(number).max().unwrap_or(1)
+}
+
+/// Which of the processes on this machine this is, from 0, as Open MPI, MPICH or Slurm tell it; 0 if no
+/// launcher has started it.
+#[must_use]
+pub fn on_this_machine() -> usize {
+    local_rank(number_in)
+}
+
+fn local_rank(number: impl Fn(&str) -> Option<usize>) -> usize {
+    let told = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
+    told.into_iter().find_map(number).unwrap_or(0)
+}
+
+/// The number that a variable of the environment holds.
+fn number_in(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// Joins the processes that were started with this one. What it gives is to be kept until all is done.
@@ -77,7 +95,7 @@ fn launched() -> usize {
 ///
 /// Fails if there are others, and this program was built without the feature `mpi`, or MPI cannot begin.
 pub fn join() -> Result<Option<Box<dyn Any>>> {
-    let count = launched();
+    let count = launched(number_in);
     if count == 1 {
         return Ok(None);
     }
@@ -98,6 +116,23 @@ pub fn join() -> Result<Option<Box<dyn Any>>> {
 #[must_use]
 pub fn joined() -> &'static dyn Ranks {
     JOINED.get().map_or(&Alone, |ranks| &**ranks as &dyn Ranks)
+}
+
+/// The same ranks when each has opened its `device`. Built with the feature `nccl`, those that have an NVIDIA
+/// GPU each exchange gradients between these.
+///
+/// # Errors
+///
+/// Fails if some have a GPU and others none, if the GPUs cannot be connected, and as [`Ranks::gather`] does.
+pub fn joined_with(device: &Device) -> Result<&'static dyn Ranks> {
+    let ranks = joined();
+    let [gpus, others] = ranks.any([device.is_cuda(), !device.is_cuda()])?;
+    ensure!(!gpus || !others, "some ranks have a GPU and others none: say which with --device");
+    #[cfg(feature = "nccl")]
+    if let (Device::Cuda(gpu), 2..) = (device, ranks.count()) {
+        return nccl::connect(ranks, gpu);
+    }
+    Ok(ranks)
 }
 
 /// Ends all ranks, if there are others, which would wait for this one for ever.
@@ -157,6 +192,22 @@ impl dyn Ranks + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a launcher has told in the environment.
+    fn telling<'a>(told: &'a [(&str, usize)]) -> impl Fn(&str) -> Option<usize> + 'a {
+        |name| told.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+    }
+
+    #[test]
+    fn launchers_tell_how_many_they_have_started_and_which_this_is() {
+        assert_eq!((launched(telling(&[])), local_rank(telling(&[]))), (1, 0));
+        let open_mpi = [("OMPI_COMM_WORLD_SIZE", 8), ("OMPI_COMM_WORLD_LOCAL_RANK", 3)];
+        assert_eq!((launched(telling(&open_mpi)), local_rank(telling(&open_mpi))), (8, 3));
+        let slurm = [("SLURM_STEP_ID", 0), ("SLURM_STEP_NUM_TASKS", 4), ("SLURM_LOCALID", 1)];
+        assert_eq!((launched(telling(&slurm)), local_rank(telling(&slurm))), (4, 1));
+        // A shell in an allocation is no step of it.
+        assert_eq!(launched(telling(&slurm[1..])), 1);
+    }
 
     #[test]
     fn shares_are_even_and_leave_nothing_out() {

@@ -239,6 +239,7 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse("train x -o no/such/x.distill", "create it first");
     refuse("train x --codec-steps 0", "codec-steps");
     refuse("train x --device metal", "metal");
+    refuse("train x --device cpu --tf32", "trains on cpu");
     let sounds = toy().join("sounds");
     let train = format!("train {} -o x.distill", sounds.display());
     refuse(&format!("{train} --heads 3"), "3 attention heads");

@@ -15,6 +15,9 @@ const STEPS: &str = "20";
 /// How far losses may be from those of the processor, relative to these. Sums are taken in another order.
 const TOLERANCE: f64 = 1e-3;
 
+/// Time to train with rounded products, to see whether they are faster.
+const TF32_BUDGET: &str = "1m";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The device: cuda or metal. With cpu, the processor is compared with itself
@@ -77,7 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     step("training");
     let long = train(&options.device, "long", &["--budget", &options.budget])?;
     let per_second = |run: &Trained, stage: usize| run.steps[stage] / run.seconds[stage];
-    let rows = [
+    let mut rows = vec![
         ("farthest loss from the processor's, relative", farthest),
         ("steps of the codec in a second, processor", per_second(&cpu, 0)),
         ("steps of the codec in a second", per_second(&long, 0)),
@@ -85,6 +88,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ("steps of the prior in a second", per_second(&long, 1)),
         ("seconds of training", long.seconds.iter().sum()),
     ];
+    if options.device == "cuda" {
+        step("the same with TF32");
+        let rounded = train("cuda", "tf32", &["--tf32", "--budget", TF32_BUDGET])?;
+        rows.push(("the same of the codec with --tf32", per_second(&rounded, 0)));
+        rows.push(("the same of the prior with --tf32", per_second(&rounded, 1)));
+    }
     let mut table = format!("| {} | |\n|---|---|\n", options.device);
     for (what, value) in rows {
         table.push_str(&format!("| {what} | {value:.4} |\n"));

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::debian::or_with_packages;
 use crate::program::{cargo, run, target_dir};
+use crate::ranks::prepare_mpi;
 
 /// Systems, and how Rust calls the machines that have them.
 const SYSTEMS: [(&str, &str); 2] =
@@ -39,7 +40,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Checks the trainer with the features `metal` and `cuda`.
+/// Checks the trainer with the features `metal`, `cuda` and `nccl`.
 ///
 /// # Errors
 ///
@@ -53,11 +54,17 @@ pub(crate) fn check_gpu() -> Result<()> {
         bail!("NVIDIA's compiler is only fetched on Linux, x86-64");
     }
     let home = cuda()?;
-    let mut check = cargo("check -p distill-trainer --all-targets --features cuda");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = [home.join("bin")].into_iter().chain(std::env::split_paths(&path));
-    check.env("PATH", std::env::join_paths(folders)?).env("CARGO_TARGET_DIR", folder());
-    run(check.env("CUDA_HOME", &home).env("CUDA_PATH", &home).env("CUDA_COMPUTE_CAP", CAPABILITY))
+    let path = std::env::join_paths(folders)?;
+    prepare_mpi()?;
+    for features in ["cuda", "nccl"] {
+        let mut check = cargo("check -p distill-trainer --all-targets --features");
+        check.arg(features).env("PATH", &path).env("CARGO_TARGET_DIR", folder());
+        check.env("CUDA_HOME", &home).env("CUDA_PATH", &home);
+        run(check.env("CUDA_COMPUTE_CAP", CAPABILITY)).with_context(|| features)?;
+    }
+    Ok(())
 }
 
 /// Where foreign things are built, so that the builds for this machine stay as they are.

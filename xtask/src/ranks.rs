@@ -31,8 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// Fails if there can be no MPI, or ranks come to something else.
 pub(crate) fn run() -> Result<()> {
-    let packages = "libopenmpi-dev openmpi-bin libclang-dev";
-    or_with_packages(packages, || run_program(Command::new("mpirun").arg("--version")))?;
+    prepare_mpi()?;
     for what in ["--bin distill", "--example exchange"] {
         let mut build = cargo("build --release -p distill-trainer --features mpi");
         run_program(build.args(what.split(' ')).env("CARGO_TARGET_DIR", folder()))?;
@@ -54,6 +53,16 @@ pub(crate) fn run() -> Result<()> {
     exchange();
     println!("\n== a rank is lost");
     lose_a_rank()
+}
+
+/// Makes sure that there is an MPI to build with.
+///
+/// # Errors
+///
+/// Fails if there is none, and none can be installed.
+pub(crate) fn prepare_mpi() -> Result<()> {
+    let packages = "libopenmpi-dev openmpi-bin libclang-dev";
+    or_with_packages(packages, || run_program(Command::new("mpirun").arg("--version")))
 }
 
 /// Prepares a corpus with three ranks; what is in it is what one process finds in the folder.

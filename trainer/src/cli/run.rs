@@ -38,6 +38,9 @@ pub(super) struct RunArgs {
     /// What to compute on
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// Let an NVIDIA GPU round what it multiplies to ten bits of mantissa, which is faster
+    #[arg(long)]
+    tf32: bool,
     /// Write every event of training to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -73,12 +76,15 @@ impl RunArgs {
         name: String,
     ) -> Result<Session<'static>> {
         let device = self.device.open()?;
+        if self.tf32 {
+            device.round_to_tf32()?;
+        }
         let found = match (self.fresh, self.accept_changes) {
             (true, _) => FoundRun::Drop,
             (_, true) => FoundRun::Accept,
             _ => FoundRun::Resume,
         };
-        let ranks = ranks::joined();
+        let ranks = ranks::joined_with(&device.device)?;
         let start = Start { found, every: self.checkpoint_every };
         let run_dir = open_run(run_dir, start, ranks)?;
         let leads = ranks.is_first();
@@ -111,7 +117,8 @@ impl RunArgs {
             ("--seed", self.seed.to_string()),
             ("--device", session.device.name.to_owned()),
         ];
-        texts.map(|(name, text)| (name.to_owned(), text)).into()
+        let rounding = self.tf32.then(|| ("--tf32", "on".to_owned()));
+        texts.into_iter().chain(rounding).map(|(name, text)| (name.to_owned(), text)).collect()
     }
 }
 
