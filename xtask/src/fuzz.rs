@@ -6,8 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, available_parallelism};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -39,7 +43,7 @@ const SLOW: &str = "slow-unit-";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Seconds in all, in equal parts for each parser
+    /// Seconds in all, in equal parts for each parser, on all cores
     #[arg(long, value_name = "N", default_value_t = 600)]
     seconds: u64,
     /// Inputs for each parser, instead of a time
@@ -74,24 +78,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen: Vec<&String> = all.iter().filter(|name| name.contains(&options.filter)).collect();
     ensure!(!chosen.is_empty(), "no parser is called that; there are {}", all.join(", "));
     let programs = build(&chosen)?;
-    let share = (options.seconds / chosen.len() as u64).max(1);
-    let mut harmed = Vec::new();
+    let cores = available_parallelism()?.get().min(chosen.len());
+    let share = (options.seconds * cores as u64 / chosen.len() as u64).max(1);
+    let limit = options.runs.map_or(format!("-max_total_time={share}"), |n| format!("-runs={n}"));
     println!("{}", row(&["parser", "inputs", "a second", "crashes", "slowest, s", "peak, MB"]));
-    let mut totals = read_totals();
-    for name in chosen {
-        let limit =
-            options.runs.map_or(format!("-max_total_time={share}"), |n| format!("-runs={n}"));
-        let figures = fuzz(&programs.join(name), name, &limit)?;
-        println!("{}", figures.row(name));
-        totals.entry(name.clone()).or_default().add(figures);
-        write_totals(&totals)?;
-        if figures.crashes > 0 {
-            harmed.push(name.as_str());
+    let next = AtomicUsize::new(0);
+    let on_a_core = || -> Result<Vec<&str>> {
+        let mut harmed = Vec::new();
+        while let Some(name) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let figures = fuzz(&programs.join(name), name, &limit)?;
+            println!("{}", figures.row(name));
+            add_to_totals(name, figures)?;
+            if figures.crashes > 0 {
+                harmed.push(name.as_str());
+            }
         }
-    }
+        Ok(harmed)
+    };
+    let harmed: Vec<Result<Vec<&str>>> = thread::scope(|scope| {
+        let cores: Vec<_> = (0..cores).map(|_| scope.spawn(on_a_core)).collect();
+        let ended = cores.into_iter().map(thread::ScopedJoinHandle::join);
+        ended.map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let harmed = harmed.into_iter().collect::<Result<Vec<_>>>()?.concat();
     println!("\nSo far, all runs together:");
     let mut sum = Figures::default();
-    for (name, figures) in &totals {
+    for (name, figures) in &read_totals() {
         println!("{}", figures.row(name));
         sum.add(*figures);
     }
@@ -258,7 +270,12 @@ fn read_totals() -> BTreeMap<String, Figures> {
     totals.map(|(name, value)| (name.clone(), figures(value))).collect()
 }
 
-fn write_totals(totals: &BTreeMap<String, Figures>) -> Result<()> {
+/// Adds what came of one more run.
+fn add_to_totals(name: &str, figures: Figures) -> Result<()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut totals = read_totals();
+    totals.entry(name.to_owned()).or_default().add(figures);
     let of_one = |(name, figures): (&String, &Figures)| {
         let Figures { runs, seconds, crashes, slowest, peak } = figures;
         let value = json!({
