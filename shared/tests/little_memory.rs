@@ -1,5 +1,6 @@
 //! When memory runs out while a bundle is made playable there is an error, and the process lives.
 #![expect(unsafe_code, reason = "an allocator that refuses is unsafe by its trait")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -5,7 +5,7 @@
 use std::env::consts::EXE_SUFFIX;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 
 use crate::browser;
 use crate::bundle::package_debug;
@@ -18,6 +18,11 @@ use crate::python::Python;
 /// What must not be in the instrument: training, archives, networks.
 const NOT_IN_THE_PLUGIN: [&str; 6] =
     ["candle-core", "zip", "symphonia", "reqwest", "ureq", "hyper"];
+
+/// Bytes that all of it writes, from nothing.
+const WHOLE: u64 = 7_000_000_000;
+/// With less left of the disk, in bytes, that is why something failed.
+const FULL: u64 = 500_000_000;
 
 type Section = fn() -> Result<()>;
 
@@ -36,10 +41,27 @@ pub(crate) fn run() -> Result<()> {
     let start = Instant::now();
     for (number, (name, section)) in (1..).zip(sections) {
         println!("\n== {number}/{} {name} ({} s)", sections.len(), start.elapsed().as_secs());
-        section().with_context(|| format!("`cargo xtask test` stopped at: {name}"))?;
+        section()
+            .map_err(tell_if_the_disk_is_full)
+            .with_context(|| format!("`cargo xtask test` stopped at: {name}"))?;
     }
     println!("\nAll checks passed in {} s.", start.elapsed().as_secs());
     Ok(())
+}
+
+/// A linker that finds the disk full ends with a bus error, which tells nobody so.
+fn tell_if_the_disk_is_full(error: Error) -> Error {
+    let target = target_dir();
+    match fs4::available_space(&target) {
+        Ok(free) if free < FULL => error.context(format!(
+            "the disk that holds {} is full: {} MB are free, and from nothing this takes {} GB; \
+             `cargo clean` removes what older builds left",
+            target.display(),
+            free / 1_000_000,
+            WHOLE / 1_000_000_000,
+        )),
+        _ => error,
+    }
 }
 
 fn format() -> Result<()> {
