@@ -10,10 +10,12 @@ use std::fmt;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::read::ROOM_BESIDE;
 use super::{
     BundleError, Dtype, MAX_HEADER, MAX_KEYS, MAX_NAME, MAX_RANK, MAX_TENSORS, Tensor, TensorData,
     Tensors,
 };
+use crate::room;
 
 /// The key of the header that is no tensor.
 const METADATA: &str = "__metadata__";
@@ -48,6 +50,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Header, &[u8]), BundleError> {
     }
     let length = usize::try_from(length).map_err(|_| BundleError::HeaderTooLarge(length))?;
     let (header, data) = rest.split_at_checked(length).ok_or(BundleError::CutOff)?;
+    room::ask(2 * length + ROOM_BESIDE)?;
     let damaged = |what: &dyn fmt::Display| BundleError::Header(what.to_string());
     let header = std::str::from_utf8(header).map_err(|error| damaged(&error))?;
     if !header.starts_with('{') {

@@ -16,8 +16,8 @@ use crate::room;
 /// Types that weights can have.
 const WEIGHTS: &[Dtype] = &[Dtype::F32, Dtype::F16];
 
-/// Bytes that reading takes beside the tensors, for the header and what is found in it.
-const ROOM_BESIDE: usize = 4 << 20;
+/// Bytes that are asked for beside those of tensors and texts.
+pub(super) const ROOM_BESIDE: usize = 64 << 10;
 
 /// A tensor that belongs to a bundle.
 struct Expected {
@@ -36,10 +36,11 @@ impl Bundle {
         if bytes.len() > MAX_BYTES {
             return Err(BundleError::TooLarge(bytes.len()));
         }
-        room::ask(bytes.len() + ROOM_BESIDE)?;
         let (header, data) = container::parse(bytes)
             .map_err(|error| foreign::recognize(bytes).map_or(error, BundleError::Foreign))?;
         check_identity(&header.metadata)?;
+        let header_len = bytes.len() - data.len();
+        room::ask(data.len() + 2 * header_len + ROOM_BESIDE)?;
         let text = |key| header.metadata.get(key).ok_or(BundleError::MissingKey(key));
 
         let config_text = text("config")?.clone();
