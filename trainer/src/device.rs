@@ -72,8 +72,8 @@ fn gpus() -> Result<usize> {
 }
 
 impl OpenDevice {
-    /// Lets the device round what it multiplies to TF32, which has ten bits of mantissa: several times as
-    /// fast on NVIDIA GPUs from Ampere on.
+    /// Lets the device round what it multiplies to TF32, which has ten bits of mantissa: for speed, on NVIDIA
+    /// GPUs from Ampere on.
     ///
     /// # Errors
     ///

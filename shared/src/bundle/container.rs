@@ -50,6 +50,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Header, &[u8]), BundleError> {
     }
     let length = usize::try_from(length).map_err(|_| BundleError::HeaderTooLarge(length))?;
     let (header, data) = rest.split_at_checked(length).ok_or(BundleError::CutOff)?;
+    // Its texts are kept as they are, beside what the JSON parser has of them.
     room::ask(2 * length + ROOM_BESIDE)?;
     let damaged = |what: &dyn fmt::Display| BundleError::Header(what.to_string());
     let header = std::str::from_utf8(header).map_err(|error| damaged(&error))?;

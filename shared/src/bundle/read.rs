@@ -39,6 +39,7 @@ impl Bundle {
         let (header, data) = container::parse(bytes)
             .map_err(|error| foreign::recognize(bytes).map_or(error, BundleError::Foreign))?;
         check_identity(&header.metadata)?;
+        // Beside the tensors, what is read out of the texts takes about as much as these.
         let header_len = bytes.len() - data.len();
         room::ask(data.len() + 2 * header_len + ROOM_BESIDE)?;
         let text = |key| header.metadata.get(key).ok_or(BundleError::MissingKey(key));

@@ -83,6 +83,8 @@ impl Model {
         digest: &str,
     ) -> Result<Self, ModelError> {
         let bytes: usize = tensors.values().map(|tensor| tensor.data().bytes().len()).sum();
+        // Weights of 16 bits are packed as twice as many where a processor does not take them, each over a
+        // copy of its own.
         room::ask(3 * bytes + ROOM_BESIDE)?;
         config.check()?;
         let weights = Weights::check(config, tensors, arch)?;

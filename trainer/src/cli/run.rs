@@ -38,7 +38,7 @@ pub(super) struct RunArgs {
     /// What to compute on
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
-    /// Let an NVIDIA GPU round what it multiplies to ten bits of mantissa, which is faster
+    /// Let an NVIDIA GPU round what it multiplies to ten bits of mantissa, for speed
     #[arg(long)]
     tf32: bool,
     /// Write every event of training to this file, one JSON object a line
