@@ -15,7 +15,6 @@ pub mod device;
 pub mod environment;
 pub mod evaluate;
 pub mod events;
-mod exact;
 pub mod health;
 pub mod listeners;
 pub mod log;

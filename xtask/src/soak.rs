@@ -12,6 +12,10 @@ use crate::fuzz;
 use crate::program::{cargo, run as run_program, target_dir};
 use crate::reproducible;
 
+mod totals;
+
+use totals::Totals;
+
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Minutes for which four instances play live; the machine should have nothing else to do
@@ -20,21 +24,38 @@ pub(crate) struct Options {
     /// How often a run of training is killed and goes on
     #[arg(long, default_value_t = 1000)]
     kills: u32,
+    /// Also checks that have passed since the sources last changed
+    #[arg(long)]
+    again: bool,
     /// Only the checks whose names contain this
     #[arg(default_value = "")]
     filter: String,
 }
 
-/// What has long forms: the names of test programs.
-const CHECKS: [&str; 6] =
-    ["live", "schedules", "rough_host", "vst3_host", "states", "system_calls"];
+/// A check that takes long.
+struct Check {
+    name: &'static str,
+    run: fn(&Options) -> Result<()>,
+}
+
+/// All of them.
+const CHECKS: [Check; 12] = [
+    Check { name: "live", run: live },
+    Check { name: "schedules", run: |_| run_program(&mut long_form("schedules")) },
+    Check { name: "rough_host", run: |_| run_program(&mut long_form("rough_host")) },
+    Check { name: "vst3_host", run: |_| run_program(&mut long_form("vst3_host")) },
+    Check { name: "states", run: |_| run_program(&mut long_form("states")) },
+    Check { name: "system_calls", run: |_| run_program(&mut long_form("system_calls")) },
+    Check { name: "interrupted", run: interrupted },
+    Check { name: "realtime_sanitizer", run: |_| realtime_sanitizer() },
+    Check { name: "thread_sanitizer", run: |_| thread_sanitizer() },
+    Check { name: "fuzz", run: |_| fuzz::run(&fuzz::Options::of_seconds(FUZZING)) },
+    Check { name: "reproducible", run: |_| reproducible::check() },
+    Check { name: "window", run: |_| display::test_window(500) },
+];
 
 /// Seconds of fuzzing, all parsers together.
 const FUZZING: u64 = 30 * 60;
-
-/// What has long forms besides.
-const OTHERS: [&str; 6] =
-    ["interrupted", "realtime_sanitizer", "thread_sanitizer", "fuzz", "reproducible", "window"];
 
 /// What runs under ThreadSanitizer: tests of the instrument in which threads meet.
 const THREADED: [&str; 9] = [
@@ -50,54 +71,68 @@ const THREADED: [&str; 9] = [
 ];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let wanted = |check: &&str| check.contains(&options.filter);
-    if !CHECKS.iter().chain(&OTHERS).any(wanted) {
-        let names = CHECKS.iter().chain(&OTHERS).copied().collect::<Vec<_>>().join(", ");
+    let wanted: Vec<&Check> =
+        CHECKS.iter().filter(|check| check.name.contains(&options.filter)).collect();
+    if wanted.is_empty() {
+        let names = CHECKS.iter().map(|check| check.name).collect::<Vec<_>>().join(", ");
         bail!("no check is called {:?}; there are {names}", options.filter);
     }
+    let mut totals = Totals::read()?;
     package_debug()?;
-    // What is measured against the clock is what musicians play.
-    let released = if wanted(&"live") { Some(release()?.clap) } else { None };
     let start = Instant::now();
-    for check in CHECKS.into_iter().filter(wanted) {
-        println!("\n== {check} ({} s)", start.elapsed().as_secs());
-        let mut command = cargo("test");
-        // With the features of all crates, as everywhere, so that nothing is built twice.
-        command.args(["--workspace", "--test", check, "--", "--ignored", "--nocapture"]);
-        if let Some(clap) = released.as_ref().filter(|_| check == "live") {
-            command.env("DISTILL_PACKAGE", clap);
+    for Check { name, run } in wanted {
+        if totals.has(name) && !options.again {
+            println!("\n== {name}: has passed with these sources; --again repeats it");
+            continue;
         }
-        run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))?;
+        println!("\n== {name} ({} s)", start.elapsed().as_secs());
+        let began = Instant::now();
+        run(options)?;
+        totals.add(name, began.elapsed())?;
     }
-    if wanted(&"interrupted") {
-        println!("\n== interrupted ({} s)", start.elapsed().as_secs());
-        let mut command = cargo("test --workspace --test interrupted");
-        command.args(["an_interrupted_run", "--", "--nocapture"]);
-        run_program(command.env("DISTILL_KILLS", options.kills.to_string()))?;
-    }
-    if cfg!(target_os = "linux") && wanted(&"realtime_sanitizer") {
-        println!("\n== realtime_sanitizer ({} s)", start.elapsed().as_secs());
-        run_program(&mut under_sanitizer("realtime", &["realtime_sanitizer"]))?;
-    }
-    if cfg!(target_os = "linux") && wanted(&"thread_sanitizer") {
-        println!("\n== thread_sanitizer ({} s)", start.elapsed().as_secs());
-        // What the standard library does with threads has to be seen, too.
-        run_program(Command::new("rustup").args(["component", "add", "rust-src"]))?;
-        run_program(under_sanitizer("thread", &THREADED).arg("-Zbuild-std"))?;
-    }
-    if wanted(&"fuzz") {
-        println!("\n== fuzz ({} s)", start.elapsed().as_secs());
-        fuzz::run(&fuzz::Options::of_seconds(FUZZING))?;
-    }
-    if wanted(&"reproducible") {
-        println!("\n== reproducible ({} s)", start.elapsed().as_secs());
-        reproducible::check()?;
-    }
-    if wanted(&"window") {
-        display::test_window(500)?;
-    }
-    println!("\nAll checks passed in {} s.", start.elapsed().as_secs());
+    println!("\nSo far, all runs together:\n{}", totals.lines());
+    println!("All checks passed in {} s.", start.elapsed().as_secs());
     Ok(())
+}
+
+/// The long form of a program of tests.
+fn long_form(test: &str) -> Command {
+    let mut command = cargo("test");
+    // With the features of all crates, as everywhere, so that nothing is built twice.
+    command.args(["--workspace", "--test", test, "--", "--ignored", "--nocapture"]);
+    command
+}
+
+/// What is measured against the clock is what musicians play.
+fn live(options: &Options) -> Result<()> {
+    let released = release()?.clap;
+    let mut command = long_form("live");
+    command.env("DISTILL_PACKAGE", released);
+    run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))
+}
+
+fn interrupted(options: &Options) -> Result<()> {
+    let mut command = cargo("test --workspace --test interrupted");
+    command.args(["an_interrupted_run", "--", "--nocapture"]);
+    run_program(command.env("DISTILL_KILLS", options.kills.to_string()))
+}
+
+fn realtime_sanitizer() -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: it needs Linux");
+        return Ok(());
+    }
+    run_program(&mut under_sanitizer("realtime", &["realtime_sanitizer"]))
+}
+
+fn thread_sanitizer() -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: it needs Linux");
+        return Ok(());
+    }
+    // What the standard library does with threads has to be seen, too.
+    run_program(Command::new("rustup").args(["component", "add", "rust-src"]))?;
+    run_program(under_sanitizer("thread", &THREADED).arg("-Zbuild-std"))
 }
 
 /// Tests of the instrument under one of Clang's sanitizers.

@@ -31,7 +31,6 @@ use crate::corpus::Corpus;
 use crate::events::{
     CodecEpochMetrics, CodecStepMetrics, CodecTrainingComplete, LevelUse, TrainingEvent,
 };
-use crate::exact;
 use crate::ranks::Ranks;
 pub use base::Base;
 use begin::{Placing, features, held_crops, rows};
@@ -219,7 +218,7 @@ impl<'a> Training<'a> {
         let (course, mut tensors) = self.learner.course()?;
         tensors.extend(self.books.tensors());
         let (config, levels) = (self.plan.config.clone(), self.levels.clone());
-        let text = exact::to_text(&Standing { config, course, levels })?;
+        let text = serde_json::to_string(&Standing { config, course, levels })?;
         Ok(State { stage: Stage::Codec, step: self.learner.schedule.step(), text, tensors })
     }
 

@@ -31,7 +31,6 @@ use super::workers::Workers;
 use super::{Diverged, Run};
 use crate::descriptors::Moment;
 use crate::events::{PriorEpochMetrics, PriorStepMetrics, PriorTrainingComplete, TrainingEvent};
-use crate::exact;
 use crate::ranks::Ranks;
 use begin::{books, first_weights, recorded, resumed_weights, without_guide};
 
@@ -224,7 +223,7 @@ impl<'a> Training<'a> {
         let (course, tensors) = self.learner.course()?;
         let (config, since_best) = (self.plan.config.clone(), self.since_best);
         let perplexity = self.perplexity.iter().map(|&p| Some(p)).collect();
-        let text = exact::to_text(&Standing { config, course, since_best, perplexity })?;
+        let text = serde_json::to_string(&Standing { config, course, since_best, perplexity })?;
         Ok(State { stage: Stage::Prior, step: self.learner.schedule.step(), text, tensors })
     }
 

@@ -5,8 +5,6 @@ use distill_shared::bundle::{Tensor, TensorData, Tensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::exact;
-
 /// A stage of training, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,7 +58,7 @@ impl State {
     /// Reads its text.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T> {
         let stage = self.stage.name();
-        exact::from_text(&self.text).with_context(|| format!("cannot go on with this {stage}"))
+        serde_json::from_str(&self.text).with_context(|| format!("cannot go on with this {stage}"))
     }
 
     /// The tensor `name`.

@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::INDEX;
 use super::stored::{Place, Store, Stored};
 use crate::corpus::{Measured, Recording, Sound, Survey, Verdict, class_of};
-use crate::exact;
 
 /// The version of what is described in the module's page.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// All that is to be known to open a corpus.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,7 +48,7 @@ impl Index {
     }
 
     pub(super) fn text(&self) -> Result<String> {
-        Ok(exact::to_text(self)?)
+        Ok(serde_json::to_string(self)?)
     }
 
     /// Whether it can be, and is all there in `store`.
@@ -83,7 +82,7 @@ pub(super) fn read(folder: &Path, store: &Store) -> Result<Index> {
     let path = folder.join(INDEX);
     let cannot = || format!("cannot use {}; prepare the folder again", path.display());
     let text = fs::read_to_string(&path).with_context(cannot)?;
-    let index: Index = exact::from_text(&text).with_context(cannot)?;
+    let index: Index = serde_json::from_str(&text).with_context(cannot)?;
     index.check(store).with_context(cannot)?;
     Ok(index)
 }

@@ -19,7 +19,6 @@ use crate::corpus::level::{Counting, Levels};
 use crate::corpus::sound::Peaks;
 use crate::corpus::survey::{BATCH, judge};
 use crate::corpus::{OpenOptions, Sound, Verdict};
-use crate::exact;
 use crate::stop::Cancelled;
 
 /// Samples that are encoded at a time.
@@ -107,7 +106,7 @@ impl Shard {
         let damaged =
             || format!("{} is damaged; remove it and prepare the folder again", path.display());
         let text = fs::read_to_string(&path).with_context(damaged)?;
-        exact::from_text(&text).with_context(damaged)
+        serde_json::from_str(&text).with_context(damaged)
     }
 
     /// Writes what there is in `files` into shard `number`.
@@ -170,7 +169,7 @@ impl Shard {
         };
         let is_done = entries.len() == files.len();
         let files = entries.into_iter().map(measured).collect::<Result<_>>()?;
-        let text = exact::to_text(&Self { files })?;
+        let text = serde_json::to_string(&Self { files })?;
         write_atomically(&path_of(folder, number), text.as_bytes())?;
         ensure!(is_done, Cancelled);
         Ok(())
