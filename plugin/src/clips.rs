@@ -88,6 +88,12 @@ impl Clips {
         *place = clip.map(Clip::within_limits).filter(|clip| clip.codes.frames() > 0);
     }
 
+    /// The same clip on all pads, however long it is: to be played, not to be saved.
+    #[must_use]
+    pub fn all(clip: &Clip) -> Self {
+        Self(std::array::from_fn(|_| Some(clip.clone())))
+    }
+
     /// Pads and their clips.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Clip)> {
         self.0.iter().enumerate().filter_map(|(pad, clip)| Some((pad, clip.as_ref()?)))
@@ -186,6 +192,17 @@ mod tests {
         let codes = unflatten_codes(&[first, 2, ABSENT, 255], 2).expect("two frames");
         let (name, codec) = ("Bell \u{1f514}".to_owned(), "0f".repeat(32));
         Clip { name, rating: 4, codec, codes: Arc::new(codes) }
+    }
+
+    #[test]
+    fn what_is_only_played_may_be_of_any_length() {
+        let codes = unflatten_codes(&vec![1; MAX_CODES + 2], 2).expect("whole frames");
+        let long = Clip { codes: Arc::new(codes), ..clip(0) };
+        assert!(Clips::all(&long).iter().all(|(_, played)| *played == long));
+        let mut saved = Clips::default();
+        saved.set(0, Some(long));
+        let frames = saved.get(0).map(|clip| clip.codes.frames());
+        assert_eq!(frames, Some(MAX_CODES / 2));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use distill_shared::flac::{FlacError, FlacFormat, FlacWriter};
 use distill_shared::math::quantize;
 use distill_shared::player::{Model, ModelError};
 
-use crate::clips::Clip;
+use crate::clips::{Clip, Clips};
 use crate::denormals;
 use crate::desk::Desk;
 use crate::engine::{Block, Engine, Playing, Settings, Trigger, Voicing};
@@ -26,7 +26,7 @@ use crate::source::Source;
 use crate::state::BundleRef;
 use crate::stream::{Hold, connect};
 use crate::voice::Note;
-use crate::zones::{Keys, PADS, Zones};
+use crate::zones::{Keys, Zones};
 
 /// Samples of a block.
 const BLOCK: usize = 512;
@@ -150,7 +150,7 @@ impl Export {
         let mut desk = Desk::new(0, worker, Arc::clone(&instance));
         desk.set_model(edition, Arc::clone(model));
         // On all of them, since a take costs more than a clip.
-        (0..PADS).for_each(|pad| instance.pads().set(pad, Some(self.clip.clone())));
+        instance.pads().replace(Clips::all(&self.clip));
         let (zones, playing) = (Zones::of(model), self.model.clone());
         instance.succeed(edition, BundleRef::default(), String::new(), zones, playing);
         let settings = Settings {

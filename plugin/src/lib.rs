@@ -211,7 +211,7 @@ fn song(transport: &Transport) -> Option<Song> {
         beat: transport.pos_beats?,
         tempo: transport.tempo?,
         bar_beats: 4.0 * f64::from(beats) / f64::from(unit.max(1)),
-        bar: transport.bar_start_pos_beats.zip(transport.bar_number),
+        bar: transport.bar_start_pos_beats.map(|start| (start, transport.bar_number)),
         loop_beat: transport.loop_range_beats.map(|(start, _)| start),
     })
 }
@@ -283,7 +283,7 @@ impl Plugin for Instrument {
         if !played {
             buffer.as_slice().iter_mut().for_each(|channel| channel.fill(0.0));
         }
-        if self.engine.is_sounding() { ProcessStatus::KeepAlive } else { ProcessStatus::Normal }
+        if self.engine.is_awake() { ProcessStatus::KeepAlive } else { ProcessStatus::Normal }
     }
 
     // The host's error stream is the host's.

@@ -4,6 +4,9 @@
 const EARLY_BEATS: f64 = 1e-3;
 /// Samples by which a host that counts beats may be off.
 const ROUNDING: f64 = 0.01;
+/// Beats by which a block may begin elsewhere than where the one before has ended, and go on all the same:
+/// tempos change within blocks.
+const SEAM_BEATS: f64 = 0.05;
 /// Beats in a bar, at least and at most.
 const BAR_BEATS: (f64, f64) = (0.0625, 256.0);
 /// The fastest tempo in beats per minute.
@@ -37,8 +40,8 @@ pub struct Song {
     pub tempo: f64,
     /// Beats in a bar.
     pub bar_beats: f64,
-    /// Where the bar begins, in beats, and its number, if the host counts bars.
-    pub bar: Option<(f64, i32)>,
+    /// Where the bar begins, in beats, if the host tells, and its number, if it counts bars.
+    pub bar: Option<(f64, Option<i32>)>,
     /// Where its loop begins, in beats, if there is one.
     pub loop_beat: Option<f64>,
 }
@@ -53,8 +56,12 @@ impl Meter {
         let sound = beat.is_finite()
             && (0.0..=MAX_TEMPO).contains(&tempo)
             && (least..=most).contains(&bar_beats);
-        let bar = bar.map(|(start, number)| (start, f64::from(number)));
-        let bar = bar.filter(|(start, _)| start.is_finite()).unwrap_or((0.0, 0.0));
+        // Where bars are not counted, they are as if all before had been as long.
+        let bar = bar.map(|(start, number)| {
+            (start, number.map_or_else(|| (start / bar_beats).round(), f64::from))
+        });
+        let bar = bar.filter(|(start, number)| start.is_finite() && number.is_finite());
+        let bar = bar.unwrap_or((0.0, 0.0));
         sound.then_some(Self {
             beat,
             beats_per_sample: tempo / 60.0 / f64::from(rate),
@@ -80,6 +87,16 @@ impl Meter {
     #[must_use]
     pub fn goes_on_from(&self, before: &Self) -> bool {
         self.beat >= before.beat
+    }
+
+    /// The same, in bars that are counted as those of `before` if the song goes on from there, so many
+    /// `samples` later, and bars are as long. Within a block the framework knows where bars begin only of
+    /// songs whose bars are all of one length.
+    fn counted_as(self, before: &Self, samples: usize) -> Self {
+        let expected = before.beat + samples as f64 * before.beats_per_sample;
+        let goes_on = (self.beat - expected).abs() < SEAM_BEATS;
+        let bar = if goes_on && self.bar_beats == before.bar_beats { before.bar } else { self.bar };
+        Self { bar, ..self }
     }
 
     /// How long a bar lasts, in seconds, at `rate` samples per second; for ever if time stands still.
@@ -139,6 +156,7 @@ impl Place {
         let goes_on = self.playing && playing;
         let before = self.meter.filter(|_| goes_on);
         let goes_back = meter.zip(before).is_some_and(|(now, before)| !now.goes_on_from(&before));
+        let meter = meter.map(|now| before.map_or(now, |it| now.counted_as(&it, self.offset)));
         (self.meter, self.offset, self.playing) = (meter, 0, playing);
         if !goes_on {
             self.began = self.here();
@@ -205,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_bars_of_the_host_are_counted_if_it_counts() {
-        let counted = Song { bar: Some((9.0, 3)), bar_beats: 3.0, ..song(10.0) };
+        let counted = Song { bar: Some((9.0, Some(3))), bar_beats: 3.0, ..song(10.0) };
         let meter = Meter::new(&counted, 48_000.0).unwrap();
         assert_eq!([0, 48_000, 50_000].map(|sample| meter.bar_at(sample)), [3, 4, 4].map(bar));
         let looped = Song { loop_beat: Some(3.0), ..counted };
@@ -215,7 +233,7 @@ mod tests {
     #[test]
     fn a_line_is_met_at_one_sample_however_the_host_rounds() {
         // A bar of 28 800 samples; the block begins a quarter of one before bar 3, or where it does.
-        let song = |beat| Song { tempo: 400.0, bar: Some((9.0, 3)), ..song(beat) };
+        let song = |beat| Song { tempo: 400.0, bar: Some((9.0, Some(3))), ..song(beat) };
         let until = |beat, sample, bars| {
             Meter::new(&song(beat), 48_000.0).unwrap().until_line(sample, bars).unwrap()
         };
@@ -263,9 +281,32 @@ mod tests {
         assert!(wrong.iter().all(|song| Meter::new(song, 48_000.0).is_none()));
         assert_eq!(Meter::new(&song(-1e300), 48_000.0).unwrap().bar_at(0), 0);
         assert_eq!(Meter::new(&song(1e300), 48_000.0).unwrap().bar_at(0), 1_048_575);
-        let lost = Song { bar: Some((f64::NAN, 7)), loop_beat: Some(f64::NAN), ..song(4.0) };
+        let lost = Song { bar: Some((f64::NAN, Some(7))), loop_beat: Some(f64::NAN), ..song(4.0) };
         let meter = Meter::new(&lost, 48_000.0).unwrap();
         assert_eq!((meter.bar_at(0), meter.loop_bar()), (bar(1), Some(0)));
+    }
+
+    #[test]
+    fn bars_of_a_song_that_changes_its_meter_are_where_the_host_has_them() {
+        // Four bars of four beats, then bars of three; bars are not counted, as in VST3.
+        let at = |beat: f64, start: f64| {
+            let song = Song { bar_beats: 3.0, bar: Some((start, None)), ..song(beat) };
+            Meter::new(&song, 48_000.0).unwrap()
+        };
+        assert_eq!(at(16.0, 16.0).until_line(0, 1), Some(0));
+        assert_eq!(at(18.0, 16.0).until_line(0, 1), Some(24_000));
+        let bars = [(16.0, 16.0), (18.9, 16.0), (19.0, 19.0), (22.0, 22.0)];
+        assert_eq!(bars.map(|(beat, start)| at(beat, start).bar_at(0)), [5, 5, 6, 7].map(bar));
+        // The rest of a block is told of as if all bars had three beats.
+        let mut place = Place::default();
+        place.enter(Some(at(16.5, 16.0)), true);
+        place.offset = 12_000;
+        place.enter(Some(at(17.0, 15.0)), true);
+        assert_eq!((place.takes().0, place.until_line(1, 1)), (1029 * TAKES_OF_BAR, Some(48_000)));
+        // Where the song jumps, it is told anew.
+        place.offset = 12_000;
+        place.enter(Some(at(22.0, 22.0)), true);
+        assert_eq!(place.takes().0, 1031 * TAKES_OF_BAR);
     }
 
     #[test]

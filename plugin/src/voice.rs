@@ -77,6 +77,8 @@ pub struct Voice {
     bend: f32,
     /// By how many another key does, to which it was led.
     led: f32,
+    /// What called it last.
+    called: Note,
     /// Whether its key has come up, and the pedal holds it.
     pedalled: bool,
     volume: f32,
@@ -107,6 +109,7 @@ impl Voice {
             tuning: 0.0,
             bend: 0.0,
             led: 0.0,
+            called: note,
             pedalled: false,
             volume: 1.0,
             pan: 0.0,
@@ -192,9 +195,18 @@ impl Voice {
         self.bend = semitones;
     }
 
-    /// Goes on at the pitch of `key`.
-    pub fn lead_to(&mut self, key: u8) {
-        self.led = f32::from(key) - f32::from(self.note.key);
+    /// Another note calls it, and leads it to the pitch of its key if it `leads`.
+    pub fn call(&mut self, note: &Note, leads: bool) {
+        self.called = *note;
+        if leads {
+            self.led = f32::from(note.key) - f32::from(self.note.key);
+        }
+    }
+
+    /// What called it last: what started it, if nothing did since.
+    #[must_use]
+    pub fn called(&self) -> &Note {
+        &self.called
     }
 
     /// Changes what the host may change while it sounds. What is no number changes nothing.

@@ -31,12 +31,13 @@ const SHORT_PAUSE: Duration = Duration::from_millis(2);
 const LONG_PAUSE: Duration = Duration::from_millis(10);
 /// Pause between two looks of the first worker after there was nothing to do for [`AWAKE`]: the host does
 /// not play, or what it plays is complete. Six tenths of what lies ready at 48 kHz, so that a note finds
-/// the worker in time; a look that wakes a core costs about 70 us, so it is less than a thousandth of one.
+/// the worker in time, unless it is raised by most of an octave; a look that wakes a core costs about 70 us,
+/// so it is less than a thousandth of one.
 const REST: Duration = Duration::from_millis(100);
 /// Pause of the others then: the first one wakes them.
 const SLEEP: Duration = Duration::from_secs(2);
 /// For how long a worker without work looks around often.
-const AWAKE: Duration = Duration::from_secs(1);
+const AWAKE: Duration = Duration::from_secs(10);
 /// Most worker threads: one for each core of a small machine, so that takes are in time while other
 /// programs want it too; hosts play their audio at a higher priority. The rest of a large machine is the
 /// host's.

@@ -4,7 +4,7 @@
 
 mod toy;
 
-use distill_plugin::engine::Playing;
+use distill_plugin::engine::{Playing, Trigger};
 use distill_plugin::meter::{Meter, Song};
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{Hold, LOOKAHEAD};
@@ -282,4 +282,47 @@ fn another_way_of_playing_lets_go_of_what_sounds() {
     stage.settings.playing = Playing::WithKeys;
     listen(&mut stage, FADE);
     assert!(is_silent(&listen(&mut stage, 1000)));
+}
+
+#[test]
+fn what_is_replaced_fades_with_its_release() {
+    let mut stage = stage(Playing::WithTransport);
+    stage.settings.restart_bars = 1;
+    stage.settings.shape.release = 0.1;
+    let heard = play(&mut stage, 0, 2 * BAR, &[480]);
+    let next = take(1, BAR, never);
+    let release = 4800; // samples
+    let is_next = |range: std::ops::Range<usize>| {
+        heard[BAR..][range.clone()].iter().zip(&next[range]).all(|(a, b)| (a - b).abs() < 1e-6)
+    };
+    assert!(!is_next(FADE..release / 2), "the one before still sounds");
+    assert!(is_next(release + FADE..BAR));
+}
+
+#[test]
+fn what_is_latched_begins_anew_and_gives_way_too() {
+    let mut stage = stage(Playing::WithKeys);
+    stage.settings.trigger = Trigger::Latch;
+    stage.settings.restart_bars = 2;
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    stage.engine.note_off(&key(60));
+    let heard = play(&mut stage, 0, 4 * BAR, &[480]);
+    let next = take(1, 2 * BAR, never);
+    assert_eq!(heard[2 * BAR + FADE..], next[FADE..]);
+}
+
+#[test]
+fn the_host_has_to_call_as_long_as_something_may_begin() {
+    let mut stage = stage(Playing::Notes);
+    listen(&mut stage, 1000);
+    assert!(!stage.engine.is_awake());
+    stage.playing = true;
+    listen(&mut stage, 1000);
+    assert!(stage.engine.is_awake() && !stage.engine.is_sounding(), "takes are counted");
+    for playing in [Playing::WithTransport, Playing::WithKeys, Playing::Always] {
+        let mut stage = self::stage(playing);
+        listen(&mut stage, 1000);
+        assert!(stage.engine.is_awake(), "{playing:?}");
+    }
 }

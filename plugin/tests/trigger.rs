@@ -4,7 +4,7 @@
 
 mod toy;
 
-use distill_plugin::engine::Trigger;
+use distill_plugin::engine::{Trigger, Voicing};
 use toy::{HOP, Stage, key, note};
 
 /// A stage on which keys do what `trigger` says.
@@ -65,4 +65,43 @@ fn a_latched_note_sounds_until_its_key_goes_down_again() {
     assert!(sounds(&mut stage, 100), "and begins anew");
     stage.settings.trigger = Trigger::Gate;
     assert!(!sounds(&mut stage, 100), "nothing is latched for ever");
+}
+
+#[test]
+fn the_pedal_lets_go_of_nothing_that_keys_do_not_hold() {
+    for voicing in [Voicing::Poly, Voicing::Mono, Voicing::Legato] {
+        let mut stage = stage(Trigger::Latch);
+        stage.settings.voicing = voicing;
+        stage.begin(0);
+        stage.engine.note_on(note(60));
+        stage.engine.note_off(&key(60));
+        assert!(sounds(&mut stage, 10));
+        stage.engine.pedal(3, false);
+        assert!(sounds(&mut stage, 100), "{voicing:?}: latched");
+    }
+    let mut stage = stage(Trigger::OneShot);
+    stage.settings.voicing = Voicing::Mono;
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    stage.listen(9600);
+    assert!(!stage.engine.is_sounding());
+    stage.engine.pedal(0, false);
+    assert!(!stage.engine.is_sounding(), "the key is down, and has had its shot");
+}
+
+#[test]
+fn a_latched_line_ends_with_the_key_that_led_it_last() {
+    let mut stage = stage(Trigger::Latch);
+    stage.settings.voicing = Voicing::Legato;
+    stage.begin(0);
+    for pressed in [60, 64] {
+        stage.engine.note_on(note(pressed));
+        stage.engine.note_off(&key(pressed));
+        assert!(sounds(&mut stage, 10), "{pressed}");
+    }
+    stage.engine.note_on(note(60));
+    stage.engine.note_off(&key(60));
+    assert!(sounds(&mut stage, 100), "it is led back");
+    stage.engine.note_on(note(60));
+    assert!(!sounds(&mut stage, 100));
 }

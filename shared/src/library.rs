@@ -13,7 +13,7 @@ use crate::preset;
 use crate::tags::{self, MAX_LETTERS, MAX_TAGS, Tags};
 
 /// The ending of bundles.
-const ENDING: &str = "distill";
+pub const ENDING: &str = "distill";
 /// Bundles of a folder that are looked into.
 const MAX_BUNDLES: usize = 1000;
 
@@ -71,7 +71,10 @@ pub enum Order {
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     /// The new name is no name of a file.
-    #[error("“{0}” is no name for a file: leave out / and \\, and do not begin with a dot")]
+    #[error(
+        "“{0}” is no name for a file: leave out / \\ : * ? \" < > and |, dots at both ends, and names that \
+         Windows keeps for devices, as CON and COM1"
+    )]
     Name(String),
     /// There is a file of that name.
     #[error("{0} is there already: choose another name")]
@@ -141,7 +144,7 @@ pub(crate) fn files_in(folder: &Path, ending: &str, most: usize) -> Vec<PathBuf>
 /// The ending of a file of the library.
 fn ending_of(path: &Path) -> Option<&'static str> {
     let extension = path.extension()?;
-    [ENDING, preset::ENDING].into_iter().find(|ending| extension == *ending)
+    [ENDING, preset::ENDING].into_iter().find(|ending| extension.eq_ignore_ascii_case(ending))
 }
 
 /// `name` as the name of a file, without an ending.
@@ -154,8 +157,13 @@ pub fn file_name(name: &str) -> Result<&str, LibraryError> {
     let is_plain = |c: char| !(c.is_control() || r#"/\:*?"<>|"#.contains(c));
     // Windows opens devices under these names, whatever follows a dot.
     let first = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
-    let is_device = ["CON", "PRN", "AUX", "NUL"].contains(&first.as_str())
-        || (first.len() == 4 && (first.starts_with("COM") || first.starts_with("LPT")));
+    let is_port = |port: &str| {
+        let number = first.strip_prefix(port).unwrap_or_default();
+        number.chars().count() == 1
+            && number.chars().all(|c| c.is_ascii_digit() || "¹²³".contains(c))
+    };
+    let is_device =
+        ["CON", "PRN", "AUX", "NUL"].contains(&first.as_str()) || is_port("COM") || is_port("LPT");
     let dots = name.starts_with('.') || name.ends_with('.');
     let is_name = !name.is_empty() && !dots && !is_device && name.chars().all(is_plain);
     if is_name { Ok(name) } else { Err(LibraryError::Name(name.to_owned())) }
@@ -349,6 +357,10 @@ mod tests {
         assert!(matches!(gone, Err(LibraryError::System { .. })));
         assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 1, "nothing is left over");
         assert!(one.exists(), "it is a copy");
+        let loud = outside.join("LOUD.DISTILL");
+        fs::write(&loud, b"loud").expect("it can be written");
+        let loud = add(&loud, &folder).expect("letters of any size");
+        assert!(bundles_in(&folder).contains(&loud));
     }
 
     #[test]
@@ -358,8 +370,12 @@ mod tests {
         fs::write(&one, b"one").expect("it can be written");
         fs::write(&other, b"other").expect("it can be written");
         assert!(matches!(rename(&one, "other"), Err(LibraryError::Exists(_))));
-        for bad in ["", "..", "a/b", ".hidden", "a\nb"] {
+        let devices = ["con", "Com1", "LPT9.old", "COM\u{b2}"];
+        for bad in ["", "..", "a/b", ".hidden", "a\nb"].into_iter().chain(devices) {
             assert!(matches!(rename(&one, bad), Err(LibraryError::Name(_))), "{bad}");
+        }
+        for good in ["Comb", "Comp", "COM10", "Lptx", "Console"] {
+            assert_eq!(file_name(good).ok(), Some(good));
         }
         let new = rename(&one, " third ").expect("it is free");
         assert_eq!(fs::read(&new).expect("it is there"), b"one");

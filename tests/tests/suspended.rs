@@ -74,8 +74,8 @@ fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
                 pitches.for_each(|pitch| block.press(0, i32::from(pitch), pitch, 0.9));
             }
             if pause && number == 50 {
-                // The worker makes what it may make ahead.
-                sleep(Duration::from_secs(2));
+                // The worker makes what it may make ahead, and looks around for ten seconds.
+                sleep(Duration::from_secs(12));
                 let share = least_share();
                 assert!(share <= 0.001, "{share} of a core");
                 turns_at_rest = turns_of_workers();
@@ -83,7 +83,7 @@ fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
             assert_eq!(instrument.process(&mut block), 0);
             sound.extend(block.channels.into_iter().flatten().flatten());
         }
-        // All that slept were woken: each looks around for a second, more often than it would by itself.
+        // All that slept were woken: each looks around for a while, more often than it would by itself.
         sleep(Duration::from_millis(500));
         let turns = turns_of_workers();
         assert!(turns.iter().zip(&turns_at_rest).all(|(now, then)| *now >= then + 5), "{turns:?}");

@@ -51,6 +51,12 @@ impl Budget {
     }
 }
 
+/// Seconds for a prior in a run of `total` as it should be.
+#[must_use]
+pub fn prior_share_s(total: Duration) -> f64 {
+    ((1.0 - CODEC_SHARE) * (total.as_secs_f64() - TAIL_S)).max(LEAST_S)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,7 +41,7 @@ use crate::train::{
 const HASTY_PRIOR_S: f64 = 5.0;
 /// Seconds of sound that are read with the codec at most, for the prior to learn from. Their codes take some
 /// thirty megabytes, and reading them some minutes.
-const MOST_READ_S: f64 = 3.0 * 3600.0;
+pub(crate) const MOST_READ_S: f64 = 3.0 * 3600.0;
 /// Length of the preview in seconds.
 const PREVIEW_S: usize = 4;
 

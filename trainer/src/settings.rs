@@ -9,6 +9,7 @@ use distill_shared::model::config::{CodecConfig, ConfigError, ModelConfig, Prior
 use serde::Serialize;
 
 use crate::corpus::{Corpus, Recording};
+use crate::pipeline::MOST_READ_S;
 use crate::sizes::{adaptive_codec_config, adaptive_prior_config};
 use crate::stop::Usage;
 use crate::train::{Base, Beginning};
@@ -205,13 +206,14 @@ impl PriorOverrides {
         corpus: &Corpus,
         from: Option<&Bundle>,
     ) -> Result<(), Usage> {
-        let silence = |recording: &Recording| CorpusCodes {
-            codes: unflatten_codes(
-                &vec![0; codec.frames_for(recording.samples()) * codec.quantizers],
-                codec.quantizers,
-            )
-            .unwrap_or_default(),
-            ..CorpusCodes::default()
+        // The prior hears no more than that, however long the corpus is.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let mut left = codec.frames_for((MOST_READ_S * f64::from(codec.sample_rate)) as usize);
+        let silence = |recording: &Recording| {
+            let frames = codec.frames_for(recording.samples()).min(left);
+            left -= frames;
+            let codes = unflatten_codes(&vec![0; frames * codec.quantizers], codec.quantizers);
+            CorpusCodes { codes: codes.unwrap_or_default(), ..CorpusCodes::default() }
         };
         let codes: Vec<CorpusCodes> = corpus.recordings.iter().map(silence).collect();
         match from {

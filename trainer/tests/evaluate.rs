@@ -56,6 +56,17 @@ fn evaluate_writes_what_was_held_out_for_other_judges() {
     assert_eq!(written, names);
     let decoded = decode(&folder.path().join("out").join(&names[0])).unwrap();
     assert_eq!((decoded.rate, decoded.channels, decoded.audio[0].len()), (48_000, 2, 9600));
+
+    let other = folder.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::copy(sounds.join(names[0].replacen('_', "/", 1)), other.join("else.wav")).unwrap();
+    let evaluate = format!("evaluate {} other --held-out", bundle.display());
+    fail(
+        folder.path(),
+        &evaluate,
+        1,
+        "none of the recordings that training held out lies in other",
+    );
 }
 
 #[test]

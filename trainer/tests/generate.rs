@@ -31,13 +31,14 @@ fn a_take_is_made_again_from_the_file_beside_it() {
         let first = fs::read(here.join(format!("{name}-1.{ending}"))).unwrap();
         let second = fs::read(here.join(format!("{name}-2.{ending}"))).unwrap();
         assert!(first != second);
-        let told = succeed(here, &format!("generate --again {name}-2.json -o again.{ending}"));
-        assert_eq!(told, format!("again.{ending}\n"));
-        assert!(fs::read(here.join(format!("again.{ending}"))).unwrap() == second, "{name}");
+        let told =
+            succeed(here, &format!("generate --again {name}-2.json -o {name}-again.{ending}"));
+        assert_eq!(told, format!("{name}-again.{ending}\n"));
+        assert!(fs::read(here.join(format!("{name}-again.{ending}"))).unwrap() == second, "{name}");
         let mut recipe = read_json(&here.join(format!("{name}-2.json")));
         assert_eq!((&recipe["seed"], &recipe["take"]), (&3.into(), &1.into()));
-        recipe["sound"]["file"] = format!("again.{ending}").into();
-        assert_eq!(read_json(&here.join("again.json")), recipe);
+        recipe["sound"]["file"] = format!("{name}-again.{ending}").into();
+        assert_eq!(read_json(&here.join(format!("{name}-again.json"))), recipe);
     }
     // Elsewhere, with all that it needs beside it, under the name that it had.
     let there = tempfile::tempdir().unwrap();
@@ -191,4 +192,50 @@ fn a_part_of_a_clip_is_made_anew() {
     refuse("--infill-levels 2-4", "the codec has 3");
     refuse("--duration 1", "cannot be used with");
     fail(here, "generate one.distill --from 1 -o out.wav", 2, "--infill");
+}
+
+#[test]
+fn nothing_is_replaced_that_nobody_named() {
+    let folder = folder();
+    let here = folder.path();
+    fs::write(here.join("one.wav"), "a recording").unwrap();
+    let generate = "generate one.distill --duration 0.2";
+    assert_eq!(succeed(here, generate), "one-2.wav\n");
+    assert_eq!(succeed(here, generate), "one-3.wav\n");
+    assert_eq!(succeed(here, &format!("{generate} --count 2")), "one-1.wav\none-2-2.wav\n");
+    assert_eq!(fs::read(here.join("one.wav")).unwrap(), b"a recording");
+    // What is made again from the file beside it has the name that it had, if that is free.
+    fs::remove_file(here.join("one-3.wav")).unwrap();
+    assert_eq!(succeed(here, "generate --again one-3.json"), "one-3.wav\n");
+    assert_eq!(succeed(here, "generate --again one-3.json"), "one-3-2.wav\n");
+    // The codes of a take would have the name of the file that tells how it was made.
+    assert_eq!(succeed(here, "encode one.distill one-2.wav"), "one-2-3.json\n");
+    succeed(here, "generate --again one-2.json -o one-2.wav");
+    assert_eq!(succeed(here, "decode one.distill --recording low/a.wav"), "a-decoded.wav\n");
+    assert_eq!(succeed(here, "decode one.distill --recording low/a.wav"), "a-decoded-2.wav\n");
+}
+
+#[test]
+fn what_cannot_be_written_is_told_before_anything_is_made() {
+    let folder = folder();
+    let here = folder.path();
+    let generate = "generate one.distill --duration 0.2";
+    fs::create_dir(here.join("takes")).unwrap();
+    fail(here, &format!("{generate} -o takes"), 2, "it is a folder; name a file");
+    fail(here, &format!("{generate} --format wav -o x.json"), 2, "name a .wav file");
+    fail(here, &format!("{generate} --prime clip.wav -o clip.wav"), 2, "which it is made from");
+    succeed(here, &format!("{generate} -o x.wav"));
+    fail(here, "generate --again x.json -o out.flac", 2, "name a .wav file");
+    fail(here, &format!("{generate} -o x.flac"), 1, "tells how x.wav was made");
+    let silent = format!("{generate} -o x.wav --seed 9 --no-sidecar");
+    fail(here, &silent, 1, "would tell of another take");
+    assert!(!here.join("x.flac").exists());
+    let infill = "generate one.distill --from 0.1 --to 0.2 --codes";
+    succeed(here, &format!("{infill} --infill clip.wav -o y.wav"));
+    let again = format!("{infill} --infill y.codes.json -o y.wav");
+    fail(here, &again, 2, "which it is made from");
+    let mut recipe = read_json(&here.join("x.json"));
+    recipe["sampling"]["temperature"] = 11.into();
+    fs::write(here.join("x.json"), recipe.to_string()).unwrap();
+    fail(here, "generate --again x.json -o out.wav", 1, "temperature is 11, outside 0 to 10");
 }

@@ -14,6 +14,7 @@ use super::library::LibraryPage;
 use super::presets::PresetsPage;
 use super::surface::SIZE;
 use super::*;
+use crate::auditions::Audition;
 use crate::clips::{Clip, MAX_NAME};
 use crate::history::Origin;
 use crate::instance::{ModelRef, Stop};
@@ -281,4 +282,24 @@ fn texts_that_meet_or_are_cut_off_are_found() {
     assert_eq!(count(&[shortened("Brightness")]), 1);
     assert!(is_lacking("for Felt Piano", "fo…") && is_lacking("Bright", "Brig…"));
     assert!(!is_lacking("for Felt Piano", "for Felt…"), "somebody has given it");
+}
+
+#[test]
+fn what_is_listened_to_on_a_page_sounds_as_long_as_it_is_shown() {
+    for page in [Page::Codes, Page::Library] {
+        let mut window = window(State::Played);
+        let _ = faults_of(&mut window, 1.0);
+        window.page = page;
+        let _ = faults_of(&mut window, 1.0);
+        let instance = Arc::clone(window.params.selection.instance());
+        let codes = Arc::new(unflatten_codes(&[1; LEVELS], LEVELS).expect("a frame"));
+        let audition = Audition { codes, other: None, frames: 0..1, looped: false };
+        let number = instance.auditions().begin(audition);
+        window.library.listen("a.distill", number);
+        let _ = faults_of(&mut window, 1.0);
+        assert_eq!(instance.auditions().wanted(), Some(number), "{page:?}");
+        window.page = Page::Play;
+        let _ = faults_of(&mut window, 1.0);
+        assert_eq!(instance.auditions().wanted(), None, "{page:?}");
+    }
 }

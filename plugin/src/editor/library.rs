@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use distill_shared::library::{self, Content, Entry, Order};
 use distill_shared::tags::{self, MAX_LETTERS, MAX_TAGS};
 use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
 use super::listening::Listening;
-use super::listing::{Deed, Listing, Renaming, Typing, reveal};
-use super::presets::HOMELESS;
+use super::listing::{Adding, Deed, Listing, Renaming, Typing, reveal};
 use super::{cell, problem_cell};
 use crate::instance::Phase;
 use crate::params::DistillParams;
@@ -32,8 +30,7 @@ pub(crate) struct LibraryPage {
     renaming: Renaming,
     tagging: Typing,
     message: String,
-    /// What comes of bundles that are being added: nothing, or why it cannot be done.
-    adding: Vec<Receiver<String>>,
+    adding: Adding,
     listening: Listening,
 }
 
@@ -42,6 +39,12 @@ impl LibraryPage {
     #[cfg(test)]
     pub(crate) fn holding(entries: Vec<Entry>) -> Self {
         Self { list: Listing::holding(entries), ..Self::default() }
+    }
+
+    /// As if the bundle at `path` were listened to, as the audition of that number, for tests.
+    #[cfg(test)]
+    pub(crate) fn listen(&mut self, path: &str, number: u64) {
+        self.listening = Listening::Now(path.into(), number);
     }
 
     pub(crate) fn show(
@@ -95,32 +98,14 @@ impl LibraryPage {
         self.list.is_old();
     }
 
-    /// Copies a bundle that was dropped into the library folder, on a thread of its own.
+    /// Copies a bundle that was dropped into the library folder.
     pub(super) fn add(&mut self, params: &DistillParams, path: PathBuf) {
-        let Some(folder) = library::folder() else {
-            self.message = HOMELESS.to_owned();
-            return;
-        };
-        let (answer, inbox) = bounded(1);
-        params.selection.work(Box::new(move |_| {
-            let added = library::add(&path, &folder);
-            let _ = answer.send(added.err().map_or_else(String::new, |error| format!("{error}.")));
-        }));
-        self.adding.push(inbox);
+        self.message = self.adding.begin(params, path).unwrap_or_default();
     }
 
-    /// Takes in what came of bundles that were dropped.
-    fn take_added(&mut self) {
-        let Self { adding, message, list, .. } = self;
-        adding.retain(|inbox| match inbox.try_recv() {
-            Ok(said) => {
-                *message = said;
-                list.is_old();
-                false
-            }
-            Err(TryRecvError::Empty) => true,
-            Err(TryRecvError::Disconnected) => false,
-        });
+    /// Falls silent: nobody looks any more.
+    pub(super) fn leave(&mut self, params: &DistillParams) {
+        self.listening.end(params);
     }
 
     /// Reads the folders anew now and then, on a thread of its own.
@@ -128,7 +113,10 @@ impl LibraryPage {
         if self.list.take_in() {
             library::sort(&mut self.list.entries, self.order);
         }
-        self.take_added();
+        if let Some(said) = self.adding.take_in() {
+            self.message = said;
+            self.list.is_old();
+        }
         if let Some(problem) = self.listening.take_in(params) {
             self.message = problem;
         }

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use distill_shared::library;
 
 use crate::params::DistillParams;
 
 /// How often folders are looked into while a page is shown.
 const WATCH: Duration = Duration::from_secs(5);
+/// What is said where there is no folder.
+pub(super) const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
 
 /// Files of a kind, read anew now and then on a thread of its own: files come and go.
 #[derive(Debug)]
@@ -67,6 +70,38 @@ impl<T: Send + 'static> Listing<T> {
     /// Something has changed: it is read anew as soon as may be.
     pub(super) fn is_old(&mut self) {
         self.read = None;
+    }
+}
+
+/// Files that are being copied into the library folder, each on a thread of its own.
+#[derive(Debug, Default)]
+pub(super) struct Adding(Vec<Receiver<String>>);
+
+impl Adding {
+    /// Begins to copy the file at `path`. What is wrong, if it cannot.
+    pub(super) fn begin(&mut self, params: &DistillParams, path: PathBuf) -> Option<String> {
+        let Some(folder) = library::folder() else { return Some(HOMELESS.to_owned()) };
+        let (answer, inbox) = bounded(1);
+        params.selection.work(Box::new(move |_| {
+            let added = library::add(&path, &folder);
+            let _ = answer.send(added.err().map_or_else(String::new, |error| format!("{error}.")));
+        }));
+        self.0.push(inbox);
+        None
+    }
+
+    /// What has come of one of them, if one is done: nothing, or why it cannot be added.
+    pub(super) fn take_in(&mut self) -> Option<String> {
+        let mut said = None;
+        self.0.retain(|inbox| match inbox.try_recv() {
+            Ok(one) => {
+                said = Some(one);
+                false
+            }
+            Err(TryRecvError::Empty) => true,
+            Err(TryRecvError::Disconnected) => false,
+        });
+        said
     }
 }
 

@@ -64,6 +64,8 @@ enum Page {
 pub struct Window {
     params: Arc<DistillParams>,
     page: Page,
+    /// The page that was shown last.
+    shown: Page,
     codes: CodesPage,
     library: LibraryPage,
     presets: PresetsPage,
@@ -77,8 +79,9 @@ pub struct Window {
 
 impl Window {
     fn new(params: Arc<DistillParams>) -> Self {
-        let (page, codes, library, presets, bundle, meters) = Default::default();
-        Self { params, page, codes, library, presets, host: None, bundle, meters, broken: false }
+        let (page, shown, codes, library, presets, bundle, meters) = Default::default();
+        let (host, broken) = (None, false);
+        Self { params, page, shown, codes, library, presets, host, bundle, meters, broken }
     }
 
     /// Draws everything.
@@ -100,8 +103,12 @@ impl Window {
                 ui.selectable_value(&mut self.page, page, name);
             }
         });
-        if self.page != Page::Codes {
-            CodesPage::leave(&self.params);
+        let left = std::mem::replace(&mut self.shown, self.page);
+        match left {
+            _ if left == self.page => {}
+            Page::Codes => CodesPage::leave(&self.params),
+            Page::Library => self.library.leave(&self.params),
+            Page::Play | Page::Presets => {}
         }
         ui.separator();
         let stopped = instance.stopped();
@@ -154,6 +161,7 @@ impl Window {
     /// It closes.
     fn closed(&mut self) {
         CodesPage::leave(&self.params);
+        self.library.leave(&self.params);
         self.host = None;
     }
 }

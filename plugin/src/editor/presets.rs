@@ -1,17 +1,17 @@
 //! The page of presets: settings saved under names, loaded, renamed and removed.
 
+use std::path::PathBuf;
+
 use distill_shared::bundle::is_digest;
 use distill_shared::library;
 use distill_shared::preset::{self, Preset, PresetEntry};
 use nice_plug::prelude::ParamSetter;
 
-use super::listing::{Deed, Listing, Renaming, reveal};
+use super::listing::{Adding, Deed, HOMELESS, Listing, Renaming, reveal};
 use super::{cell, problem_cell};
 use crate::params::DistillParams;
 use crate::presets::{load, preset_of};
 
-/// What is said where there is no folder.
-pub(super) const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
 /// Width of a field for a name.
 const FIELD: f32 = 260.0;
 /// Width of the column for what there is: beside it is room for two buttons.
@@ -24,6 +24,7 @@ pub(crate) struct PresetsPage {
     /// The name that is typed for what is to be saved.
     name: String,
     renaming: Renaming,
+    adding: Adding,
     /// What happened last.
     message: String,
 }
@@ -90,9 +91,18 @@ impl PresetsPage {
         self.list.is_old();
     }
 
+    /// Copies a preset that was dropped into the library folder.
+    pub(super) fn add(&mut self, params: &DistillParams, path: PathBuf) {
+        self.message = self.adding.begin(params, path).unwrap_or_default();
+    }
+
     /// Takes in the list that was read, and has it read again now and then.
     fn watch(&mut self, params: &DistillParams) {
         self.list.take_in();
+        if let Some(said) = self.adding.take_in() {
+            self.message = said;
+            self.list.is_old();
+        }
         if let Some(folder) = library::folder().filter(|_| self.list.is_due()) {
             self.list.read(params, move || preset::list(&folder));
         }

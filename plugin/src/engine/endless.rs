@@ -1,6 +1,6 @@
 //! One endless take, instead of notes.
 
-use super::{Engine, Playing};
+use super::{Engine, Playing, Trigger};
 use crate::voice::{Note, Voice};
 
 /// The note that an endless take plays without keys: its pitch is its own.
@@ -13,7 +13,7 @@ impl Engine {
     /// settings say, as of this very sample. Real-time safe.
     pub(super) fn tend_endless(&mut self) {
         let is_held = |voice: &&mut Voice| voice.envelope().is_held();
-        let sounding = self.voices.iter_mut().find(is_held).map(|voice| *voice.note());
+        let sounding = self.voices.iter_mut().find(is_held).map(|voice| *voice.called());
         // Another bundle takes over once it has sound; until then the old one goes on.
         let is_other = self.edition != self.instance.edition() && self.sets.are_ready();
         let at_line = self.place.until_line(self.settings.restart_bars, 0) == Some(0);
@@ -22,9 +22,11 @@ impl Engine {
             Playing::Notes => {}
             // Its keys begin it and end it.
             Playing::WithKeys => {
-                let newest = self.keyboard.newest().filter(|_| begins_anew && sounding.is_some());
-                if let Some(newest) = newest {
-                    self.begin_note(newest, 1);
+                // What is latched has no key that is down.
+                let latched = sounding.filter(|_| self.settings.trigger == Trigger::Latch);
+                let newest = self.keyboard.newest().or(latched);
+                if let Some(newest) = newest.filter(|_| begins_anew && sounding.is_some()) {
+                    self.replace_take(newest);
                 }
             }
             Playing::WithTransport if !self.playing => {
@@ -33,10 +35,17 @@ impl Engine {
             Playing::WithTransport | Playing::Always => {
                 let sounds = !self.hushed && self.instance.stopped().is_none();
                 if sounds && (begins_anew || sounding.is_none()) {
-                    self.begin_note(FREE, 1);
+                    self.replace_take(FREE);
                 }
             }
         }
+    }
+
+    /// Begins the next take; the one before fades with its release.
+    fn replace_take(&mut self, note: Note) {
+        let held = self.voices.iter_mut().filter(|voice| voice.envelope().is_held());
+        held.for_each(Voice::release);
+        self.begin_note(note, self.settings.voices.max(2));
     }
 
     /// Seconds of a loop; 0 where notes play, which have none.

@@ -213,6 +213,13 @@ impl Engine {
         self.voices.iter().next().is_some() || self.listening.hears()
     }
 
+    /// Whether the host has to go on calling although nothing sounds: while the song plays, takes are
+    /// counted and bars go by, and an endless take may begin at any moment.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.is_sounding() || self.playing || self.settings.playing != Playing::Notes
+    }
+
     /// Takes over changed settings.
     fn apply(&mut self, settings: &Settings) {
         // Who would let go of notes whose keys have come up meanwhile?

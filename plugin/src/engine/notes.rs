@@ -68,6 +68,10 @@ impl Engine {
             return;
         }
         self.keyboard.pedal_up(channel);
+        if self.settings.trigger != Trigger::Gate {
+            // Their keys let go of nothing, and neither does what stands for keys.
+            return;
+        }
         if self.voicing() == Voicing::Poly {
             self.voices.that(&Which::of_channel(channel)).for_each(Voice::pedal_up);
         } else {
@@ -108,9 +112,7 @@ impl Engine {
     fn lead_to(&mut self, note: &Note) -> bool {
         let held = self.voices.iter_mut().find(|voice| voice.envelope().is_held());
         let Some(voice) = held else { return false };
-        if self.settings.keys == Keys::Pitches {
-            voice.lead_to(note.key);
-        }
+        voice.call(note, self.settings.keys == Keys::Pitches);
         true
     }
 
@@ -128,10 +130,11 @@ impl Engine {
         }
     }
 
-    /// Lets go of what the key of `note` holds; returns whether that is anything.
+    /// Lets go of what the key of `note` began, or called last; returns whether that is anything.
     fn unlatch(&mut self, note: &Note) -> bool {
-        let same = Which { id: None, channel: Some(note.channel), key: Some(note.key) };
-        let held = self.voices.that(&same).filter(|voice| voice.envelope().is_held());
-        held.map(Voice::release).count() > 0
+        let key = |note: &Note| (note.channel, note.key);
+        let called = |voice: &&mut Voice| key(voice.called()) == key(note);
+        let held = self.voices.iter_mut().filter(|voice| voice.envelope().is_held());
+        held.filter(called).map(Voice::release).count() > 0
     }
 }

@@ -271,7 +271,9 @@ impl DistillParams {
                 decay: seconds(&DECAY_MS, &envelope.decay),
                 sustain: SUSTAIN.clamp(envelope.sustain.value()),
                 release: seconds(&RELEASE_MS, &envelope.release),
-                one_shot: trigger == Trigger::OneShot,
+                // A take that no key begins has no shot to be one of.
+                one_shot: trigger == Trigger::OneShot
+                    && matches!(playing, Playing::Notes | Playing::WithKeys),
             },
             playing,
             restart_bars: (1 << whole(&RESTART, &stream.restart)) >> 1,
@@ -355,6 +357,23 @@ mod tests {
             params.settings().sampling.once
         };
         assert_eq!([0, 1, 2, 3].map(once), [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_take_that_no_key_begins_is_no_shot() {
+        let one_shot = |playing: i32| {
+            let mut params = DistillParams::new(Selection::new().0);
+            params.stream.playing = Span { default: playing, ..PLAYING }.whole("Play");
+            params.notes.trigger = Span { default: 1, ..TRIGGER }.whole("Trigger");
+            let Settings { playing, trigger, shape, .. } = params.settings();
+            assert_eq!(trigger, Trigger::OneShot);
+            (playing, shape.one_shot)
+        };
+        let mut all = [0, 1, 2, 3].map(one_shot);
+        all.sort_by_key(|(playing, _)| *playing as u8);
+        use Playing::{Always, Notes, WithKeys, WithTransport};
+        let expected = [(Notes, true), (WithTransport, false), (WithKeys, true), (Always, false)];
+        assert_eq!(all, expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use distill_shared::player::{Model, encode};
 use serde_json::json;
 
 use super::exit::Ending;
-use super::output::{print, print_json};
+use super::output::{free, print, print_json};
 use crate::clip::read_clip;
 use crate::codes_file::CodesFile;
 
@@ -21,7 +21,7 @@ pub(super) struct EncodeArgs {
     bundle: PathBuf,
     /// The recording: WAV, AIFF, FLAC, MP3, OGG or M4A
     sound: PathBuf,
-    /// File to write; the name of the recording with .json if not given
+    /// File to write; if not given, the name of the recording with .json, and nothing is replaced
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print one JSON object
@@ -40,7 +40,7 @@ impl EncodeArgs {
         let codes = encode(&Arc::new(model), &channels);
 
         let base = PathBuf::from(self.sound.file_name().unwrap_or_default());
-        let path = self.output.unwrap_or_else(|| base.with_extension("json"));
+        let path = self.output.unwrap_or_else(|| free(base.with_extension("json"), &[]));
         CodesFile::new(&bundle, &heard.name, heard.samples(), &codes).write(&path)?;
         if self.json {
             let (path, frames) = (path.display().to_string(), codes.frames());

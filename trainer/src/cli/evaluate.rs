@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,7 +29,7 @@ use crate::listeners::Listeners;
 use crate::pipeline::{Session, held_out_of};
 use crate::progress::Display;
 use crate::ranks::Alone;
-use crate::stop::Usage;
+use crate::stop::{Cancelled, Usage};
 
 /// Measures what the codec of a bundle keeps of recordings, and how its prior's sound compares with
 /// them, or, without a folder, what its prior is worth
@@ -174,8 +175,12 @@ impl EvaluateArgs {
             return Ok(None);
         }
         session.listeners.display.say("measuring the prior");
-        let options =
-            PriorOptions { threads: self.threads(), seed: self.seed, keep: &|_, _, _| Ok(()) };
+        // Asked where one sound is done and the next is not begun.
+        let go_on = |_: &str, _: usize, _: &[Vec<f32>]| {
+            ensure!(!session.cancel.load(Ordering::Relaxed), Cancelled);
+            Ok(())
+        };
+        let options = PriorOptions { threads: self.threads(), seed: self.seed, keep: &go_on };
         measure_generation(bundle, &made.codes, &options)
             .with_context(|| format!("cannot evaluate the prior of {}", self.bundle.display()))
             .map(Some)
@@ -248,6 +253,12 @@ impl EvaluateArgs {
                 all.into_iter().filter(|recording| recording.held_out).collect()
             }
         };
+        ensure!(
+            !recordings.is_empty(),
+            "none of the recordings that training held out lies in {}; name the folder that it was trained \
+             on, or leave out --held-out",
+            folder.display()
+        );
         self.keep_beginnings(&mut recordings, display)?;
         ensure!(
             !recordings.is_empty(),

@@ -3,19 +3,19 @@
 mod infill;
 mod maker;
 mod recipe;
+mod target;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use distill_shared::player::Sampling;
 use serde::Serialize;
 use serde_json::json;
 
 use super::duration;
 use super::exit::Ending;
-use super::output::{print, print_json};
+use super::output::{free, print, print_json};
 use super::set::SetArgs;
 use super::sound_file::SoundFileArgs;
 use crate::audio::export::Shape;
@@ -26,6 +26,7 @@ use infill::InfillArgs;
 use maker::{Maker, Player, Source};
 pub use recipe::Recipe;
 use recipe::{Settings, Sound, UsedBundle, UsedFile};
+use target::Target;
 
 /// Makes new sound with a bundle, as the instrument does
 #[derive(Debug, Args)]
@@ -108,23 +109,34 @@ struct Made {
     rate: u32,
 }
 
+/// What is to be made.
+struct Asked {
+    recipe: Recipe,
+    player: Player,
+    /// What takes begin with.
+    source: Source,
+    /// The file of that, if there is one.
+    heard: Option<PathBuf>,
+}
+
 impl GenerateArgs {
     pub(super) fn run(self) -> Result<Ending> {
-        let (mut recipe, player, source) = match &self.again {
+        let Asked { mut recipe, player, source, heard } = match &self.again {
             Some(again) => self.again(again)?,
             None => self.asked()?,
         };
+        let targets = self.targets(&mut recipe);
+        let format = recipe.sound.format.format;
+        targets.iter().try_for_each(|target| target.check(format, heard.as_deref()))?;
         let mut display = Display::new();
         let bar = display.count("seconds");
         bar.set_length(u64::from(self.count) * recipe.sound.whole_seconds());
         let (path, digest) = (player.path.clone(), player.bundle.digest().to_owned());
         let maker = Maker::new(player, source, &recipe.sampling, bar)?;
         let mut made = Vec::new();
-        for number in 0..self.count {
-            if self.again.is_none() {
-                recipe.take = u64::from(number);
-            }
-            made.push(self.make(&maker, &mut recipe)?);
+        for (number, target) in (0..).zip(targets) {
+            self.count_take(&mut recipe, number);
+            made.push(make(&maker, &mut recipe, target)?);
         }
         display.finish();
         if self.json {
@@ -137,8 +149,8 @@ impl GenerateArgs {
         Ok(Ending::Done)
     }
 
-    /// What the command line asks for: a recipe, the bundle, and what takes begin with.
-    fn asked(&self) -> Result<(Recipe, Player, Source)> {
+    /// What the command line asks for.
+    fn asked(&self) -> Result<Asked> {
         let format = self.file.export_format()?;
         let settings = self.settings()?;
         let player = Player::open(self.bundle.clone().unwrap_or_default())?;
@@ -163,11 +175,12 @@ impl GenerateArgs {
         if let Source::Infill(_, region) = &source {
             recipe.infill = Some(region.clone());
         }
-        Ok((recipe, player, source))
+        let heard = self.prime.clone().or_else(|| self.infill.infill.clone());
+        Ok(Asked { recipe, player, source, heard })
     }
 
     /// What the recipe at `again` asks for.
-    fn again(&self, again: &Path) -> Result<(Recipe, Player, Source)> {
+    fn again(&self, again: &Path) -> Result<Asked> {
         let mut recipe = Recipe::read(again)?;
         let path = self.bundle.clone().unwrap_or_else(|| recipe.bundle.find(again));
         let player = Player::open(path)?;
@@ -179,29 +192,39 @@ impl GenerateArgs {
                 "warning: it was made by distill {made}; distill {program} may play it differently"
             );
         }
-        let source = if let Some(clip) = &recipe.prime {
-            Source::Prime(player.prime(&clip.find(again, self.prime.as_deref())?)?)
+        let (source, heard) = if let Some(clip) = &recipe.prime {
+            let path = clip.find(again, self.prime.as_deref())?;
+            (Source::Prime(player.prime(&path)?), Some(path))
         } else if let Some(region) = &recipe.infill {
-            Source::Infill(player.clip(&region.clip.find(again, None)?)?, region.clone())
+            let path = region.clip.find(again, None)?;
+            (Source::Infill(player.clip(&path)?, region.clone()), Some(path))
         } else {
-            Source::Nothing
+            (Source::Nothing, None)
         };
-        Ok((recipe, player, source))
+        Ok(Asked { recipe, player, source, heard })
     }
 
-    /// Makes one file, and the recipe beside it.
-    fn make(&self, maker: &Maker, recipe: &mut Recipe) -> Result<Made> {
-        let path = self.path(recipe);
-        recipe.is_of(&path);
-        let sidecar = if self.no_sidecar { None } else { Some(Recipe::path(&path)?) };
-        let codes = self.infill.codes.then(|| path.with_extension("codes.json"));
-        maker.make(recipe, &path, codes.as_deref())?;
-        if let Some(sidecar) = &sidecar {
-            recipe.write(sidecar)?;
+    /// Notes the take that is made next; one that is made again stays what it was.
+    fn count_take(&self, recipe: &mut Recipe, number: u32) {
+        if self.again.is_none() {
+            recipe.take = u64::from(number);
         }
-        let Recipe { seed, take, .. } = *recipe;
-        let Shape { channels, samples, format } = recipe.sound.shape();
-        Ok(Made { path, sidecar, codes, take, seed, samples, channels, rate: format.rate })
+    }
+
+    /// Where all takes are written.
+    fn targets(&self, recipe: &mut Recipe) -> Vec<Target> {
+        let target = |number| {
+            self.count_take(recipe, number);
+            let mut path = self.path(recipe);
+            if self.file.output.is_none() {
+                // The file that is made again from may lie beside the sound.
+                let beside: &[&str] =
+                    if self.again.is_some() { &[] } else { &["json", "codes.json"] };
+                path = free(path, beside);
+            }
+            Target::new(path, !self.no_sidecar, self.infill.codes)
+        };
+        (0..self.count).map(target).collect()
     }
 
     /// Where a take is written.
@@ -234,19 +257,22 @@ impl GenerateArgs {
             once,
             ..
         } = *self;
-        for (name, value, most) in [
-            ("temperature", temperature, Sampling::MAX_TEMPERATURE),
-            ("structure", structure, Sampling::MAX_FACTOR),
-            ("timbre", timbre, Sampling::MAX_FACTOR),
-            ("detail", detail, Sampling::MAX_FACTOR),
-            ("top-p", top_p, 1.0),
-            ("novelty", novelty, 1.0),
-        ] {
-            if !(0.0..=most).contains(&value) {
-                return Err(Usage(format!("--{name} is {value}, outside 0 to {most}")).into());
-            }
-        }
         let (factors, set) = ([structure, timbre, detail], self.set.set.clone());
-        Ok(Settings { temperature, factors, top_k, top_p, levels, novelty, once, set })
+        let settings = Settings { temperature, factors, top_k, top_p, levels, novelty, once, set };
+        settings.check().map_err(|what| Usage(format!("--{what}")))?;
+        Ok(settings)
     }
+}
+
+/// Makes one take, and what is written beside it.
+fn make(maker: &Maker, recipe: &mut Recipe, target: Target) -> Result<Made> {
+    let Target { sound: path, sidecar, codes } = target;
+    recipe.is_of(&path);
+    maker.make(recipe, &path, codes.as_deref())?;
+    if let Some(sidecar) = &sidecar {
+        recipe.write(sidecar)?;
+    }
+    let Recipe { seed, take, .. } = *recipe;
+    let Shape { channels, samples, format } = recipe.sound.shape();
+    Ok(Made { path, sidecar, codes, take, seed, samples, channels, rate: format.rate })
 }

@@ -1,6 +1,7 @@
-//! Results on stdout.
+//! Results: on stdout, and where files go whose names nobody typed.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -19,4 +20,34 @@ pub(super) fn print(result: &str) -> Result<()> {
 /// Prints a result as one JSON object.
 pub(super) fn print_json(result: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(result)?)
+}
+
+/// Where a file goes whose name nobody typed: to `path` if that is free, else to the first of NAME-2, NAME-3
+/// and so on that is. So nothing is replaced that nobody named. What is written beside it, under the same
+/// name with the `endings`, has to be free too.
+pub(super) fn free(path: PathBuf, endings: &[&str]) -> PathBuf {
+    let is_free = |path: &PathBuf| {
+        let beside = endings.iter().map(|ending| path.with_extension(ending));
+        !std::iter::once(path.clone()).chain(beside).any(|path| path.symlink_metadata().is_ok())
+    };
+    let numbered = |number: u32| {
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        name.push(format!("-{number}"));
+        let ending = path.extension().unwrap_or_default();
+        path.with_file_name(PathBuf::from(name).with_added_extension(ending))
+    };
+    let mut free = path.clone();
+    for number in 2..=u32::MAX {
+        if is_free(&free) {
+            break;
+        }
+        free = numbered(number);
+    }
+    free
+}
+
+/// Whether two paths lead to the same file.
+pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(a).is_some_and(|a| whole(b) == Some(a))
 }

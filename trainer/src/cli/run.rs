@@ -57,8 +57,9 @@ pub(super) struct RunArgs {
     /// Print one JSON object when done
     #[arg(long)]
     pub(super) json: bool,
-    /// Write no report: otherwise there is one beside the bundle, X.report.html for X.distill, to be
-    /// read in a browser while the run goes on and after it
+    /// Write no report: otherwise there is one beside the bundle, X.report.html for X.distill
+    /// (X.prior.report.html if only a prior is trained), to be read in a browser while the run goes on
+    /// and after it
     #[arg(long)]
     no_report: bool,
     /// Tell nothing on the way but warnings

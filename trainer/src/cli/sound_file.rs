@@ -12,7 +12,8 @@ use crate::stop::Usage;
 /// Where and how sound is written.
 #[derive(Debug, Args)]
 pub(super) struct SoundFileArgs {
-    /// File to write; in this folder, named after what it is made from, if not given
+    /// File to write; if not given, it is in this folder, is named after what it is made from, and
+    /// replaces nothing
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// Sample rate of the file in Hz

@@ -12,10 +12,11 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 use super::duration;
 use super::exit::Ending;
+use super::output::is_same_file;
 use super::prepare::ENDING;
 use super::run::{RunArgs, beside, end, given, stem};
 use super::train_prior::{PriorSource, prior_report, prior_run_dir, replace_prior};
-use crate::budget::Budget;
+use crate::budget::{self, Budget};
 use crate::corpus::Corpus;
 use crate::date;
 use crate::pipeline::{Session, Trained, corpus_health, heard_by, summary_of, with_preview};
@@ -39,7 +40,8 @@ pub(super) struct TrainArgs {
     /// Bundle to write; the folder's name with .distill if not given
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Time for the whole run, such as 90s, 10m or 1h30m; 10m if no steps are given either
+    /// Time for the whole run, such as 90s, 10m or 1h30m; 10m if not given. A stage that is given steps
+    /// takes what they take
     #[arg(long, value_name = "TIME", value_parser = duration::budget)]
     budget: Option<Duration>,
     /// What to train; `prior` needs the bundle to exist and replaces its prior
@@ -303,6 +305,7 @@ impl TrainArgs {
         let budget = self.budget.unwrap_or(DEFAULT_BUDGET);
         Lengths {
             budget: Budget::new(start, budget).after(spent),
+            is_given: self.budget.is_some(),
             codec_steps: self.codec_steps,
             prior_steps: self.prior_steps,
             prior_follows: self.stage == Stage::All,
@@ -332,15 +335,11 @@ fn with_prior(
     with_preview(bundle, session.seed)
 }
 
-/// Whether two paths lead to the same file.
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().ok();
-    whole(a).is_some_and(|a| whole(b) == Some(a))
-}
-
 /// How long each stage is trained.
 struct Lengths {
     budget: Budget,
+    /// Whether the budget was asked for.
+    is_given: bool,
     codec_steps: Option<u32>,
     prior_steps: Option<u32>,
     prior_follows: bool,
@@ -353,7 +352,16 @@ impl Lengths {
     }
 
     fn prior(&self) -> Length {
-        let seconds = || Length::Seconds(self.budget.prior_seconds());
+        // Steps of the codec take what they take: that the prior has time left, somebody has to say.
+        let usual = self.codec_steps.is_some() && !self.is_given;
+        let seconds = || {
+            let seconds = if usual {
+                budget::prior_share_s(DEFAULT_BUDGET)
+            } else {
+                self.budget.prior_seconds()
+            };
+            Length::Seconds(seconds)
+        };
         self.prior_steps.map_or_else(seconds, Length::Steps)
     }
 }

@@ -228,7 +228,8 @@ mod tests {
         tensors.insert("bad".to_owned(), Tensor::f32(&[1], vec![f32::NAN]).unwrap());
         let error = wild.into_bytes().unwrap_err().to_string();
         assert!(error.contains("bad holds a number that is not finite"), "{error}");
-        let texts = [("format".to_owned(), FORMAT.to_owned()), ("version".into(), "1".into())];
+        let texts =
+            [("format".to_owned(), FORMAT.to_owned()), ("version".into(), VERSION.to_string())];
         let tensors = [("bad".to_owned(), Tensor::f32(&[1], vec![f32::INFINITY]).unwrap())].into();
         let bytes = Archive { texts: texts.into(), tensors }.to_bytes().unwrap();
         assert!(Checkpoint::read(&bytes).unwrap_err().to_string().contains("not finite"));

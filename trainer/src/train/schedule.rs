@@ -101,9 +101,11 @@ impl Schedule {
     pub(super) fn resume(&mut self, position: Position, new_length: bool) {
         let own = self.length;
         let Position { length, elapsed_s, warm_s, step, steps, plan } = position;
+        // So many seconds have no number of updates before they are planned.
+        let steps = if matches!(length, Length::Steps(_)) { steps.max(1) } else { steps };
         (self.began, self.before_s) = (Instant::now(), elapsed_s);
         (self.length, self.warm_s, self.step, self.steps, self.plan) =
-            (length, warm_s, step, steps.max(1), Plan { step: plan.step.min(step), ..plan });
+            (length, warm_s, step, steps, Plan { step: plan.step.min(step), ..plan });
         if new_length {
             self.plan_anew(own);
         }
@@ -302,6 +304,35 @@ mod tests {
         assert_eq!((resumed.share(), resumed.steps()), (schedule.share(), schedule.steps()));
         resumed.resume(Position { elapsed_s: 100.0, ..position }, false);
         assert!(resumed.is_over());
+    }
+
+    #[test]
+    fn time_that_is_not_planned_yet_is_planned_when_it_goes_on() {
+        for at in [0, 1, COLD_STEPS, COLD_STEPS + MEASURED_STEPS - 1, 30] {
+            let mut whole = Schedule::new(Length::Seconds(100.0), 1.0, 10);
+            let mut resumed = Schedule::new(Length::Seconds(100.0), 1.0, 10);
+            let now = |step: u32| 0.1 * f64::from(step);
+            (1..=at).for_each(|step| whole.advance_at(now(step)));
+            resumed.resume(Position { elapsed_s: now(at), ..whole.position() }, false);
+            assert!(!resumed.is_over(), "at {at}");
+            for step in at + 1..700 {
+                assert_eq!(
+                    (whole.steps(), whole.rate()),
+                    (resumed.steps(), resumed.rate()),
+                    "{at}"
+                );
+                whole.advance_at(now(step));
+                resumed.advance_at(now(step));
+            }
+            assert!(whole.steps() > 700);
+        }
+        // And with other time than was asked for first, from the same rate.
+        let mut schedule = Schedule::new(Length::Seconds(100.0), 1.0, 10);
+        (1..=5).for_each(|step| schedule.advance_at(f64::from(step)));
+        let position = Position { elapsed_s: 5.0, ..schedule.position() };
+        let mut resumed = Schedule::new(Length::Seconds(50.0), 1.0, 10);
+        resumed.resume(position, true);
+        assert_eq!((resumed.steps(), resumed.rate()), (5 + 48, schedule.rate()));
     }
 
     #[test]

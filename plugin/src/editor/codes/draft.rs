@@ -44,6 +44,8 @@ pub(crate) struct Piece {
 enum Step {
     /// The codes on the other side of it.
     Codes(Arc<Codes>),
+    /// The same where frames went: what was locked has other places, too.
+    Frames(Arc<Codes>, HashSet<(usize, usize)>),
     /// A level was called something else: before, and after. None is what it is called by itself.
     Naming { level: usize, names: [Option<String>; 2] },
 }
@@ -87,7 +89,7 @@ impl Draft {
 
     /// Whether its codes were changed.
     pub(crate) fn is_edited(&self) -> bool {
-        self.done.iter().chain(&self.undone).any(|step| matches!(step, Step::Codes(_)))
+        self.done.iter().chain(&self.undone).any(|step| !matches!(step, Step::Naming { .. }))
     }
 
     pub(crate) fn selection(&self) -> Option<&Region> {
@@ -213,9 +215,11 @@ impl Draft {
     /// Only the frames that are selected are left, and nothing is locked any more.
     pub(crate) fn crop(&mut self) -> bool {
         let codes = self.codes.slice(self.frames());
-        let changed = self.commit(codes);
+        let changed = codes != *self.codes;
         if changed {
-            self.locked.clear();
+            let before = std::mem::replace(&mut self.codes, Arc::new(codes));
+            let locked = std::mem::take(&mut self.locked);
+            self.did(Step::Frames(before, locked));
             self.selection = None;
         }
         changed
@@ -300,6 +304,12 @@ impl Draft {
                 let left = std::mem::replace(&mut self.codes, codes);
                 self.stay_inside();
                 (Step::Codes(left), Turned::Codes)
+            }
+            Step::Frames(codes, locked) => {
+                let left = std::mem::replace(&mut self.codes, codes);
+                let freed = std::mem::replace(&mut self.locked, locked);
+                self.stay_inside();
+                (Step::Frames(left, freed), Turned::Codes)
             }
             Step::Naming { level, names } => {
                 let turned = Turned::Name(level, names[side].clone());

@@ -1,5 +1,6 @@
 //! The page of codes: what was played is looked at, edited, kept and exported.
 
+mod aside;
 mod compare;
 mod draft;
 mod grid;
@@ -23,6 +24,7 @@ use crate::clips::{Clip, MAX_CODES};
 use crate::export::Format;
 use crate::params::DistillParams;
 use crate::zones::Keys;
+use aside::Aside;
 use draft::{Draft, Piece, Region};
 use grid::{Grid, Touch, View};
 use hands::{Hands, clip_of};
@@ -58,6 +60,8 @@ pub(crate) struct CodesPage {
     /// Name and codec of what is open: a take may be forgotten meanwhile.
     clip: Option<Clip>,
     draft: Draft,
+    /// What was open before.
+    aside: Aside,
     grid: Grid,
     /// What was copied, and the codec that it belongs to.
     piece: Option<(String, Piece)>,
@@ -136,7 +140,7 @@ impl CodesPage {
                 chosen = shelf.show(ui, hands.instance(), self.opened, frame_rate);
                 if stayed && !self.stays {
                     // What is open was left, as by choosing something else.
-                    (self.opened, self.draft) = (None, Draft::default());
+                    self.put_aside();
                 }
                 let hint = "Write every clip to a sound file, named by its key: a sample pack";
                 let any = hands.instance().pads().mark().held != 0;
@@ -209,11 +213,20 @@ impl CodesPage {
         }
         hands.instance().auditions().end();
         self.stop_comparing(hands);
-        self.opened = Some(opened);
-        self.draft = Draft::new(Arc::clone(&clip.codes));
-        self.clip = Some(clip);
-        self.swaps.clear();
+        self.put_aside();
+        self.draft = self.aside.take(opened, &clip);
+        (self.opened, self.clip) = (Some(opened), Some(clip));
         self.message = String::new();
+    }
+
+    /// Nothing is open any more; what was is found again as it is.
+    fn put_aside(&mut self) {
+        let draft = std::mem::take(&mut self.draft);
+        if let Some(opened) = self.opened.take() {
+            self.aside.put(opened, draft);
+        }
+        // What no draft can undo any more.
+        self.swaps.retain(|swap| Arc::strong_count(&swap.after) > 1);
     }
 
     /// What is open, with its codes as they are now.
@@ -303,7 +316,8 @@ impl CodesPage {
         pads.set(pad, Some(clip));
         hands.note_change();
         if opened != Opened::Pad(pad) {
-            self.opened = Some(Opened::Pad(pad));
+            // Nothing that is played takes its place: it is named, and rated, where it is.
+            (self.opened, self.stays) = (Some(Opened::Pad(pad)), true);
             self.message =
                 format!("Kept on pad {}: set Keys to Pads to play it.", shelf::keys(pad));
         }

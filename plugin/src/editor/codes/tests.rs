@@ -59,3 +59,80 @@ fn what_is_played_is_opened_as_it_comes_until_somebody_works_on_it() {
     page.stays = false;
     assert_ne!(opened(&mut page), Some(second));
 }
+
+/// A clip of four frames.
+fn clip(first: u32) -> Clip {
+    let codes = distill_shared::codes::unflatten_codes(&[first, 1, 2, 3, 4, 5, 6, 7], 2);
+    let codes = Arc::new(codes.expect("four frames"));
+    Clip { name: "Bell".to_owned(), rating: 0, codec: String::new(), codes }
+}
+
+#[test]
+fn an_edit_that_finds_no_pad_is_there_when_one_is_free() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let pads = hands.instance().pads();
+    (0..crate::zones::PADS).for_each(|pad| pads.set(pad, Some(clip(9))));
+    play(hands, 0..4);
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.follow(hands);
+    let take = page.opened.expect("what was played");
+    let changed = page.draft.clear();
+    page.edited(hands, changed);
+    let edited = Arc::clone(page.draft.codes());
+    assert!(page.message == FULL && page.opened == Some(take));
+    // The pad is opened to be removed, and the take again.
+    page.open(hands, Opened::Pad(5));
+    assert_ne!(page.draft.codes(), &edited);
+    pads.set(5, None);
+    page.refresh(hands);
+    page.open(hands, take);
+    assert_eq!(page.draft.codes(), &edited);
+    assert!(page.draft.can_undo() && page.keep(hands));
+    assert_eq!(pads.clips().get(5).map(|clip| clip.codes.clone()), Some(edited));
+}
+
+#[test]
+fn what_is_locked_and_can_be_undone_is_found_again_unless_the_clip_is_another() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let pads = hands.instance().pads();
+    [0, 1].into_iter().for_each(|pad| pads.set(pad, Some(clip(9))));
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.open(hands, Opened::Pad(0));
+    page.draft.select(Some(Region { frames: 0..1, levels: 0..1 }));
+    page.draft.toggle_lock();
+    page.draft.select(None);
+    let changed = page.draft.clear();
+    page.edited(hands, changed);
+    page.open(hands, Opened::Pad(1));
+    assert!(!page.draft.can_undo() && !page.draft.is_locked(0, 0));
+    page.open(hands, Opened::Pad(0));
+    assert!(page.draft.can_undo() && page.draft.is_locked(0, 0));
+    page.open(hands, Opened::Pad(1));
+    pads.set(0, Some(clip(7)));
+    page.open(hands, Opened::Pad(0));
+    assert!(!page.draft.can_undo() && !page.draft.is_locked(0, 0));
+}
+
+#[test]
+fn what_is_kept_stays_open() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    play(hands, 0..4);
+    let mut page = CodesPage::default();
+    page.follow(hands);
+    assert!(page.keep(hands));
+    let message = page.message.clone();
+    play(hands, 4..8);
+    page.follow(hands);
+    assert_eq!((page.opened, &page.message), (Some(Opened::Pad(0)), &message));
+    let mut page = CodesPage::default();
+    page.follow(hands);
+    page.take_in(hands, clip(3));
+    page.follow(hands);
+    assert_eq!(page.opened, Some(Opened::Pad(1)));
+}

@@ -6,6 +6,7 @@ use distill_shared::codes::Codes;
 
 use super::draft::Turned;
 use super::{CodesPage, Hands, Swap};
+use crate::clips::Clip;
 
 impl CodesPage {
     /// Undoes the last edit; of a swap, on both sides.
@@ -37,8 +38,14 @@ impl CodesPage {
     /// The other side of the swap that led to `after`, as it was before, 0, or is after it, 1.
     fn put_theirs(&self, hands: Hands<'_>, after: &Arc<Codes>, which: usize) {
         let swap = self.swaps.iter().find(|swap| Arc::ptr_eq(&swap.after, after));
-        if let Some(Swap { pad, theirs, .. }) = swap {
-            hands.instance().pads().set(*pad, theirs.get(which).cloned());
+        let Some(Swap { pad, theirs, .. }) = swap else { return };
+        let pads = hands.instance().pads();
+        // Only if it is as the swap has left it: it may have been edited, or be another by now.
+        let clip =
+            pads.clips().get(*pad).filter(|clip| clip.codes == theirs[1 - which].codes).cloned();
+        if let Some(clip) = clip {
+            let codes = Arc::clone(&theirs[which].codes);
+            pads.set(*pad, Some(Clip { codes, ..clip }));
         }
     }
 }

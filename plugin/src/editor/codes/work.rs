@@ -174,7 +174,7 @@ impl CodesPage {
     }
 
     /// Puts what was imported on the first free pad, and opens it.
-    fn take_in(&mut self, hands: Hands<'_>, clip: Clip) {
+    pub(super) fn take_in(&mut self, hands: Hands<'_>, clip: Clip) {
         let pads = hands.instance().pads();
         let Some(pad) = pads.clips().first_free() else {
             self.message = FULL.to_owned();
@@ -182,6 +182,7 @@ impl CodesPage {
         };
         pads.set(pad, Some(clip));
         hands.note_change();
+        self.stays = true;
         self.open(hands, Opened::Pad(pad));
     }
 

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use distill_shared::bundle::{Bundle, write_atomically};
-use distill_shared::player::{GROUPS, TakeKey};
+use distill_shared::player::{GROUPS, Sampling, TakeKey};
 use distill_shared::whole_file::{ReadError, read_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,6 +74,26 @@ pub(super) struct Settings {
     pub(super) once: bool,
     /// What is asked for, as it was typed after `--set`.
     pub(super) set: Vec<String>,
+}
+
+impl Settings {
+    /// Whether they make sense; says what does not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Self { temperature, factors: [structure, timbre, detail], top_p, novelty, .. } = *self;
+        for (name, value, most) in [
+            ("temperature", temperature, Sampling::MAX_TEMPERATURE),
+            ("structure", structure, Sampling::MAX_FACTOR),
+            ("timbre", timbre, Sampling::MAX_FACTOR),
+            ("detail", detail, Sampling::MAX_FACTOR),
+            ("top-p", top_p, 1.0),
+            ("novelty", novelty, 1.0),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                return Err(format!("{name} is {value}, outside 0 to {most}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The sound file.
@@ -232,6 +252,9 @@ impl Recipe {
             "{name} was written by a newer version of distill; this one reads version {VERSION}"
         );
         let recipe: Self = serde_json::from_value(parsed).with_context(foreign)?;
+        if let Err(what) = recipe.sampling.check() {
+            bail!("{name} tells of a take that no bundle makes: {what}");
+        }
         let rate = recipe.sound.format.rate;
         ensure!(
             RATES.contains(&rate),
@@ -242,16 +265,9 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Where the recipe of the sound at `sound` lies. Fails if another kind of file is there.
-    pub(super) fn path(sound: &Path) -> Result<PathBuf> {
-        let path = sound.with_extension("json");
-        ensure!(
-            !path.exists() || Self::read(&path).is_ok(),
-            "{} is there and tells something else than how a take was made; choose another \
-             --output, or --no-sidecar",
-            path.display()
-        );
-        Ok(path)
+    /// Where the recipe of the sound at `sound` lies.
+    pub(super) fn path(sound: &Path) -> PathBuf {
+        sound.with_extension("json")
     }
 
     /// Writes it to `path`.

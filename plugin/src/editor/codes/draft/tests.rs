@@ -161,3 +161,19 @@ fn selections_stay_inside() {
     draft.select_all();
     assert_eq!(draft.frames(), 0..4);
 }
+
+#[test]
+fn what_was_locked_before_cropping_is_locked_again_after_it_is_undone() {
+    let mut draft = draft();
+    draft.select(region(2..3, 1..2));
+    draft.toggle_lock();
+    draft.select(region(1..3, 0..1));
+    assert!(draft.crop() && !draft.is_locked(2, 1));
+    draft.select(region(0..1, 0..1));
+    draft.toggle_lock();
+    draft.undo();
+    assert!(draft.is_locked(2, 1) && !draft.is_locked(0, 0));
+    assert!(draft.is_edited());
+    draft.redo();
+    assert!(draft.is_locked(0, 0) && !draft.is_locked(2, 1));
+}
