@@ -344,3 +344,17 @@ fn a_run_that_is_stopped_leaves_a_bundle_that_plays() {
         fs::remove_file(folder.path().join("x.distill")).unwrap();
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_measurement_that_is_stopped_has_no_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("own.distill");
+    fs::copy(toy().join("toy.distill"), &bundle).unwrap();
+    let before = fs::read(&bundle).unwrap();
+    let sounds = toy().join("sounds");
+    let evaluate =
+        format!("evaluate own.distill {} --no-baseline --threads 1 --save", sounds.display());
+    assert_eq!(stop_at(folder.path(), &evaluate, "measuring the prior"), 3);
+    assert_eq!(fs::read(&bundle).unwrap(), before, "nothing is saved");
+}
