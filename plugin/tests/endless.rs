@@ -8,6 +8,7 @@ use distill_plugin::engine::{Playing, Trigger};
 use distill_plugin::meter::{Meter, Song};
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{Hold, LOOKAHEAD};
+use distill_plugin::voice::Expression;
 use distill_plugin::voices::Which;
 use distill_shared::player::Sampling;
 use toy::{HOP, RATE, Stage, key, note};
@@ -107,6 +108,9 @@ fn always_is_always_whatever_the_keys_do() {
     stage.engine.note_on(note(72));
     heard.extend(listen(&mut stage, 5 * HOP));
     stage.engine.note_off(&key(72));
+    stage.engine.choke(&key(72));
+    stage.engine.express(&key(60), Expression::Tuning(5.0));
+    stage.engine.choke(&key(60));
     stage.engine.pedal(0, false);
     heard.extend(listen(&mut stage, 10 * HOP));
     assert_eq!(heard, take(0, 20 * HOP, never));

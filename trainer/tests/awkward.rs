@@ -134,3 +134,45 @@ fn a_folder_of_awkward_files_trains_on_what_is_usable_and_names_the_rest() {
         assert!(line.is_some_and(|line| line.contains(why)), "{name}, {why}: {told}");
     }
 }
+
+/// The program with `arguments`, without the power of root to read everything, if it has that.
+#[cfg(target_os = "linux")]
+fn as_anybody(home: &Path, arguments: &str) -> Command {
+    use std::os::unix::fs::MetadataExt as _;
+    let program = env!("CARGO_BIN_EXE_distill");
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let mut command = Command::new(if is_root { "setpriv" } else { program });
+    if is_root {
+        command.args(["--bounding-set=-dac_override,-dac_read_search", "--", program]);
+    }
+    command.current_dir(home).args(arguments.split_whitespace());
+    command
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_may_not_be_read_is_named_and_costs_only_itself() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sounds");
+    fs::create_dir(&folder).unwrap();
+    write_usable(&folder);
+    let bundle = home.path().join("locked.distill");
+    let locked = [folder.join("locked.wav"), bundle];
+    for path in &locked {
+        fs::write(path, tone((INTEGERS, 1, 48_000, 16), 440.0, 48_000)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
+    }
+    let output = as_anybody(home.path(), "check sounds").output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let line = told.lines().find(|line| line.contains("locked.wav")).unwrap();
+    assert!(line.starts_with("skipped") && line.contains("Permission denied"), "{line}");
+    let output = as_anybody(home.path(), "inspect locked.distill").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains("cannot read locked.distill: Permission denied"), "{told}");
+    let output = as_anybody(home.path(), "generate locked.distill").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}

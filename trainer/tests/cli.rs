@@ -358,3 +358,15 @@ fn a_measurement_that_is_stopped_has_no_result() {
     assert_eq!(stop_at(folder.path(), &evaluate, "measuring the prior"), 3);
     assert_eq!(fs::read(&bundle).unwrap(), before, "nothing is saved");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_on_a_disk_that_is_full_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sounds = toy().join("sounds");
+    let train = format!("train {} -o x.distill --codec-steps 3 --prior-steps 2", sounds.display());
+    let output = succeed(folder.path(), &format!("{train} {TINY} --log /dev/full"));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("cannot go on with the log /dev/full; training continues"), "{told}");
+    assert!(Bundle::open(&folder.path().join("x.distill")).unwrap().has_prior());
+}

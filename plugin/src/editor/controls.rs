@@ -146,7 +146,7 @@ fn seed(ui: &mut egui::Ui, param: &IntParam, setter: &ParamSetter<'_>) {
         }
         let hint = "Another performance; the number brings this one back";
         if ui.button("Roll").on_hover_text(hint).clicked() {
-            // Only for a number that nobody expects.
+            #[expect(clippy::disallowed_methods, reason = "a number that nobody expects")]
             let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let drawn = i64::from(clock.subsec_micros()) % (i64::from(last) + 1);
             set(param, i32::try_from(drawn).unwrap_or(0), setter);

@@ -44,12 +44,19 @@ impl Engine {
     /// Silences the notes that `which` means, without their release. Real-time safe.
     pub fn choke(&mut self, which: &Which) {
         self.keyboard.forget(which);
+        if self.keys_are_deaf() && which.key.is_some() {
+            return;
+        }
         self.voices.that(which).for_each(Voice::fade);
         self.hushed = self.keys_are_deaf();
     }
 
     /// Changes how the notes that `which` means sound. Real-time safe.
     pub fn express(&mut self, which: &Which, expression: Expression) {
+        // What no key began is no note of any key.
+        if self.keys_are_deaf() && which.key.is_some() {
+            return;
+        }
         self.voices.that(which).for_each(|voice| voice.express(expression));
     }
 
