@@ -16,6 +16,8 @@ const ROUNDS: usize = 8;
 const SPARE: usize = 4;
 /// Steps after which axes are given up; some three for each are enough.
 const TURNS: usize = 100_000;
+/// What is added to every axis, of their mean energy, where that finds none.
+const RIDGE: f64 = 1e-9;
 /// How much more frames count by their loudest bin, as a power of its magnitude.
 const LOUDNESS: f32 = 0.2;
 /// Log-magnitude below which frames are as good as silent.
@@ -89,8 +91,22 @@ fn strongest(scores: &Tensor, d: usize) -> Result<Tensor> {
     let wide = scores.dim(1)?;
     let products = scores.t()?.matmul(scores)?.flatten_all()?.to_vec1::<f32>()?;
     let products = DMatrix::from_fn(wide, wide, |i, j| f64::from(products[i * wide + j]));
-    let eigen = SymmetricEigen::try_new(products, f64::EPSILON, TURNS)
-        .context("the axes of what the recordings vary by were not found")?;
+    let eigen = |products: DMatrix<f64>| {
+        SymmetricEigen::try_new(products, f64::EPSILON, TURNS)
+            .context("the axes of what the recordings vary by were not found")
+    };
+    let found = eigen(products.clone())?;
+    // Where recordings vary by less than there are axes, the search may divide nothing by nothing.
+    let is_found = found.eigenvectors.iter().all(|value| value.is_finite());
+    if !is_found {
+        eprintln!("EIGEN NAN; products finite: {}", products.iter().all(|v| v.is_finite()));
+    }
+    let eigen = if is_found {
+        found
+    } else {
+        let ridge = RIDGE * products.trace() / wide as f64;
+        eigen(products + DMatrix::identity(wide, wide) * ridge)?
+    };
     let mut order: Vec<usize> = (0..wide).collect();
     order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
