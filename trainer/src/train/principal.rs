@@ -98,9 +98,6 @@ fn strongest(scores: &Tensor, d: usize) -> Result<Tensor> {
     let found = eigen(products.clone())?;
     // Where recordings vary by less than there are axes, the search may divide nothing by nothing.
     let is_found = found.eigenvectors.iter().all(|value| value.is_finite());
-    if !is_found {
-        eprintln!("EIGEN NAN; products finite: {}", products.iter().all(|v| v.is_finite()));
-    }
     let eigen = if is_found {
         found
     } else {
