@@ -31,7 +31,7 @@ use crate::progress::clock;
 use crate::ranks::Ranks;
 use crate::render::render;
 use crate::run_dir::RunDir;
-use crate::settings::Settings;
+use crate::settings::{MOST_READ_S, Settings};
 use crate::train::{
     self, CodecPlan, Diverged, Keeper, KeptParts, KnownCodec, Length, PriorPlan, Run, TrainedPrior,
 };
@@ -39,9 +39,6 @@ use crate::train::{
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
 /// nothing.
 const HASTY_PRIOR_S: f64 = 5.0;
-/// Seconds of sound that are read with the codec at most, for the prior to learn from. Their codes take some
-/// thirty megabytes, and reading them some minutes.
-pub(crate) const MOST_READ_S: f64 = 3.0 * 3600.0;
 /// Length of the preview in seconds.
 const PREVIEW_S: usize = 4;
 

@@ -9,11 +9,13 @@ use distill_shared::model::config::{CodecConfig, ConfigError, ModelConfig, Prior
 use serde::Serialize;
 
 use crate::corpus::{Corpus, Recording};
-use crate::pipeline::MOST_READ_S;
 use crate::sizes::{adaptive_codec_config, adaptive_prior_config};
 use crate::stop::Usage;
 use crate::train::{Base, Beginning};
 
+/// Seconds of sound that are read with the codec at most, for the prior to learn from. Their codes take some
+/// thirty megabytes, and reading them some minutes.
+pub(crate) const MOST_READ_S: f64 = 3.0 * 3600.0;
 /// Peak learning rate of the codec.
 const CODEC_LEARNING_RATE: f64 = 1e-3;
 /// The same of a codec that begins with what another has learned.

@@ -30,6 +30,17 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
+    /// The format that a file has by its name, if that says.
+    #[must_use]
+    pub fn named(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_string_lossy().to_ascii_lowercase();
+        match ending.as_str() {
+            "wav" | "wave" => Some(Self::Wav),
+            "flac" => Some(Self::Flac),
+            _ => None,
+        }
+    }
+
     /// The ending of its files.
     #[must_use]
     pub fn ending(self) -> &'static str {

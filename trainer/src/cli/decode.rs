@@ -11,7 +11,7 @@ use distill_shared::player::{Model, decode};
 use serde_json::json;
 
 use super::exit::Ending;
-use super::output::{free, print, print_json};
+use super::output::{print, print_json};
 use super::sound_file::SoundFileArgs;
 use crate::audio::resample::resample;
 use crate::codes_file::CodesFile;
@@ -50,10 +50,7 @@ impl DecodeArgs {
         // Not the name of the recording alone: that may lie in this folder.
         let mut named = Path::new(&name).file_stem().unwrap_or_default().to_owned();
         named.push(if named.is_empty() { "decoded" } else { "-decoded" });
-        let mut path = self.file.path_or(Path::new(&named), format);
-        if self.file.output.is_none() {
-            path = free(path, &[]);
-        }
+        let path = self.file.path_or(Path::new(&named), format, &[]);
         SoundFileArgs::write(&path, audio, format)?;
         if self.json {
             let path = path.display().to_string();

@@ -215,14 +215,7 @@ impl GenerateArgs {
     fn targets(&self, recipe: &mut Recipe) -> Vec<Target> {
         let target = |number| {
             self.count_take(recipe, number);
-            let mut path = self.path(recipe);
-            if self.file.output.is_none() {
-                // The file that is made again from may lie beside the sound.
-                let beside: &[&str] =
-                    if self.again.is_some() { &[] } else { &["json", "codes.json"] };
-                path = free(path, beside);
-            }
-            Target::new(path, !self.no_sidecar, self.infill.codes)
+            Target::new(self.path(recipe), !self.no_sidecar, self.infill.codes)
         };
         (0..self.count).map(target).collect()
     }
@@ -231,17 +224,25 @@ impl GenerateArgs {
     fn path(&self, recipe: &Recipe) -> PathBuf {
         let format = recipe.sound.format;
         let Some(bundle) = self.bundle.as_ref().filter(|_| self.again.is_none()) else {
-            return self.file.output.clone().unwrap_or_else(|| recipe.file().to_owned());
+            // The file that it is made again from may lie beside it.
+            let again = || free(recipe.file().to_owned(), &[]);
+            return self.file.output.clone().unwrap_or_else(again);
         };
-        let name = bundle.file_stem().unwrap_or_default();
-        let base = self.file.path_or(Path::new(name), format);
+        let numbered = |name: &Path| {
+            let mut name = name.file_stem().unwrap_or_default().to_owned();
+            if self.count > 1 {
+                name.push(format!("-{}", recipe.take + 1));
+            }
+            PathBuf::from(name)
+        };
+        let Some(output) = &self.file.output else {
+            return self.file.path_or(&numbered(bundle), format, &["json", "codes.json"]);
+        };
         if self.count == 1 {
-            return base;
+            return output.clone();
         }
-        let mut name = base.file_stem().unwrap_or_default().to_owned();
-        name.push(format!("-{}", recipe.take + 1));
-        let ending = base.extension().unwrap_or(format.format.ending().as_ref());
-        base.with_file_name(Path::new(&name).with_added_extension(ending))
+        let ending = output.extension().unwrap_or(format.format.ending().as_ref());
+        output.with_file_name(numbered(output).with_added_extension(ending))
     }
 
     fn settings(&self) -> Result<Settings> {

@@ -36,14 +36,8 @@ pub(super) fn free(path: PathBuf, endings: &[&str]) -> PathBuf {
         let ending = path.extension().unwrap_or_default();
         path.with_file_name(PathBuf::from(name).with_added_extension(ending))
     };
-    let mut free = path.clone();
-    for number in 2..=u32::MAX {
-        if is_free(&free) {
-            break;
-        }
-        free = numbered(number);
-    }
-    free
+    let mut names = std::iter::once(path.clone()).chain((2..).map(numbered));
+    names.find(is_free).unwrap_or_else(|| path.clone())
 }
 
 /// Whether two paths lead to the same file.

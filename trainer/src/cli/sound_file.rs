@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use distill_shared::math::soft_clip;
 
+use super::output::free;
 use crate::audio::export::{BitDepth, ExportFormat, FileFormat, RATES, write_audio};
 use crate::stop::Usage;
 
@@ -31,13 +32,14 @@ pub(super) struct SoundFileArgs {
 impl SoundFileArgs {
     /// The format to write: what is asked for, else what the name of the file says.
     pub(super) fn export_format(&self) -> Result<ExportFormat> {
-        let ending = self.output.as_deref().and_then(Path::extension);
-        let by_name = ending.map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let format = match (self.format, by_name.as_deref()) {
+        let named = self.output.as_deref();
+        let ending = named.and_then(Path::extension).map(|ending| ending.to_string_lossy());
+        let by_name = named.and_then(FileFormat::named);
+        let format = match (self.format.or(by_name), ending) {
             (Some(format), _) => format,
-            (None, None | Some("wav" | "wave")) => FileFormat::Wav,
-            (None, Some("flac")) => FileFormat::Flac,
+            (None, None) => FileFormat::Wav,
             (None, Some(other)) => {
+                let other = other.to_ascii_lowercase();
                 let message = format!("cannot write .{other} files; name a .wav or .flac file");
                 return Err(Usage(message).into());
             }
@@ -49,9 +51,10 @@ impl SoundFileArgs {
         Ok(ExportFormat { format, bit_depth: self.bit_depth, rate: self.rate })
     }
 
-    /// The file to write: the one that is asked for, else `name` with the ending of its format.
-    pub(super) fn path_or(&self, name: &Path, format: ExportFormat) -> PathBuf {
-        let named = || name.with_added_extension(format.format.ending());
+    /// The file to write: the one that is asked for, else one that is [`free`] called `name`, with the
+    /// ending of its format.
+    pub(super) fn path_or(&self, name: &Path, format: ExportFormat, beside: &[&str]) -> PathBuf {
+        let named = || free(name.with_added_extension(format.format.ending()), beside);
         self.output.clone().unwrap_or_else(named)
     }
 

@@ -365,3 +365,26 @@ impl Lengths {
         self.prior_steps.map_or_else(seconds, Length::Steps)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_the_codec_leave_the_prior_its_time_unless_a_budget_is_asked_for() {
+        let lengths = |is_given| Lengths {
+            // A codec of an hour is behind it.
+            budget: Budget::new(Instant::now(), DEFAULT_BUDGET).after(Duration::from_secs(3600)),
+            is_given,
+            codec_steps: Some(20_000),
+            prior_steps: None,
+            prior_follows: true,
+        };
+        let seconds = |is_given| match lengths(is_given).prior() {
+            Length::Seconds(seconds) => seconds,
+            Length::Steps(steps) => panic!("{steps} steps were not asked for"),
+        };
+        assert!((170.0..190.0).contains(&seconds(false)), "{}", seconds(false));
+        assert!(seconds(true) < 3.0);
+    }
+}

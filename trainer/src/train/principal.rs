@@ -1,6 +1,6 @@
 //! Principal components: the best that a linear codec can do, where training begins.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use distill_shared::companding::stretch;
 use distill_shared::model::config::CodecConfig;
@@ -18,6 +18,8 @@ const SPARE: usize = 4;
 const TURNS: usize = 100_000;
 /// What is added to every axis, of their mean energy, where that finds none.
 const RIDGE: f64 = 1e-9;
+/// What is said if there still are none.
+const NOT_FOUND: &str = "the axes of what the recordings vary by were not found";
 /// How much more frames count by their loudest bin, as a power of its magnitude.
 const LOUDNESS: f32 = 0.2;
 /// Log-magnitude below which frames are as good as silent.
@@ -91,23 +93,19 @@ fn strongest(scores: &Tensor, d: usize) -> Result<Tensor> {
     let wide = scores.dim(1)?;
     let products = scores.t()?.matmul(scores)?.flatten_all()?.to_vec1::<f32>()?;
     let products = DMatrix::from_fn(wide, wide, |i, j| f64::from(products[i * wide + j]));
-    let eigen = |products: DMatrix<f64>| {
-        SymmetricEigen::try_new(products, f64::EPSILON, TURNS)
-            .context("the axes of what the recordings vary by were not found")
-    };
-    let found = eigen(products.clone())?;
-    // Where recordings vary by less than there are axes, the search may divide nothing by nothing.
-    let is_found = found.eigenvectors.iter().all(|value| value.is_finite());
-    let eigen = if is_found {
-        found
-    } else {
+    let axes = |products| SymmetricEigen::try_new(products, f64::EPSILON, TURNS).context(NOT_FOUND);
+    let are_numbers = |axes: &DMatrix<f64>| axes.iter().all(|value| value.is_finite());
+    let mut found = axes(products.clone())?;
+    if !are_numbers(&found.eigenvectors) {
+        // Where recordings vary by less than there are axes, the search may divide nothing by nothing.
         let ridge = RIDGE * products.trace() / wide as f64;
-        eigen(products + DMatrix::identity(wide, wide) * ridge)?
-    };
+        found = axes(products + DMatrix::identity(wide, wide) * ridge)?;
+        ensure!(are_numbers(&found.eigenvectors), NOT_FOUND);
+    }
     let mut order: Vec<usize> = (0..wide).collect();
-    order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+    order.sort_by(|a, b| found.eigenvalues[*b].total_cmp(&found.eigenvalues[*a]));
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-    let axis = |&j: &usize| (0..wide).map(move |i| (i, j)).map(|at| eigen.eigenvectors[at] as f32);
+    let axis = |&j: &usize| (0..wide).map(move |i| (i, j)).map(|at| found.eigenvectors[at] as f32);
     let axes: Vec<f32> = order[..d].iter().flat_map(axis).collect();
     Ok(Tensor::from_vec(axes, (d, wide), &Device::Cpu)?)
 }
@@ -197,6 +195,27 @@ mod tests {
                     centred[i]
                 );
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "test values need no precision")]
+    fn recordings_that_vary_by_little_have_axes_all_the_same() -> Result<()> {
+        let (wide, rows) = (80, 60);
+        for seed in 0..60 {
+            let mut draw = Draw::new(seed, Purpose::Weights, 0);
+            let rank = 1 + draw.below(6);
+            let left = Tensor::from_vec(
+                (0..rows * rank).map(|_| draw.normal() as f32).collect::<Vec<_>>(),
+                (rows, rank),
+                &Device::Cpu,
+            )?;
+            let right: Vec<f32> = (0..rank * wide).map(|_| draw.normal() as f32).collect();
+            let scores = left.matmul(&Tensor::from_vec(right, (rank, wide), &Device::Cpu)?)?;
+            let axes = strongest(&scores, 64)?.flatten_all()?.to_vec1::<f32>()?;
+            assert!(axes.iter().all(|value| value.is_finite()), "seed {seed}, rank {rank}");
+            assert!((norm(&axes[..wide]) - 1.0).abs() < 1e-3, "seed {seed}");
         }
         Ok(())
     }

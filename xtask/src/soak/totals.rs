@@ -89,7 +89,7 @@ impl Totals {
     /// All passes, as lines.
     pub(super) fn lines(&self) -> String {
         let line = |(check, Passes { count, seconds }): (&String, &Passes)| {
-            format!("{check:<20}{count:>6} passes{seconds:>9.0} s\n")
+            format!("{check:<26}{count:>6} passes{seconds:>9.0} s\n")
         };
         self.passes.iter().map(line).collect()
     }

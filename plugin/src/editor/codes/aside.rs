@@ -13,10 +13,12 @@ const MOST: usize = 40;
 pub(super) struct Aside(Vec<(Opened, Draft)>);
 
 impl Aside {
-    /// Puts a draft aside; the oldest of too many is forgotten.
+    /// Puts a draft aside if it was touched; the oldest of too many is forgotten.
     pub(super) fn put(&mut self, opened: Opened, draft: Draft) {
         self.0.retain(|(other, _)| *other != opened);
-        self.0.push((opened, draft));
+        if draft.is_touched() {
+            self.0.push((opened, draft));
+        }
         let many = self.0.len().saturating_sub(MOST);
         self.0.drain(..many);
     }

@@ -42,10 +42,8 @@ pub(crate) struct Piece {
 /// Something that was done, as it takes to undo it or to do it again.
 #[derive(Debug)]
 enum Step {
-    /// The codes on the other side of it.
-    Codes(Arc<Codes>),
-    /// The same where frames went: what was locked has other places, too.
-    Frames(Arc<Codes>, HashSet<(usize, usize)>),
+    /// The codes on the other side of it, and what is locked there if cells have other places there.
+    Codes { codes: Arc<Codes>, locked: Option<HashSet<(usize, usize)>> },
     /// A level was called something else: before, and after. None is what it is called by itself.
     Naming { level: usize, names: [Option<String>; 2] },
 }
@@ -89,7 +87,12 @@ impl Draft {
 
     /// Whether its codes were changed.
     pub(crate) fn is_edited(&self) -> bool {
-        self.done.iter().chain(&self.undone).any(|step| !matches!(step, Step::Naming { .. }))
+        self.done.iter().chain(&self.undone).any(|step| matches!(step, Step::Codes { .. }))
+    }
+
+    /// Whether there is more to it than its codes: something is locked, or can be undone or done again.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.can_undo() || self.can_redo() || !self.locked.is_empty()
     }
 
     pub(crate) fn selection(&self) -> Option<&Region> {
@@ -153,17 +156,25 @@ impl Draft {
                 codes.set(t, level, code(t, level, old));
             }
         }
-        self.commit(codes)
+        self.commit(codes, None)
     }
 
-    fn commit(&mut self, codes: Codes) -> bool {
+    /// Puts `codes` in the place of those there are, and `locked`, if given, in that of what is locked.
+    fn commit(&mut self, codes: Codes, locked: Option<HashSet<(usize, usize)>>) -> bool {
         let changed = codes != *self.codes;
         if changed {
-            let before = std::mem::replace(&mut self.codes, Arc::new(codes));
-            self.did(Step::Codes(before));
-            self.stay_inside();
+            let before = self.exchange(Arc::new(codes), locked);
+            self.did(before);
         }
         changed
+    }
+
+    /// The same without a word of what was done; gives what it takes to come back.
+    fn exchange(&mut self, codes: Arc<Codes>, locked: Option<HashSet<(usize, usize)>>) -> Step {
+        let codes = std::mem::replace(&mut self.codes, codes);
+        let locked = locked.map(|locked| std::mem::replace(&mut self.locked, locked));
+        self.stay_inside();
+        Step::Codes { codes, locked }
     }
 
     fn did(&mut self, step: Step) {
@@ -215,11 +226,8 @@ impl Draft {
     /// Only the frames that are selected are left, and nothing is locked any more.
     pub(crate) fn crop(&mut self) -> bool {
         let codes = self.codes.slice(self.frames());
-        let changed = codes != *self.codes;
+        let changed = self.commit(codes, Some(HashSet::new()));
         if changed {
-            let before = std::mem::replace(&mut self.codes, Arc::new(codes));
-            let locked = std::mem::take(&mut self.locked);
-            self.did(Step::Frames(before, locked));
             self.selection = None;
         }
         changed
@@ -261,7 +269,7 @@ impl Draft {
         let old = self.codes.frames();
         let mut codes = (*self.codes).clone();
         (old.min(CONTEXT)..made.frames()).for_each(|t| codes.push(made.frame(t)));
-        let changed = self.commit(codes);
+        let changed = self.commit(codes, None);
         let frames = old..self.codes.frames();
         self.select(Some(Region { frames, levels: 0..self.codes.quantizers() }));
         changed
@@ -300,17 +308,7 @@ impl Draft {
     /// to come back.
     fn turn(&mut self, step: Step, side: usize) -> (Step, Turned) {
         match step {
-            Step::Codes(codes) => {
-                let left = std::mem::replace(&mut self.codes, codes);
-                self.stay_inside();
-                (Step::Codes(left), Turned::Codes)
-            }
-            Step::Frames(codes, locked) => {
-                let left = std::mem::replace(&mut self.codes, codes);
-                let freed = std::mem::replace(&mut self.locked, locked);
-                self.stay_inside();
-                (Step::Frames(left, freed), Turned::Codes)
-            }
+            Step::Codes { codes, locked } => (self.exchange(codes, locked), Turned::Codes),
             Step::Naming { level, names } => {
                 let turned = Turned::Name(level, names[side].clone());
                 (Step::Naming { level, names }, turned)

@@ -113,8 +113,8 @@ struct Swap {
     /// What is open, after it.
     after: Arc<Codes>,
     pad: usize,
-    /// The other clip, before it and after it.
-    theirs: [Clip; 2],
+    /// The codes of the other clip, before it and after it.
+    theirs: [Arc<Codes>; 2],
 }
 
 impl CodesPage {

@@ -1,6 +1,7 @@
 //! What can be done with what is open.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use distill_shared::codes::ABSENT;
 use distill_shared::player::Blended;
@@ -250,10 +251,11 @@ impl CodesPage {
             return;
         }
         if let Opened::Pad(pad) = other {
-            let swapped = Clip { codes: theirs.into(), ..clip.clone() };
-            hands.instance().pads().set(pad, Some(swapped.clone()));
+            let theirs = Arc::new(theirs);
+            let swapped = Clip { codes: Arc::clone(&theirs), ..clip.clone() };
+            hands.instance().pads().set(pad, Some(swapped));
             let after = self.draft.codes().clone();
-            self.swaps.push(Swap { after, pad, theirs: [clip, swapped] });
+            self.swaps.push(Swap { after, pad, theirs: [clip.codes, theirs] });
         }
         self.edited(hands, true);
     }

@@ -41,11 +41,9 @@ impl CodesPage {
         let Some(Swap { pad, theirs, .. }) = swap else { return };
         let pads = hands.instance().pads();
         // Only if it is as the swap has left it: it may have been edited, or be another by now.
-        let clip =
-            pads.clips().get(*pad).filter(|clip| clip.codes == theirs[1 - which].codes).cloned();
-        if let Some(clip) = clip {
-            let codes = Arc::clone(&theirs[which].codes);
-            pads.set(*pad, Some(Clip { codes, ..clip }));
+        if let Some(clip) = pads.clips().get(*pad).filter(|clip| clip.codes == theirs[1 - which]) {
+            let codes = Arc::clone(&theirs[which]);
+            pads.set(*pad, Some(Clip { codes, ..clip.clone() }));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::recipe::Recipe;
 use crate::audio::export::FileFormat;
@@ -41,14 +41,9 @@ impl Target {
         if sound.is_dir() {
             return cannot("it is a folder; name a file");
         }
-        let ending = sound.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let ends_otherwise = match ending.as_deref() {
-            Some("json") => true,
-            Some("wav" | "wave") => format != FileFormat::Wav,
-            Some("flac") => format != FileFormat::Flac,
-            _ => false,
-        };
-        if ends_otherwise {
+        let is_other = FileFormat::named(sound).is_some_and(|named| named != format);
+        // What tells of it would take its place.
+        if is_other || Recipe::path(sound) == *sound {
             return cannot(&format!("the sound is {0}; name a .{0} file", format.ending()));
         }
         let files = [Some(sound), self.sidecar.as_ref(), self.codes.as_ref()];
@@ -86,7 +81,7 @@ impl Target {
         let other = told.ok().map(|recipe| beside.with_file_name(recipe.file()));
         if let Some(other) = other.filter(|other| other.file_name() != Some(name) && other.exists())
         {
-            anyhow::bail!(
+            bail!(
                 "{shown} is there and tells how {} was made; choose another --output",
                 other.display()
             );
