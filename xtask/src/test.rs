@@ -108,7 +108,7 @@ fn build() -> Result<()> {
 
 /// Unit and integration tests, the command line and the CLAP in a host among them.
 fn tests() -> Result<()> {
-    run_program(&mut cargo("test --workspace"))
+    run_program(&mut cargo("test --workspace --no-fail-fast"))
 }
 
 fn window() -> Result<()> {
