@@ -338,6 +338,16 @@ impl Instance {
         }
     }
 
+    /// The bundle of choice `edition`, if it is still loading, is late for the reason `late`; it plays as
+    /// soon as it is there.
+    pub fn wait(&self, edition: u64, late: String) {
+        let mut texts = self.lock();
+        if self.edition() == edition && self.phase() == Phase::Loading {
+            texts.error = late;
+            self.phase.store(3, Ordering::Release);
+        }
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Texts> {
         // Texts are replaced whole, so they are sound even after a panic elsewhere.
         self.texts.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,7 @@
 //! | [`engine`], [`voices`], [`voice`], [`channels`], [`keyboard`], [`sets`], [`heads`], [`zones`], [`meter`], [`interpolator`], [`envelope`], [`patience`] | audio | notes in, sound out |
 //! | [`stream`] | both | rings between audio thread and worker |
 //! | [`worker`], [`desk`], [`source`], [`looper`], [`thrift`] | worker | renders takes ahead of time |
-//! | [`loader`] | loader | reads bundles |
+//! | [`loader`], [`file_thread`], [`resident`] | loader | reads bundles, from drives that may not answer |
 //! | [`studio`], [`export`], [`import`] | studio | clips as sound files, and sound files as clips |
 //! | [`filters`] | main | makes the filters for all speeds |
 //! | [`history`], [`pads`], [`clips`], [`level_names`], [`auditions`] | all but audio | what was played, what is kept of it and what it is called, what the editor lets hear |
@@ -29,6 +29,7 @@ pub mod engine;
 pub mod envelope;
 pub mod export;
 pub mod factory;
+pub mod file_thread;
 pub mod filters;
 pub mod heads;
 pub mod history;
@@ -47,6 +48,7 @@ pub mod presets;
 #[cfg(test)]
 mod pretend_host;
 pub mod preview;
+pub mod resident;
 pub mod selection;
 pub mod sets;
 pub mod source;

@@ -1,12 +1,15 @@
-//! LOADER: the thread that reads bundles.
+//! LOADER: the threads that read bundles.
 //!
-//! It is one for the process, so that the same bundle in many instances is in memory once.
+//! There is one queue for the process, so that the same bundle in many instances is in memory once. The
+//! loader has each read by a thread of its own, so that one on a drive that does not answer keeps only
+//! itself waiting.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use distill_shared::bundle::Bundle;
@@ -14,6 +17,7 @@ use distill_shared::library::{self, bundles_in};
 use distill_shared::player::Model;
 
 use crate::factory;
+use crate::file_thread::{Drive, FileThread};
 use crate::instance::{Instance, ModelRef};
 use crate::state::BundleRef;
 use crate::worker::Office;
@@ -21,6 +25,14 @@ use crate::zones::Zones;
 
 /// Bundles of a folder that are looked into when one is searched for.
 const MAX_SEARCH: usize = 256;
+/// For how long the others wait for a bundle.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For how long they do while another one is waited for already.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+/// For how long a drive is waited for once nobody wants what is read any more.
+const LAST_PATIENCE: Duration = Duration::from_millis(50);
+/// Pause between two looks at whether the loader is to end.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A bundle to be loaded.
 #[derive(Debug)]
@@ -49,7 +61,7 @@ impl Loader {
         let (jobs, inbox) = unbounded();
         let spawned = thread::Builder::new()
             .name("distill loader".to_owned())
-            .spawn(move || Shelf::default().serve(&inbox, &office));
+            .spawn(move || serve(&inbox, &office));
         Self { jobs: Some(jobs), thread: spawned.ok() }
     }
 
@@ -62,7 +74,7 @@ impl Loader {
         }
     }
 
-    /// Ends the thread after what it is doing.
+    /// Ends the thread after what it is doing, unless a drive does not answer.
     pub fn join(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
@@ -96,45 +108,81 @@ impl Shown {
     }
 }
 
+/// Does what comes, one after the other; only what a drive keeps waiting is overtaken.
+fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
+    let shelf = Arc::new(Shelf::default());
+    let mut waiting: Vec<FileThread> = Vec::new();
+    for job in inbox {
+        // Only the newest choice of an instance matters.
+        if office.is_closing() || job.instance.edition() != job.edition {
+            continue;
+        }
+        waiting.retain(|reader| !reader.ends_within(Duration::ZERO));
+        let patience = if waiting.is_empty() { PATIENCE } else { SHORT_PATIENCE };
+        let (instance, edition) = (Arc::clone(&job.instance), job.edition);
+        let late = format!(
+            "{} is still waited for: {} does not answer. It plays as soon as its drive is there again.",
+            title(&job.reference),
+            job.reference.path,
+        );
+        let (shelf, desks) = (Arc::clone(&shelf), Arc::clone(office));
+        let read = move |drive: &Drive| shelf.serve(&job, &desks, drive);
+        match FileThread::start("distill reader", read) {
+            Err(error) => instance.fail(edition, format!("The bundle cannot be read: {error}.")),
+            Ok(reader) if is_in_time(&reader, patience, office) => {}
+            Ok(reader) => {
+                instance.wait(edition, late);
+                waiting.push(reader);
+            }
+        }
+    }
+    waiting.into_iter().for_each(|reader| reader.leave(LAST_PATIENCE));
+}
+
+/// Waits for a thread that reads; says whether it ends before anybody's patience does.
+fn is_in_time(reader: &FileThread, patience: Duration, office: &Office) -> bool {
+    let since = Instant::now();
+    while !reader.ends_within(LOOK) {
+        if since.elapsed() >= patience || office.is_closing() {
+            return false;
+        }
+    }
+    true
+}
+
 /// What is in memory already.
 #[derive(Default)]
 struct Shelf {
     /// Models by their digest.
-    models: HashMap<String, Weak<Model>>,
+    models: Mutex<HashMap<String, Weak<Model>>>,
     /// The factory bundle, so that it is not read for every instance; its model may be gone.
-    factory: Option<(Weak<Model>, Shown)>,
+    factory: Mutex<Option<(Weak<Model>, Shown)>>,
 }
 
 impl Shelf {
-    fn serve(&mut self, inbox: &Receiver<Job>, office: &Office) {
-        for job in inbox {
-            // Only the newest choice of an instance matters.
-            if office.is_closing() || job.instance.edition() != job.edition {
-                continue;
+    fn serve(&self, job: &Job, office: &Office, drive: &Drive) {
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.load(&job.reference, drive)))
+            .unwrap_or_else(|_| Err("Internal error while loading the bundle.".to_owned()));
+        match loaded {
+            Ok(Loaded { model, codec, reference, details }) => {
+                // The model first: who sees that it is ready may ask for sound.
+                let zones = Zones::of(&model);
+                let playing = ModelRef { model: Arc::downgrade(&model), codec };
+                office.deliver(job.desk, job.edition, model);
+                job.instance.succeed(job.edition, reference, details, zones, playing);
             }
-            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(&job.reference)))
-                .unwrap_or_else(|_| Err("Internal error while loading the bundle.".to_owned()));
-            match loaded {
-                Ok(Loaded { model, codec, reference, details }) => {
-                    // The model first: who sees that it is ready may ask for sound.
-                    let zones = Zones::of(&model);
-                    let playing = ModelRef { model: Arc::downgrade(&model), codec };
-                    office.deliver(job.desk, job.edition, model);
-                    job.instance.succeed(job.edition, reference, details, zones, playing);
-                }
-                Err(error) => job.instance.fail(job.edition, error),
-            }
+            Err(error) => job.instance.fail(job.edition, error),
         }
     }
 
     /// Loads the bundle that `reference` names, wherever it is now.
-    fn load(&mut self, reference: &BundleRef) -> Result<Loaded, String> {
+    fn load(&self, reference: &BundleRef, drive: &Drive) -> Result<Loaded, String> {
         let wanted = |digest: &str| reference.digest.is_empty() || reference.digest == digest;
         let (found, path) = if reference.path.is_empty() {
             (self.factory(), None)
         } else {
             let path = PathBuf::from(&reference.path);
-            (self.open(&path), Some(path))
+            (self.open(&path, drive), Some(path))
         };
         match found {
             Ok(loaded) if wanted(&loaded.reference.digest) => Ok(loaded),
@@ -150,14 +198,14 @@ impl Shelf {
                     Err(problem) => problem,
                 };
                 let missing = || format!("{} does not play: {problem}.", title(reference));
-                self.search(reference, path.as_deref()).ok_or_else(missing)
+                drive.touch(|| self.search(reference, path.as_deref())).ok_or_else(missing)
             }
         }
     }
 
     /// The factory bundle.
-    fn factory(&mut self) -> Result<Loaded, String> {
-        if let Some((model, shown)) = &self.factory
+    fn factory(&self) -> Result<Loaded, String> {
+        if let Some((model, shown)) = &*lock(&self.factory)
             && let Some(model) = model.upgrade()
         {
             return Ok(shown.clone().of(model));
@@ -168,27 +216,28 @@ impl Shelf {
         let bundle = Bundle::read(factory::BYTES).map_err(|error| error.to_string())?;
         let loaded = self.pack(&bundle, "Factory sounds", String::new())?;
         let Loaded { model, codec, reference, details } = loaded.clone();
-        self.factory = Some((Arc::downgrade(&model), Shown { codec, reference, details }));
+        let shown = Shown { codec, reference, details };
+        *lock(&self.factory) = Some((Arc::downgrade(&model), shown));
         Ok(loaded)
     }
 
     /// The bundle in a file.
-    fn open(&mut self, path: &Path) -> Result<Loaded, String> {
-        let bundle = Bundle::open(path).map_err(|error| error.to_string())?;
+    fn open(&self, path: &Path, drive: &Drive) -> Result<Loaded, String> {
+        let bundle = drive.touch(|| Bundle::open(path)).map_err(|error| error.to_string())?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         self.pack(&bundle, &stem, path.to_string_lossy().into_owned())
     }
 
     /// Makes a bundle playable, or finds that it is already.
-    fn pack(&mut self, bundle: &Bundle, name: &str, path: String) -> Result<Loaded, String> {
+    fn pack(&self, bundle: &Bundle, name: &str, path: String) -> Result<Loaded, String> {
         if !bundle.has_prior() {
             return Err("the file holds no prior, so it cannot make new sound; run \
                         `distill train-prior` on it"
                 .to_owned());
         }
         let digest = bundle.digest().to_owned();
-        self.models.retain(|_, model| model.strong_count() > 0);
-        let model = match self.models.get(&digest).and_then(Weak::upgrade) {
+        let known = lock(&self.models).get(&digest).and_then(Weak::upgrade);
+        let model = match known {
             Some(model) => model,
             None => {
                 let model = Model::new(bundle.config(), bundle.tensors(), &digest)
@@ -196,7 +245,10 @@ impl Shelf {
                 Arc::new(model)
             }
         };
-        self.models.insert(digest.clone(), Arc::downgrade(&model));
+        let mut models = lock(&self.models);
+        models.retain(|_, model| model.strong_count() > 0);
+        models.insert(digest.clone(), Arc::downgrade(&model));
+        drop(models);
         let card = bundle.card();
         let name = if card.name.is_empty() { name.to_owned() } else { card.name.clone() };
         let codec = &bundle.config().codec;
@@ -213,7 +265,7 @@ impl Shelf {
 
     /// Looks for a bundle by its content where bundles are: beside the file it was last seen in,
     /// and in the library folder.
-    fn search(&mut self, reference: &BundleRef, tried: Option<&Path>) -> Option<Loaded> {
+    fn search(&self, reference: &BundleRef, tried: Option<&Path>) -> Option<Loaded> {
         if reference.digest.is_empty() {
             return None;
         }
@@ -232,4 +284,9 @@ impl Shelf {
 /// What to call the bundle of a reference.
 fn title(reference: &BundleRef) -> &str {
     if reference.name.is_empty() { "The chosen bundle" } else { &reference.name }
+}
+
+/// What is behind a lock: it is replaced whole, so it is sound even after a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,9 +6,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam::channel::{Sender, unbounded};
+
+use crate::file_thread::{Drive, FileThread};
+
+/// For how long a task that was told to end may take for it: enough to leave no file half written, unless
+/// its drive does not answer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Something that takes its time, and answers in its own way. It is told when the thread is to end: then
 /// it should end soon.
@@ -24,7 +30,7 @@ pub struct Studio {
 #[derive(Debug)]
 struct Running {
     tasks: Sender<Task>,
-    thread: JoinHandle<()>,
+    thread: FileThread,
 }
 
 impl Studio {
@@ -40,26 +46,26 @@ impl Studio {
     fn start(&self) -> Option<Running> {
         let (tasks, inbox) = unbounded::<Task>();
         let closing = Arc::clone(&self.closing);
-        let serve = move || {
+        let serve = move |drive: &Drive| {
             for task in inbox {
                 if closing.load(Ordering::Acquire) {
                     return;
                 }
                 // Whoever waits for its answer sees that none comes.
-                let _ = catch_unwind(AssertUnwindSafe(|| task(&closing)));
+                let _ = catch_unwind(AssertUnwindSafe(|| drive.touch(|| task(&closing))));
             }
         };
-        let thread = thread::Builder::new().name("distill studio".to_owned()).spawn(serve).ok()?;
+        let thread = FileThread::start("distill studio", serve).ok()?;
         Some(Running { tasks, thread })
     }
 
-    /// Ends the thread, and what it does.
+    /// Ends the thread, and what it does; leaves it behind if a drive does not answer it.
     pub fn join(&self) {
         self.closing.store(true, Ordering::Release);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { tasks, thread }) = running {
             drop(tasks);
-            let _ = thread.join();
+            thread.leave(PATIENCE);
         }
     }
 }
@@ -90,7 +96,7 @@ mod tests {
         studio.work(Box::new(move |closing| {
             begins.send(()).expect("there is room");
             while !closing.load(Ordering::Acquire) {
-                thread::yield_now();
+                std::thread::yield_now();
             }
             answer.send("told").expect("there is room");
         }));
