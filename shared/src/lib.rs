@@ -20,6 +20,7 @@ pub mod library;
 pub mod math;
 pub mod model;
 pub mod phases;
+pub mod plain;
 pub mod player;
 pub mod preset;
 pub mod quantizer;

@@ -91,12 +91,11 @@ pub enum LibraryError {
     #[error("{0} does not hold tags, so none are kept: repair it, or delete it")]
     Tags(PathBuf),
     /// The system refused.
-    #[error("{path} cannot be read or changed")]
+    #[error("{path} cannot be read or changed: {error}")]
     System {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        #[source]
         error: io::Error,
     },
 }
@@ -271,14 +270,24 @@ pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
     // has them.
     let renamed = match fs::hard_link(path, &new) {
         Ok(()) => fs::remove_file(path),
+        // Where letters have no case, another case of the same name.
+        Err(_) if is_same_file(path, &new) => fs::rename(path, &new),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists || new.exists() => {
             return Err(LibraryError::Exists(new));
         }
         Err(_) => fs::rename(path, &new),
     };
     renamed.map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
-    tags::follow(path, Some(&new))?;
+    if ending == ENDING {
+        tags::follow(path, Some(&new))?;
+    }
     Ok(new)
+}
+
+/// Whether two paths lead to the same file.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(a).is_some_and(|a| whole(b) == Some(a))
 }
 
 /// Deletes the file of a bundle or a preset.
@@ -288,11 +297,10 @@ pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
 /// Fails if it is none by its name, or the system refuses. If only its tags could not be removed, it is
 /// gone all the same.
 pub fn remove(path: &Path) -> Result<(), LibraryError> {
-    if ending_of(path).is_none() {
-        return Err(LibraryError::Foreign(path.to_owned()));
-    }
+    let ending = ending_of(path).ok_or_else(|| LibraryError::Foreign(path.to_owned()))?;
     fs::remove_file(path).map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
-    tags::follow(path, None)
+    // Presets have no tags.
+    if ending == ENDING { tags::follow(path, None) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -236,6 +236,8 @@ mod tests {
         assert!(Preset::rename(&path, "air").is_err(), "that is taken");
         assert!(Preset::rename(&path, "a/b").is_err(), "that is no name");
         assert_eq!(Preset::read(&path).expect("it is as it was"), preset());
+        // Presets have no tags, so those of bundles do not matter.
+        std::fs::write(path.with_file_name(crate::tags::FILE), "damaged").expect("a file");
         let path = Preset::rename(&path, "Zinc").expect("that is free");
         assert_eq!(Preset::read(&path).expect("it was renamed").name, "Zinc");
         let names = |folder: &Path| list(folder).iter().map(PresetEntry::name).collect::<Vec<_>>();

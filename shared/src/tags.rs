@@ -18,8 +18,8 @@ pub const FILE: &str = "tags.json";
 pub const MAX_TAGS: usize = 16;
 /// Most letters of a tag.
 pub const MAX_LETTERS: usize = 40;
-/// Most bytes of a file of tags: a thousand bundles with as many as they may have.
-const MAX_BYTES: usize = 1 << 20;
+/// Most bytes of a file of tags: a thousand bundles with as many as they may have, of the longest letters.
+const MAX_BYTES: usize = 4 << 20;
 
 /// The tags of all bundles in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,8 +71,12 @@ impl Tags {
     }
 
     fn write(&self, folder: &Path) -> Result<(), LibraryError> {
-        let path = folder.join(FILE);
-        write_atomically(&path, &self.to_bytes())
+        let (path, bytes) = (folder.join(FILE), self.to_bytes());
+        if bytes.len() > MAX_BYTES {
+            let error = io::Error::other("it holds as many tags as it can");
+            return Err(LibraryError::System { path, error });
+        }
+        write_atomically(&path, &bytes)
             .map_err(|error| LibraryError::System { path, error: io::Error::other(error) })
     }
 }
@@ -199,5 +203,19 @@ mod tests {
         fs::write(&file, r#"{"a.distill": ["\u001b[2J", "soft"]}"#).expect("a file");
         let tags = Tags::read(folder.path()).expect("tags");
         assert_eq!(tags.of(Path::new("a.distill")), ["soft"], "nothing else is a tag");
+    }
+
+    #[test]
+    fn tags_that_could_not_be_read_again_are_not_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let many = |bundles: usize| {
+            let tags = (0..MAX_TAGS).map(|_| "雨".repeat(MAX_LETTERS)).collect::<Vec<_>>();
+            Tags((0..bundles).map(|n| (format!("{n}.distill"), tags.clone())).collect())
+        };
+        many(1000).write(folder.path()).expect("as many as there may be");
+        assert_eq!(Tags::read(folder.path()).expect("tags"), many(1000));
+        let error = many(10_000).write(folder.path()).expect_err("too many").to_string();
+        assert!(error.contains("as many tags as it can"), "{error}");
+        assert_eq!(Tags::read(folder.path()).expect("tags"), many(1000));
     }
 }

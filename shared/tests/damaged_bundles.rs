@@ -198,6 +198,11 @@ fn a_config_that_is_not_that_of_the_tensors_is_refused() {
     assert!(error.to_string().contains("codec.quantizer.codebooks"), "{error}");
     let error = with_config("\"width\":2", "\"width\":99999999999");
     assert!(matches!(error, BundleError::Config(_)), "{error}");
+    let error = with_config("\"width\":2", "\"width\":2,\"\\u001b[2J\\u202e\":2");
+    assert!(
+        error.to_string().contains("\\u{1b}[2J\\u{202e}"),
+        "nothing upsets a terminal: {error:?}"
+    );
     let error = with_config("\"width\":2", "\"width\":-2");
     assert!(matches!(error, BundleError::ConfigSyntax(_)), "{error}");
     let error = with_config("\"width\":2", "\"width\":2,\"wings\":2");

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use distill_shared::codes::{ABSENT, Codes};
 use distill_shared::model::conditioning::Controls;
 use distill_shared::player::{
-    GivenCodes, NextStep, Sampling, Take, TakeKey, decode, infill, instruction_sets,
+    GivenCodes, Model, NextStep, Sampling, Take, TakeKey, decode, infill, instruction_sets,
+    random_weights,
 };
 use small::{HOP, KEY, LEVELS, model, model_for, random_codes};
 
@@ -174,4 +175,24 @@ fn what_is_drawn_may_lie_above_a_level_that_is_absent() {
         assert_eq!(codes.frame(t)[..2], clip.frame(t)[..2]);
         assert!(codes.frame(t)[2] < 9, "frame {t}");
     }
+}
+
+#[test]
+fn what_is_open_between_given_codes_does_not_begin_anew() {
+    // Recordings of three frames: whatever goes on for longer begins anew.
+    let mut config = small::config(2);
+    config.prior.as_mut().unwrap().longest = Some(3);
+    let weights = random_weights(&config, 1);
+    let model = Arc::new(Model::new(&config, &weights, "digest").unwrap());
+    let through = |open: std::ops::Range<usize>, more: usize, once: bool| {
+        let mut given = GivenCodes::new(&random_codes(FRAMES));
+        given.open(open, 0..LEVELS);
+        given.go_on(more);
+        infill(Arc::clone(&model), KEY, &Sampling { once, ..Sampling::default() }, given).unwrap()
+    };
+    assert_eq!(through(8..16, 0, false), through(8..16, 0, true));
+    // After the clip something does, as long after it as a recording lasts.
+    let (anew, on) = (through(20..24, 8, false), through(20..24, 8, true));
+    assert_eq!(anew.first(FRAMES as usize + 1), on.first(FRAMES as usize + 1));
+    assert_ne!(anew, on);
 }

@@ -15,6 +15,7 @@ use super::{
     BundleError, Dtype, MAX_HEADER, MAX_KEYS, MAX_NAME, MAX_RANK, MAX_TENSORS, Tensor, TensorData,
     Tensors,
 };
+use crate::plain::plain;
 use crate::room;
 
 /// The key of the header that is no tensor.
@@ -52,7 +53,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Header, &[u8]), BundleError> {
     let (header, data) = rest.split_at_checked(length).ok_or(BundleError::CutOff)?;
     // Its texts are kept as they are, beside what the JSON parser has of them.
     room::ask(2 * length + ROOM_BESIDE)?;
-    let damaged = |what: &dyn fmt::Display| BundleError::Header(what.to_string());
+    let damaged = |what: &dyn fmt::Display| BundleError::Header(plain(what));
     let header = std::str::from_utf8(header).map_err(|error| damaged(&error))?;
     if !header.starts_with('{') {
         return Err(damaged(&"it does not begin with a brace"));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{BundleError, CORPUS_CODES, MAX_ROWS, Tensor, TensorData, json};
 use crate::codes::{Codes, unflatten_codes};
 use crate::model::config::CodecConfig;
+use crate::plain::plain;
 
 /// One recording of the corpus, as codes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,7 +68,7 @@ impl Corpus {
     /// Reads the index; the codes follow once [`rows`] has told how many there are.
     pub(super) fn read_index(text: &str) -> Result<CorpusIndex, BundleError> {
         let index: Vec<Entry> =
-            serde_json::from_str(text).map_err(|error| BundleError::Corpus(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| BundleError::Corpus(plain(&error)))?;
         let rows = index
             .iter()
             .try_fold(0_usize, |rows, entry| rows.checked_add(entry.frames))

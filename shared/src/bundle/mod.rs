@@ -162,6 +162,8 @@ impl Bundle {
         self.weights.retain(|name, _| !name.starts_with("prior."));
         self.weights.extend(weights);
         self.card.prior = Some(metadata);
+        // It is that of the prior before.
+        self.card.prior_evaluation = None;
         self.card.thin_curves();
         self.sealed()
     }

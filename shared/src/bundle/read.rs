@@ -11,6 +11,7 @@ use super::{
     PREVIEW, TensorData, VERSION, digest, foreign,
 };
 use crate::model::config::ModelConfig;
+use crate::plain::plain;
 use crate::room;
 
 /// Types that weights can have.
@@ -46,10 +47,10 @@ impl Bundle {
 
         let config_text = text("config")?.clone();
         let config: ModelConfig = serde_json::from_str(&config_text)
-            .map_err(|error| BundleError::ConfigSyntax(error.to_string()))?;
+            .map_err(|error| BundleError::ConfigSyntax(plain(&error)))?;
         config.check()?;
         let card = serde_json::from_str(text("card")?)
-            .map_err(|error| BundleError::Card(error.to_string()))?;
+            .map_err(|error| BundleError::Card(plain(&error)))?;
         let index =
             header.metadata.get("corpus").map(|text| Corpus::read_index(text)).transpose()?;
 

@@ -35,10 +35,21 @@ impl Replacement {
     /// Fails if the folder cannot be written to.
     pub fn of(path: &Path) -> Result<Self, WriteError> {
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let temporary = folder_of(&target).join(temporary_name());
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
-        let file = file.map_err(|error| WriteError { path: path.to_owned(), error })?;
-        Ok(Self { path: path.to_owned(), target, temporary, file: Some(file) })
+        let (temporary, file) = begin_temporary(folder_of(&target))
+            .map_err(|error| WriteError { path: path.to_owned(), error })?;
+        let replacement = Self { path: path.to_owned(), target, temporary, file: Some(file) };
+        replacement.keep_permissions();
+        Ok(replacement)
+    }
+
+    /// Who may read what is replaced, may read what replaces it, and nobody else.
+    fn keep_permissions(&self) {
+        let before =
+            fs::metadata(&self.target).ok().filter(|before| before.is_file() && cfg!(unix));
+        if let Some((before, file)) = before.zip(self.file.as_ref()) {
+            // A file system without permissions has none to keep.
+            let _ = file.set_permissions(before.permissions());
+        }
     }
 
     /// Another handle of the file, to write to. All handles share one place in the file, and must
@@ -100,7 +111,25 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A name no other thread or process uses, short enough beside a target of any length.
+/// Names that are tried, at most.
+const TRIES: u32 = 10_000;
+
+/// A new file in `folder`, with a name that no other thread or process uses.
+fn begin_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
+    let mut tried = 0;
+    loop {
+        let temporary = folder.join(temporary_name());
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            // A process of the same number, as in another container, has been killed while it wrote.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < TRIES => {
+                tried += 1
+            }
+            opened => return opened.map(|file| (temporary, file)),
+        }
+    }
+}
+
+/// A name no other thread uses, nor any process that runs; short enough beside a target of any length.
 fn temporary_name() -> OsString {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -134,6 +163,34 @@ mod tests {
         drop(replacement);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.distill"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        for count in 0..500 {
+            let left = format!(".distill-{}-{count}.tmp", std::process::id());
+            fs::write(folder.path().join(left), b"half").unwrap();
+        }
+        let path = folder.path().join("a.distill");
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_may_not_read_they_may_not_read_after_it_is_replaced() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.distill");
+        for mode in [0o600, 0o640, 0o400] {
+            write_atomically(&path, b"old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            write_atomically(&path, b"new").unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+        }
     }
 
     #[test]

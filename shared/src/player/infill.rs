@@ -13,6 +13,8 @@ pub struct GivenCodes {
     quantizers: usize,
     /// `[T, N]`.
     codes: Vec<Option<u32>>,
+    /// Frames that are those of a clip, whatever is left open in them.
+    clip: usize,
 }
 
 impl GivenCodes {
@@ -20,15 +22,19 @@ impl GivenCodes {
     #[must_use]
     pub fn new(codes: &Codes) -> Self {
         let given = codes.as_slice().iter().copied().map(Some).collect();
-        Self { quantizers: codes.quantizers(), codes: given }
+        Self { quantizers: codes.quantizers(), codes: given, clip: codes.frames() }
     }
 
-    /// Leaves `levels`, 0 being the coarsest, of `frames` open. What lies outside is passed over.
+    /// Leaves `levels`, 0 being the coarsest, of `frames` open. What lies outside is passed over. If that
+    /// is everything, the take is one through nothing.
     pub fn open(&mut self, frames: Range<usize>, levels: Range<usize>) {
         for t in frames.start..frames.end.min(self.frames()) {
             let frame = &mut self.codes[t * self.quantizers..][..self.quantizers];
             let levels = levels.start.min(frame.len())..levels.end.min(frame.len());
             frame.get_mut(levels).unwrap_or_default().fill(None);
+        }
+        if self.codes.iter().all(Option::is_none) {
+            self.clip = 0;
         }
     }
 
@@ -47,6 +53,12 @@ impl GivenCodes {
     #[must_use]
     pub fn frames(&self) -> usize {
         self.codes.len() / self.quantizers.max(1)
+    }
+
+    /// Whether frame `t` is after the clip, so that a take may begin anew there. Real-time safe.
+    #[must_use]
+    pub fn is_free(&self, t: u64) -> bool {
+        t >= self.clip as u64
     }
 
     /// Codes of frame `t`, coarse to fine: `[N]`, or nothing after the last. Real-time safe.

@@ -220,6 +220,7 @@ impl Take {
         let drawn = takes.iter_mut().filter(|(_, sampling)| !sampling.frozen);
         let next = drawn.map(|(take, sampling)| NextCodes {
             given: take.given.frame(take.prior.frames()),
+            free: take.given.is_free(take.prior.frames()),
             player: &mut take.prior,
             key: take.key,
             sampling: *sampling,

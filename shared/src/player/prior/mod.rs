@@ -123,6 +123,8 @@ pub struct NextCodes<'a> {
     /// Codes that the frame is to have, coarse to fine, and which it draws: `[N]`, or nothing if it
     /// draws all.
     pub given: &'a [Option<u32>],
+    /// Whether something may begin anew after this frame: not within a clip that is gone through.
+    pub free: bool,
     /// The frame before, which the next takes the place of: `[N]`.
     pub codes: &'a mut [u32],
 }
@@ -143,6 +145,7 @@ impl PriorPlayer {
             latent: vec![0.0; codec.latent_dim],
             begins: true,
             begun: 0,
+            given: 0,
             end: f32::NEG_INFINITY,
         };
         let room = Room {
@@ -167,6 +170,7 @@ impl PriorPlayer {
         self.sequence.latent.fill(0.0);
         self.sequence.begins = true;
         self.sequence.begun = 0;
+        self.sequence.given = 0;
         self.sequence.end = f32::NEG_INFINITY;
     }
 
@@ -215,6 +219,11 @@ impl PriorPlayer {
         if self.sequence.begins { 0 } else { self.frames() - self.sequence.begun }
     }
 
+    /// As [`Self::made`], without those of a clip that was gone through.
+    fn drawn(&self) -> u64 {
+        self.made().min(self.frames() - self.sequence.given)
+    }
+
     /// Draws the next frame into `codes`, `[N]`, which hold the frame before it; what they hold
     /// before the first frame does not matter. The first frame keeps at most 0.9 of the
     /// probability. Real-time safe.
@@ -230,6 +239,7 @@ impl PriorPlayer {
             sampling: *sampling,
             check: None,
             given: &[],
+            free: true,
             codes,
         }]);
     }
@@ -246,8 +256,9 @@ impl PriorPlayer {
         let mut room = std::mem::take(&mut first.player.room);
         let mut sampler = std::mem::take(&mut room.sampler);
         let draws: ArrayVec<_, VOICES> = next.iter().map(NextCodes::draw).collect();
-        let free: ArrayVec<_, VOICES> = next.iter().map(NextCodes::is_free).collect();
+        let free: ArrayVec<_, VOICES> = next.iter().map(|next| next.free).collect();
         let made: ArrayVec<_, VOICES> = next.iter().map(|next| next.player.made()).collect();
+        let drawn: ArrayVec<_, VOICES> = next.iter().map(|next| next.player.drawn()).collect();
         let avoided = next.iter().map(|next| Avoided::new(next.check, &next.sampling));
         let avoided: ArrayVec<_, VOICES> = avoided.collect();
         let turns = next.iter_mut().map(|NextCodes { player, sampling, given, codes, .. }| {
@@ -268,12 +279,16 @@ impl PriorPlayer {
             let level = u32::try_from(level).unwrap_or(u32::MAX);
             sampler.draw(model.arch, logits, (&sampling, group), uniform(key, frame, level))
         });
-        // What is made between given codes does not begin anew.
-        for (i, turn) in turns.iter_mut().enumerate().filter(|(i, _)| free[*i]) {
+        for (i, turn) in turns.iter_mut().enumerate() {
+            if !free[i] {
+                // What is made within a clip does not begin anew.
+                turn.sequence.given = turn.sequence.temporal.position();
+                continue;
+            }
             let (key, frame, Sampling { once, .. }) = draws[i];
             let Some(prior) = &model.prior else { break };
-            let drawn = uniform(key, frame, END);
-            let is_last = prior.ends.is_last(turn.sequence.end, made[i] + 1, drawn);
+            let chance = uniform(key, frame, END);
+            let is_last = prior.ends.is_last(turn.sequence.end, drawn[i] + 1, chance);
             turn.sequence.begins = !once && is_last;
         }
         drop(turns);
@@ -297,11 +312,6 @@ impl PriorPlayer {
 }
 
 impl NextCodes<'_> {
-    /// Whether all of the frame is drawn.
-    fn is_free(&self) -> bool {
-        self.given.iter().all(Option::is_none)
-    }
-
     /// How to draw the next frame: whose it is, its number, and the sampling.
     fn draw(&self) -> (TakeKey, u32, Sampling) {
         let top_p = self.sampling.top_p;

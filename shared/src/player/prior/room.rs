@@ -20,6 +20,8 @@ pub(super) struct Sequence {
     pub(super) begins: bool,
     /// The frame that began last, or the first after those that it was given to go on from.
     pub(super) begun: u64,
+    /// Frames of a clip that were gone through.
+    pub(super) given: u64,
     /// How likely the last frame is the last of what began: log-odds.
     pub(super) end: f32,
 }
