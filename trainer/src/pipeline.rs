@@ -77,12 +77,12 @@ pub struct Trained<C, M> {
 
 impl Session<'_> {
     /// Opens the corpus in `folder` and tells what becomes of it. Recordings called `heard` were
-    /// trained on before.
+    /// trained on before; of the others `seed` decides which are held out.
     ///
     /// # Errors
     ///
     /// Fails as [`Corpus::open`] does.
-    pub fn open_corpus(&mut self, folder: &Path, heard: &[String]) -> Result<Corpus> {
+    pub fn open_corpus(&mut self, folder: &Path, heard: &[String], seed: u64) -> Result<Corpus> {
         let bar = self.listeners.display.count("reading");
         let on_file = |files: usize| {
             bar.set_length(files as u64);
@@ -90,7 +90,7 @@ impl Session<'_> {
         };
         let program = std::env::current_exe().ok();
         let options = OpenOptions {
-            seed: self.seed,
+            seed,
             threads: self.threads,
             cancel: self.cancel,
             program: program.as_deref(),

@@ -158,7 +158,13 @@ fn a_codec_can_be_trained_alone_and_be_given_a_prior_later() {
     fail(folder.path(), &format!("{train} --stage prior"), 2, "train the codec first");
     succeed(folder.path(), &format!("{train} --stage codec --codec-steps 25 --name Toy"));
     fail(folder.path(), "generate x.distill", 1, "prior");
-    succeed(folder.path(), &format!("{train} --stage prior --prior-steps 3"));
+    for option in ["--name Felt", "--width 512", "--codec-steps 3"] {
+        let train = format!("train {} -o x.distill --stage prior {option}", sounds.display());
+        fail(folder.path(), &train, 2, &format!("leave {} out", option.split(' ').next().unwrap()));
+    }
+    let prior =
+        "--stage prior --prior-steps 3 --hidden-size 16 --layers 1 --heads 2 --prior-batch 2";
+    succeed(folder.path(), &format!("train {} -o x.distill {prior}", sounds.display()));
     let bundle = Bundle::open(&folder.path().join("x.distill")).unwrap();
     assert!(bundle.has_prior());
     assert_eq!(bundle.card().name, "Toy");
@@ -243,6 +249,7 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     let sounds = toy().join("sounds");
     let train = format!("train {} -o x.distill", sounds.display());
     refuse(&format!("{train} --heads 3"), "3 attention heads");
+    refuse(&format!("train-prior {} --no-corpus-codes", bundle.display()), "FOLDER");
     let generate = format!("generate {}", bundle.display());
     refuse(&format!("{generate} -o x.mp3"), ".wav or .flac");
     refuse(&format!("{generate} -o x.flac --bit-depth 32f"), "16 or 24");

@@ -211,6 +211,13 @@ fn nothing_is_replaced_that_nobody_named() {
     // The codes of a take would have the name of the file that tells how it was made.
     assert_eq!(succeed(here, "encode one.distill one-2.wav"), "one-2-3.json\n");
     succeed(here, "generate --again one-2.json -o one-2.wav");
+    // What tells of a take that was moved away stays, whatever is made again from elsewhere.
+    fs::create_dir(here.join("moved")).unwrap();
+    fs::rename(here.join("one-2.wav"), here.join("moved/one-2.wav")).unwrap();
+    fs::copy(here.join("one-2.json"), here.join("moved/one-2.json")).unwrap();
+    let told = fs::read(here.join("one-2.json")).unwrap();
+    assert_eq!(succeed(here, "generate --again moved/one-2.json one.distill"), "one-2-4.wav\n");
+    assert_eq!(fs::read(here.join("one-2.json")).unwrap(), told);
     assert_eq!(succeed(here, "decode one.distill --recording low/a.wav"), "a-decoded.wav\n");
     assert_eq!(succeed(here, "decode one.distill --recording low/a.wav"), "a-decoded-2.wav\n");
 }
@@ -226,6 +233,11 @@ fn what_cannot_be_written_is_told_before_anything_is_made() {
     fail(here, &format!("{generate} --prime clip.wav -o clip.wav"), 2, "which it is made from");
     succeed(here, &format!("{generate} -o x.wav"));
     fail(here, "generate --again x.json -o out.flac", 2, "name a .wav file");
+    let bundle = fs::read(here.join("one.distill")).unwrap();
+    fail(here, "generate --again x.json -o one.distill", 2, "which it is made from");
+    fail(here, &format!("{generate} --format wav -o one.distill"), 2, "which it is made from");
+    assert!(fs::read(here.join("one.distill")).unwrap() == bundle);
+    fail(here, "generate --again x.json --prime clip.wav -o y.wav", 2, "leave --prime or --again");
     fail(here, &format!("{generate} -o x.flac"), 1, "tells how x.wav was made");
     let silent = format!("{generate} -o x.wav --seed 9 --no-sidecar");
     fail(here, &silent, 1, "would tell of another take");

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::duration;
 use super::exit::Ending;
-use super::output::{free, print, print_json};
+use super::output::{free, is_same_file, print, print_json};
 use super::set::SetArgs;
 use super::sound_file::SoundFileArgs;
 use crate::audio::export::Shape;
@@ -127,7 +127,9 @@ impl GenerateArgs {
         };
         let targets = self.targets(&mut recipe);
         let format = recipe.sound.format.format;
-        targets.iter().try_for_each(|target| target.check(format, heard.as_deref()))?;
+        let read: Vec<&Path> =
+            heard.as_deref().into_iter().chain([player.path.as_path()]).collect();
+        targets.iter().try_for_each(|target| target.check(format, &read))?;
         let mut display = Display::new();
         let bar = display.count("seconds");
         bar.set_length(u64::from(self.count) * recipe.sound.whole_seconds());
@@ -182,6 +184,12 @@ impl GenerateArgs {
     /// What the recipe at `again` asks for.
     fn again(&self, again: &Path) -> Result<Asked> {
         let mut recipe = Recipe::read(again)?;
+        if self.prime.is_some() && recipe.prime.is_none() {
+            let problem = "does not go on from a sound file; leave --prime or --again out";
+            return Err(
+                Usage(format!("the take that {} tells of {problem}", again.display())).into()
+            );
+        }
         let path = self.bundle.clone().unwrap_or_else(|| recipe.bundle.find(again));
         let player = Player::open(path)?;
         recipe.bundle.check(&player.bundle, &player.path, again)?;
@@ -224,8 +232,15 @@ impl GenerateArgs {
     fn path(&self, recipe: &Recipe) -> PathBuf {
         let format = recipe.sound.format;
         let Some(bundle) = self.bundle.as_ref().filter(|_| self.again.is_none()) else {
-            // The file that it is made again from may lie beside it.
-            let again = || free(recipe.file().to_owned(), &[]);
+            let again = || {
+                let name = recipe.file();
+                // The file that it is made again from may lie beside it.
+                let told = self
+                    .again
+                    .as_ref()
+                    .is_some_and(|again| is_same_file(&Recipe::path(name), again));
+                free(name.to_owned(), if told || self.no_sidecar { &[] } else { &["json"] })
+            };
             return self.file.output.clone().unwrap_or_else(again);
         };
         let numbered = |name: &Path| {

@@ -10,6 +10,7 @@ use distill_shared::bundle::{
     PriorEvaluationSummary, TrainingSummary,
 };
 use distill_shared::model::config::{CodecConfig, PriorConfig};
+use distill_shared::plain::plain;
 use serde_json::{Value, json};
 
 use super::exit::Ending;
@@ -210,21 +211,12 @@ fn figures_text(mean: &Figures) -> String {
 /// characters that control or reorder written out.
 fn harmless(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let mut shown = String::new();
-    for (i, c) in words.join(" ").chars().enumerate() {
-        if i == Page::SHOWN {
-            shown.push('…');
-            break;
-        }
-        match c {
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                shown.extend(c.escape_unicode());
-            }
-            c if c.is_control() => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
+    let line = words.join(" ");
+    let mut shown: String = line.chars().take(Page::SHOWN).collect();
+    if shown.len() < line.len() {
+        shown.push('…');
     }
-    shown
+    plain(&shown)
 }
 
 fn corpus_text(corpus: &CorpusSummary) -> String {

@@ -120,6 +120,9 @@ impl TrainArgs {
                 (output.with_added_extension("run"), beside(&output, "report.html"))
             }
         };
+        if self.stage == Stage::Prior {
+            self.keeps_the_codec()?;
+        }
         let mut session = self.run.session(run_dir, report, self.bundle_name(&output))?;
         let resumed = session.resumes();
         let lengths = self.lengths(start, session.spent_before());
@@ -136,6 +139,16 @@ impl TrainArgs {
             self.train(&mut session, &lengths, &output, &start_with)
         };
         end(&mut session, trained, resumed, self.run.json)
+    }
+
+    /// Whether nothing is asked of the codec and the name, which `--stage prior` leaves as they are.
+    fn keeps_the_codec(&self) -> Result<()> {
+        let mut asked = given(&self.codec)?;
+        asked.extend(self.codec_steps.map(|_| ("--codec-steps".to_owned(), String::new())));
+        asked.extend(self.name.as_ref().map(|_| ("--name".to_owned(), String::new())));
+        let Some((option, _)) = asked.pop_first() else { return Ok(()) };
+        let problem = "--stage prior keeps the codec and the name of the bundle as they are";
+        Err(Usage(format!("{problem}; leave {option} out")).into())
     }
 
     /// What the bundle is called.
@@ -164,7 +177,7 @@ impl TrainArgs {
         start: &Start,
     ) -> Result<(Corpus, Settings<CodecConfig>)> {
         let from = start.again();
-        let mut corpus = session.open_corpus(&self.folder, &start.heard())?;
+        let mut corpus = session.open_corpus(&self.folder, &start.heard(), session.seed)?;
         let recordings = Recordings::of_corpus(&corpus);
         let mut settings = match from {
             None => self.codec.settings(&corpus, start.base().map(Base::of))?,

@@ -39,7 +39,7 @@ pub(super) struct TrainPriorArgs {
     #[arg(long, value_name = "TIME", value_parser = duration::budget)]
     budget: Option<Duration>,
     /// With FOLDER: leave the recordings, as codes, out of the bundle
-    #[arg(long)]
+    #[arg(long, requires = "folder")]
     no_corpus_codes: bool,
     #[command(flatten)]
     run: RunArgs,
@@ -121,7 +121,10 @@ pub(super) fn replace_prior(
     let bundle = Bundle::open(path)?;
     let codec = &bundle.config().codec;
     let heard = heard_by(&bundle);
-    let corpus = source.folder.map(|folder| session.open_corpus(folder, &heard)).transpose()?;
+    // A bundle that remembers nothing still tells by which seed its codec held recordings out.
+    let seed = if heard.is_empty() { bundle.card().codec.training.seed } else { session.seed };
+    let open = |folder| session.open_corpus(folder, &heard, seed);
+    let corpus = source.folder.map(open).transpose()?;
     let corpus = corpus.map(|corpus| session.readable(corpus.as_heard_by(codec)));
     let codes = match &corpus {
         Some(corpus) => session.read_codes(corpus, codec, bundle.tensors())?,

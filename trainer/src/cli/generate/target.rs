@@ -29,12 +29,12 @@ impl Target {
     }
 
     /// Checks that the files can be written, in this format, and that no other take is then told of by
-    /// the wrong file. `heard` is what the take goes on from, or is a part of.
+    /// the wrong file. `read` is what the take is made from.
     ///
     /// # Errors
     ///
     /// Fails with one sentence.
-    pub(super) fn check(&self, format: FileFormat, heard: Option<&Path>) -> Result<()> {
+    pub(super) fn check(&self, format: FileFormat, read: &[&Path]) -> Result<()> {
         let sound = &self.sound;
         let cannot =
             |why: &str| Err(Usage(format!("cannot write {}: {why}", sound.display())).into());
@@ -47,12 +47,12 @@ impl Target {
             return cannot(&format!("the sound is {0}; name a .{0} file", format.ending()));
         }
         let files = [Some(sound), self.sidecar.as_ref(), self.codes.as_ref()];
-        if let Some(heard) = heard
-            && files.into_iter().flatten().any(|file| is_same_file(file, heard))
-        {
+        let is_written =
+            |read: &&&Path| files.into_iter().flatten().any(|file| is_same_file(file, read));
+        if let Some(read) = read.iter().find(is_written) {
             return cannot(&format!(
                 "it would take the place of {}, which it is made from; choose another --output",
-                heard.display()
+                read.display()
             ));
         }
         self.check_beside()
