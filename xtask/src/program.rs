@@ -2,17 +2,31 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
-/// The folder that cargo builds into.
+/// The folder that cargo builds into, wherever that was set.
 pub(crate) fn target_dir() -> PathBuf {
-    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let named = || std::env::var_os("CARGO_TARGET_DIR").map(|named| root().join(named));
+    FOLDER
+        .get_or_init(|| named().or_else(told_target_dir).unwrap_or_else(|| root().join("target")))
+        .clone()
+}
+
+/// The folder that cargo says it builds into.
+fn told_target_dir() -> Option<PathBuf> {
+    let mut metadata = cargo("metadata --format-version 1 --no-deps --offline");
+    let told = metadata.current_dir(root()).stderr(Stdio::null()).output().ok()?;
+    let told: Value = serde_json::from_slice(&told.stdout).ok()?;
+    told["target_directory"].as_str().map(PathBuf::from)
 }
 
 /// A call of cargo with `arguments`, separated by spaces.

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::program::{cargo, root, run as run_program, target_dir};
+use crate::program::{cargo, read, root, run as run_program, target_dir};
 
 /// Folders to build in, of paths of different lengths.
 const FOLDERS: [&str; 2] = ["one", "another/of-a-longer-name"];
@@ -18,6 +18,9 @@ const FOLDERS: [&str; 2] = ["one", "another/of-a-longer-name"];
 ///
 /// Fails if a file differs.
 pub(crate) fn check() -> Result<()> {
+    // Clones are of what is committed.
+    let changed = read(Command::new("git").args(["status", "--porcelain"]).current_dir(root()))?;
+    ensure!(changed.is_empty(), "not all is committed, so the clones would be of other sources");
     let home = target_dir().join("reproducible");
     if home.exists() {
         fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;

@@ -15,15 +15,17 @@ use sha2::{Digest, Sha256};
 use crate::program::{root, target_dir};
 
 /// What the checks check, and what they are made of, from the root of the workspace.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 10] = [
     "Cargo.lock",
     "Cargo.toml",
     "assets",
+    "bundler.toml",
     "plugin",
     "rust-toolchain.toml",
     "shared",
     "tests",
     "trainer",
+    "xtask",
 ];
 
 /// What has passed so far.
