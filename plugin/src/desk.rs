@@ -44,9 +44,13 @@ impl Desk {
         &self.instance
     }
 
-    /// Serves choice `edition` with `model` from now on. Takes that play go on with theirs.
+    /// Serves choice `edition` with `model` from now on, unless it serves a later one. Takes that play go
+    /// on with theirs.
     pub fn set_model(&mut self, edition: u64, model: Arc<Model>) {
-        self.model = Some((edition, model));
+        // A drive may have been waited for while another bundle was chosen.
+        if self.model.as_ref().is_none_or(|(of, _)| *of <= edition) {
+            self.model = Some((edition, model));
+        }
     }
 
     /// Does what is to be done before a source is picked: frees what came back, reads new tickets

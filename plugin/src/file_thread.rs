@@ -64,17 +64,37 @@ impl FileThread {
         self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
     }
 
+    /// Waits for its end while that is `wanted`, as long as its drive does not keep it from answering for
+    /// `patience`; says whether it has ended.
+    #[must_use]
+    pub fn is_in_time(&self, patience: Duration, wanted: impl Fn() -> bool) -> bool {
+        let mut unanswered = Duration::ZERO;
+        while !self.ends_within(LOOK) {
+            unanswered = if self.touches() { unanswered + LOOK } else { Duration::ZERO };
+            if unanswered >= patience || !wanted() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Waits for its end, unless a drive does not answer for as long as `patience`: then it is left behind.
     pub fn leave(self, patience: Duration) {
         let mut unanswered = Duration::ZERO;
-        while !self.ends_within(LOOK) {
-            let touches = self.drive.0.load(Ordering::Acquire);
-            unanswered = if touches { unanswered + LOOK } else { Duration::ZERO };
-            if unanswered >= patience && resident::stay() {
+        loop {
+            if self.touches() && unanswered >= patience && resident::stay() {
                 return;
             }
+            if self.ends_within(LOOK) {
+                break;
+            }
+            unanswered = if self.touches() { unanswered + LOOK } else { Duration::ZERO };
         }
         // A panic of it has been caught and reported where it happened.
         let _ = self.thread.join();
+    }
+
+    fn touches(&self) -> bool {
+        self.drive.0.load(Ordering::Acquire)
     }
 }

@@ -338,13 +338,11 @@ impl Instance {
         }
     }
 
-    /// The bundle of choice `edition`, if it is still loading, is late for the reason `late`; it plays as
-    /// soon as it is there.
+    /// Says why choice `edition` is still loading, if it is; it plays as soon as it is there.
     pub fn wait(&self, edition: u64, late: String) {
         let mut texts = self.lock();
         if self.edition() == edition && self.phase() == Phase::Loading {
             texts.error = late;
-            self.phase.store(3, Ordering::Release);
         }
     }
 

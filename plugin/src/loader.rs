@@ -31,8 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 /// For how long a drive is waited for once nobody wants what is read any more.
 const LAST_PATIENCE: Duration = Duration::from_millis(50);
-/// Pause between two looks at whether the loader is to end.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// A bundle to be loaded.
 #[derive(Debug)]
@@ -117,7 +115,9 @@ fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
         if office.is_closing() || job.instance.edition() != job.edition {
             continue;
         }
-        waiting.retain(|reader| !reader.ends_within(Duration::ZERO));
+        for reader in waiting.extract_if(.., |reader| reader.ends_within(Duration::ZERO)) {
+            reader.leave(LAST_PATIENCE);
+        }
         let patience = if waiting.is_empty() { PATIENCE } else { SHORT_PATIENCE };
         let (instance, edition) = (Arc::clone(&job.instance), job.edition);
         let late = format!(
@@ -129,31 +129,27 @@ fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
         let read = move |drive: &Drive| shelf.serve(&job, &desks, drive);
         match FileThread::start("distill reader", read) {
             Err(error) => instance.fail(edition, format!("The bundle cannot be read: {error}.")),
-            Ok(reader) if is_in_time(&reader, patience, office) => {}
             Ok(reader) => {
-                instance.wait(edition, late);
-                waiting.push(reader);
+                let wanted = || !office.is_closing() && instance.edition() == edition;
+                if reader.is_in_time(patience, wanted) {
+                    reader.leave(LAST_PATIENCE);
+                } else {
+                    instance.wait(edition, late);
+                    waiting.push(reader);
+                }
             }
         }
     }
-    waiting.into_iter().for_each(|reader| reader.leave(LAST_PATIENCE));
-}
-
-/// Waits for a thread that reads; says whether it ends before anybody's patience does.
-fn is_in_time(reader: &FileThread, patience: Duration, office: &Office) -> bool {
     let since = Instant::now();
-    while !reader.ends_within(LOOK) {
-        if since.elapsed() >= patience || office.is_closing() {
-            return false;
-        }
+    for reader in waiting {
+        reader.leave(LAST_PATIENCE.saturating_sub(since.elapsed()));
     }
-    true
 }
 
 /// What is in memory already.
 #[derive(Default)]
 struct Shelf {
-    /// Models by their digest.
+    /// Models by their digest. Held while one is made, so that none is made twice.
     models: Mutex<HashMap<String, Weak<Model>>>,
     /// The factory bundle, so that it is not read for every instance; its model may be gone.
     factory: Mutex<Option<(Weak<Model>, Shown)>>,
@@ -205,7 +201,8 @@ impl Shelf {
 
     /// The factory bundle.
     fn factory(&self) -> Result<Loaded, String> {
-        if let Some((model, shown)) = &*lock(&self.factory)
+        let mut factory = lock(&self.factory);
+        if let Some((model, shown)) = &*factory
             && let Some(model) = model.upgrade()
         {
             return Ok(shown.clone().of(model));
@@ -217,7 +214,7 @@ impl Shelf {
         let loaded = self.pack(&bundle, "Factory sounds", String::new())?;
         let Loaded { model, codec, reference, details } = loaded.clone();
         let shown = Shown { codec, reference, details };
-        *lock(&self.factory) = Some((Arc::downgrade(&model), shown));
+        *factory = Some((Arc::downgrade(&model), shown));
         Ok(loaded)
     }
 
@@ -236,8 +233,8 @@ impl Shelf {
                 .to_owned());
         }
         let digest = bundle.digest().to_owned();
-        let known = lock(&self.models).get(&digest).and_then(Weak::upgrade);
-        let model = match known {
+        let mut models = lock(&self.models);
+        let model = match models.get(&digest).and_then(Weak::upgrade) {
             Some(model) => model,
             None => {
                 let model = Model::new(bundle.config(), bundle.tensors(), &digest)
@@ -245,7 +242,6 @@ impl Shelf {
                 Arc::new(model)
             }
         };
-        let mut models = lock(&self.models);
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(digest.clone(), Arc::downgrade(&model));
         drop(models);

@@ -50,9 +50,9 @@ impl Voices {
         self.0.iter_mut().flatten()
     }
 
-    /// Those that `which` means.
+    /// Those that `which` means: by what called them last.
     pub fn that(&mut self, which: &Which) -> impl Iterator<Item = &mut Voice> {
-        self.iter_mut().filter(|voice| which.means(voice.note()))
+        self.iter_mut().filter(|voice| which.means(voice.called()))
     }
 
     /// Fades the oldest of those that are not making room yet, until `most` are left.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use distill_plugin::auditions::Audition;
 use distill_plugin::clips::{Clip, Clips};
-use distill_plugin::engine::{Playing, Voicing};
+use distill_plugin::engine::{Playing, Trigger, Voicing};
 use distill_plugin::envelope::FADE_SECONDS;
 use distill_plugin::export::{Export, Format};
 use distill_plugin::instance::ModelRef;
@@ -422,4 +422,54 @@ fn an_export_without_its_bundle_or_a_folder_says_so() {
     going.store(true, Ordering::Relaxed);
     let ended = export(there, folder.path().to_owned()).write(&going).unwrap_err();
     assert!(ended.contains("closed"), "{ended}");
+}
+
+#[test]
+fn a_clip_that_is_over_is_not_struck_again_by_keys_that_come_up() {
+    let codes = random_codes(FRAMES, 3);
+    let mut stage = stage(&codes);
+    stage.instance.pads().set(6, Some(clip(&codes)));
+    stage.settings.voicing = Voicing::Mono;
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    stage.engine.note_on(note(6));
+    stage.listen(2 * HOP);
+    stage.engine.note_on(note(5));
+    stage.listen(40 * HOP);
+    assert!(!stage.engine.is_sounding(), "it is over");
+    stage.engine.note_off(&key(6));
+    stage.engine.pedal(0, false);
+    let heard = stage.listen(4 * HOP)[0].clone();
+    assert!(heard.iter().all(|sample| *sample == 0.0));
+}
+
+#[test]
+fn a_clip_begins_again_and_again_while_its_key_is_down_or_latched() {
+    let codes = random_codes(FRAMES, 3);
+    let begun = |trigger: Trigger| {
+        let mut stage = stage(&codes);
+        stage.settings.playing = Playing::WithKeys;
+        stage.settings.trigger = trigger;
+        stage.engine.reset(&stage.settings.clone());
+        stage.work();
+        let silence = stage.listen(4 * HOP)[0].clone();
+        assert!(silence.iter().all(|sample| *sample == 0.0), "no key is down");
+        stage.engine.note_on(note(5));
+        if trigger == Trigger::Latch {
+            stage.engine.note_off(&key(5));
+        }
+        let heard = stage.listen(200 * HOP)[0].clone();
+        // It ends with its key: the latch with the next time that it goes down.
+        match trigger {
+            Trigger::Latch => stage.engine.note_on(note(5)),
+            _ => stage.engine.note_off(&key(5)),
+        }
+        stage.listen(40 * HOP);
+        assert!(stage.listen(40 * HOP)[0].iter().all(|sample| *sample == 0.0));
+        let first = &played(&model(7), &codes, 1)[..HOP];
+        (0..heard.len() - HOP).filter(|at| heard[*at..*at + HOP] == *first).count()
+    };
+    assert!(begun(Trigger::Gate) > 4);
+    assert!(begun(Trigger::Latch) > 4);
+    assert_eq!(begun(Trigger::OneShot), 1);
 }

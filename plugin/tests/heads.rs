@@ -15,7 +15,7 @@ use distill_plugin::stream::{LOOKAHEAD, Patch, Ticket, connect};
 use distill_plugin::zones::Zones;
 use distill_shared::model::conditioning::Pitches;
 use distill_shared::player::Sampling;
-use toy::HOP;
+use toy::{HOP, Stage, note};
 
 /// A patch with as many zones as there are `pitches`.
 fn patch(pitches: Pitches, edition: u64) -> Patch {
@@ -91,4 +91,21 @@ fn a_head_that_was_begun_is_made_before_another_is_begun() {
         [(0, 50), (0, 60), (0, 70), (1, 50)],
         "the first notes of all zones first"
     );
+}
+
+#[test]
+fn a_bundle_that_comes_after_a_later_choice_changes_nothing() {
+    let mut stage = Stage::loading();
+    let before = stage.instance.edition();
+    stage.instance.choose(BundleRef::default());
+    stage.deliver(&toy::model(7));
+    // Its drive had not answered.
+    stage.desk.set_model(before, toy::model(8));
+    stage.engine.reset(&stage.settings.clone());
+    stage.work();
+    let mut expected = Stage::new(7);
+    [&mut stage, &mut expected].into_iter().for_each(|stage| stage.engine.note_on(note(60)));
+    let heard = stage.listen(4 * HOP);
+    assert!(heard[0].iter().any(|sample| *sample != 0.0));
+    assert_eq!(heard, expected.listen(4 * HOP));
 }

@@ -113,3 +113,18 @@ fn a_pedal_holds_mono_keys() {
     stage.engine.pedal(0, false);
     assert!(ends(&mut stage));
 }
+
+#[test]
+fn a_choke_is_heard_by_the_take_that_its_key_leads() {
+    let mut stage = stage(Voicing::Legato);
+    stage.engine.note_on(note(60));
+    stage.listen(100);
+    stage.engine.note_on(note(64));
+    stage.engine.note_off(&key(60));
+    stage.listen(100);
+    stage.engine.choke(&key(60));
+    stage.listen(FADE);
+    assert!(listen(&mut stage, 4).iter().any(|sample| *sample != 0.0), "no key of it is down");
+    stage.engine.choke(&key(64));
+    assert!(ends(&mut stage));
+}

@@ -6,6 +6,7 @@ use distill_shared::library::{self, bundles_in};
 use nice_plug::prelude::*;
 
 use super::card;
+use super::listing::Listing;
 use super::pasted::pasted_path;
 use crate::instance::{Phase, Texts};
 use crate::params::DistillParams;
@@ -18,6 +19,8 @@ pub(crate) struct BundleRow {
     path: String,
     /// The path in the field when it was last set from the loaded bundle.
     shown: String,
+    /// Bundles beside the present one, then those in the library folder.
+    library: Listing<PathBuf>,
 }
 
 impl BundleRow {
@@ -38,15 +41,21 @@ impl BundleRow {
         if self.shown != texts.reference.path {
             self.shown.clone_from(&texts.reference.path);
             self.path.clone_from(&texts.reference.path);
+            self.library.is_old();
         }
-        if let Some(reference) = self.choice(ui, &texts) {
+        if let Some(reference) = self.choice(ui, params, &texts) {
             params.selection.choose(reference);
             note_change(params, setter);
         }
     }
 
     /// The field, the list and the buttons; gives what was chosen.
-    fn choice(&mut self, ui: &mut egui::Ui, texts: &Texts) -> Option<BundleRef> {
+    fn choice(
+        &mut self,
+        ui: &mut egui::Ui,
+        params: &DistillParams,
+        texts: &Texts,
+    ) -> Option<BundleRef> {
         let mut chosen = None;
         ui.horizontal(|ui| {
             let field = egui::TextEdit::singleline(&mut self.path)
@@ -64,7 +73,16 @@ impl BundleRow {
                 chosen = Some(BundleRef::default());
             }
             ui.menu_button("Library", |ui| {
-                for file in files(&texts.reference) {
+                if self.library.is_due() {
+                    // Not here: a drive may not answer.
+                    let folders = folders(&texts.reference);
+                    self.library.read(params, move || files(&folders));
+                }
+                self.library.take_in();
+                if self.library.entries.is_empty() {
+                    ui.weak("No bundles yet");
+                }
+                for file in &self.library.entries {
                     let name = file.file_stem().unwrap_or_default().to_string_lossy();
                     if ui.button(name).clicked() {
                         chosen = Some(BundleRef::file(file.to_string_lossy().into_owned()));
@@ -96,9 +114,9 @@ fn state(phase: Phase) -> &'static str {
     }
 }
 
-/// Bundles beside the present one, then those in the library folder.
-fn files(reference: &BundleRef) -> Vec<PathBuf> {
-    folders(reference).iter().flat_map(|folder| bundles_in(folder)).collect()
+/// The bundles in `folders`.
+fn files(folders: &[PathBuf]) -> Vec<PathBuf> {
+    folders.iter().flat_map(|folder| bundles_in(folder)).collect()
 }
 
 /// The folders of the library: the one of the present bundle, and the musician's own.

@@ -201,7 +201,11 @@ fn show_entry(
     }
     let text = if is_heard { "Stop" } else { "Listen" };
     let listen = ui.add_enabled(playable && can_listen, egui::Button::new(text));
-    let why_not = "It is heard beside the bundle that plays: load any first.";
+    let why_not = if playable {
+        "It is heard beside the bundle that plays: load any first."
+    } else {
+        "It makes no new sound, or cannot be read."
+    };
     let listen = listen.on_hover_text("What it sounds like").on_disabled_hover_text(why_not);
     let stem = entry.path.file_stem().unwrap_or_default().to_string_lossy();
     let menu = renaming.show_menu(ui, &entry.path, &stem, |ui| {

@@ -18,14 +18,22 @@ impl Engine {
         let is_other = self.edition != self.instance.edition() && self.sets.are_ready();
         let at_line = self.place.until_line(self.settings.restart_bars, 0) == Some(0);
         let begins_anew = at_line || is_other;
+        let latches = self.settings.trigger == Trigger::Latch;
+        self.latched = sounding
+            .or(self.latched)
+            .filter(|_| latches && self.settings.playing == Playing::WithKeys);
         match self.settings.playing {
             Playing::Notes => {}
             // Its keys begin it and end it.
             Playing::WithKeys => {
                 // What is latched has no key that is down.
-                let latched = sounding.filter(|_| self.settings.trigger == Trigger::Latch);
-                let newest = self.keyboard.newest().or(latched);
-                if let Some(newest) = newest.filter(|_| begins_anew && sounding.is_some()) {
+                let newest = self.keyboard.newest().or(self.latched);
+                // A clip on a pad comes to its end.
+                let is_over = sounding.is_none()
+                    && self.settings.trigger != Trigger::OneShot
+                    && self.instance.stopped().is_none();
+                let begins = is_over || begins_anew && sounding.is_some();
+                if let Some(newest) = newest.filter(|_| begins) {
                     self.replace_take(newest);
                 }
             }

@@ -77,6 +77,10 @@ pub struct Engine {
     keyboard: Keyboard,
     /// Whether the endless take was silenced, until playback begins anew.
     hushed: bool,
+    /// The note that began last.
+    begun: Option<Note>,
+    /// The note that an endless take plays, or is to begin again, though no key of it may be down.
+    latched: Option<Note>,
     /// The choice of a bundle that was in force when the newest voice began.
     edition: u64,
     /// The volume of the last sample.
@@ -112,6 +116,8 @@ impl Engine {
             channels: Channels::default(),
             keyboard: Keyboard::default(),
             hushed: false,
+            begun: None,
+            latched: None,
             edition: 0,
             gain: settings.gain,
             width: settings.width,
@@ -140,6 +146,7 @@ impl Engine {
         self.listening.end(&self.instance, &mut self.end);
         self.channels = Channels::default();
         self.keyboard = Keyboard::default();
+        (self.begun, self.latched) = (None, None);
         self.gain = settings.gain;
         self.width = settings.width;
         self.first_block = true;
@@ -228,6 +235,7 @@ impl Engine {
         if before != (settings.trigger, settings.playing, settings.voicing) {
             self.voices.iter_mut().for_each(Voice::release);
             self.keyboard = Keyboard::default();
+            (self.begun, self.latched) = (None, None);
             self.hushed = false;
         }
         self.settings = *settings;

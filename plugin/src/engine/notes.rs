@@ -36,7 +36,7 @@ impl Engine {
             self.fall_back();
         } else if !self.keys_are_deaf() {
             for voice in self.voices.that(which) {
-                voice.key_up(self.channels.is_held(voice.note().channel));
+                voice.key_up(self.channels.is_held(voice.called().channel));
             }
         }
     }
@@ -49,6 +49,7 @@ impl Engine {
         }
         self.voices.that(which).for_each(Voice::fade);
         self.hushed = self.keys_are_deaf();
+        self.latched = self.latched.filter(|note| !which.means(note));
     }
 
     /// Changes how the notes that `which` means sound. Real-time safe.
@@ -91,6 +92,7 @@ impl Engine {
         self.await_bundle();
         self.turn_heads();
         self.edition = self.instance.edition();
+        self.begun = Some(note);
         self.voices.leave(most.saturating_sub(1));
         let start = begin_take(&mut self.sets, &self.settings, &note, &mut self.end);
         let mut voice = Voice::new(note, start);
@@ -120,6 +122,7 @@ impl Engine {
         let held = self.voices.iter_mut().find(|voice| voice.envelope().is_held());
         let Some(voice) = held else { return false };
         voice.call(note, self.settings.keys == Keys::Pitches);
+        voice.bend(self.channels.bend(note.channel));
         true
     }
 
@@ -132,7 +135,8 @@ impl Engine {
         };
         if self.voicing() == Voicing::Legato {
             self.lead_to(&newest);
-        } else if !self.voices.iter_mut().filter(held).any(|voice| *voice.note() == newest) {
+        } else if self.begun != Some(newest) {
+            // Even if that is over, as a clip on a pad is: nobody has struck it again.
             self.begin_note(newest, 1);
         }
     }
@@ -142,6 +146,9 @@ impl Engine {
         let key = |note: &Note| (note.channel, note.key);
         let called = |voice: &&mut Voice| key(voice.called()) == key(note);
         let held = self.voices.iter_mut().filter(|voice| voice.envelope().is_held());
-        held.filter(called).map(Voice::release).count() > 0
+        let released = held.filter(called).map(Voice::release).count() > 0;
+        // An endless take that is over, as a clip on a pad is, is about to begin again.
+        let waits = self.latched.take_if(|latched| key(latched) == key(note)).is_some();
+        released || waits
     }
 }

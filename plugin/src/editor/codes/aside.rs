@@ -23,6 +23,11 @@ impl Aside {
         self.0.drain(..many);
     }
 
+    /// Whether a cell of what is not open is locked.
+    pub(super) fn is_locked(&self, opened: Opened, t: usize, level: usize) -> bool {
+        self.0.iter().any(|(other, draft)| *other == opened && draft.is_locked(t, level))
+    }
+
     /// The draft of `opened`, which now is `clip`: as it was left, unless the pad holds something else by
     /// now. A take that was edited found no pad, and is nowhere but here.
     pub(super) fn take(&mut self, opened: Opened, clip: &Clip) -> Draft {

@@ -125,10 +125,7 @@ impl CodesPage {
         setter: &ParamSetter<'_>,
     ) {
         let hands = Hands { params, setter };
-        self.receive(hands);
-        self.import_next(hands);
-        self.follow(hands);
-        self.refresh(hands);
+        self.bring_up_to_date(hands);
         let frame_rate =
             hands.model().map_or(FRAME_RATE, |model| model.config().codec.frame_rate());
         ui.horizontal_top(|ui| {
@@ -139,8 +136,7 @@ impl CodesPage {
                 let mut shelf = Shelf { listing: &mut self.listing, stays: &mut self.stays };
                 chosen = shelf.show(ui, hands.instance(), self.opened, frame_rate);
                 if stayed && !self.stays {
-                    // What is open was left, as by choosing something else.
-                    self.put_aside();
+                    self.leave_open(hands);
                 }
                 let hint = "Write every clip to a sound file, named by its key: a sample pack";
                 let any = hands.instance().pads().mark().held != 0;
@@ -162,6 +158,23 @@ impl CodesPage {
                 Some(_) => self.show_opened(ui, hands, frame_rate),
             });
         });
+    }
+
+    /// Takes in what has happened since the last picture.
+    fn bring_up_to_date(&mut self, hands: Hands<'_>) {
+        // What was made is for a clip that is still there, and still the same.
+        self.refresh(hands);
+        self.receive(hands);
+        self.import_next(hands);
+        self.follow(hands);
+        self.refresh(hands);
+    }
+
+    /// Leaves what is open, as choosing something else does.
+    fn leave_open(&mut self, hands: Hands<'_>) {
+        hands.instance().auditions().end();
+        self.stop_comparing(hands);
+        self.put_aside();
     }
 
     fn show_opened(&mut self, ui: &mut egui::Ui, hands: Hands<'_>, frame_rate: f64) {
@@ -211,9 +224,7 @@ impl CodesPage {
         if let Some((level, typed)) = self.grid.take_naming() {
             self.rename_level(hands, level, &typed);
         }
-        hands.instance().auditions().end();
-        self.stop_comparing(hands);
-        self.put_aside();
+        self.leave_open(hands);
         self.draft = self.aside.take(opened, &clip);
         (self.opened, self.clip) = (Some(opened), Some(clip));
         self.message = String::new();
@@ -297,11 +308,19 @@ impl CodesPage {
         }
     }
 
+    /// Whether it is longer than a clip can be; says so if it is.
+    fn is_too_long(&mut self) -> bool {
+        let is_too_long = self.draft.codes().as_slice().len() > MAX_CODES;
+        if is_too_long {
+            self.message = "It is longer than a clip can be: crop it first.".to_owned();
+        }
+        is_too_long
+    }
+
     /// Keeps what is open on its pad, or on the first free one. Returns whether it is kept.
     fn keep(&mut self, hands: Hands<'_>) -> bool {
         let Some((opened, clip)) = self.opened.zip(self.current()) else { return false };
-        if clip.codes.as_slice().len() > MAX_CODES {
-            self.message = "It is longer than a clip can be: crop it first.".to_owned();
+        if self.is_too_long() {
             return false;
         }
         let pads = hands.instance().pads();

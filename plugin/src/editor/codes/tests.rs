@@ -136,3 +136,92 @@ fn what_is_kept_stays_open() {
     page.follow(hands);
     assert_eq!(page.opened, Some(Opened::Pad(1)));
 }
+
+#[test]
+fn what_was_made_for_a_clip_that_is_another_now_comes_too_late() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let pads = hands.instance().pads();
+    pads.set(0, Some(clip(9)));
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.open(hands, Opened::Pad(0));
+    page.making_for_test(page.draft.codes().clone(), clip(5).codes);
+    // Another project is opened while the page is not shown.
+    pads.set(0, Some(clip(7)));
+    page.bring_up_to_date(hands);
+    assert_eq!(pads.clips().get(0).map(|clip| clip.codes.clone()), Some(clip(7).codes));
+    assert!(page.message.contains("too late"), "{}", page.message);
+}
+
+#[test]
+fn what_is_too_long_to_be_kept_is_not_gone_back_to() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let frames = u32::try_from(MAX_CODES / 2 + 1).expect("some frames");
+    play(hands, 0..frames);
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.follow(hands);
+    page.draft.select(Some(Region { frames: 0..100, levels: 0..2 }));
+    let changed = page.draft.crop();
+    page.edited(hands, changed);
+    assert_eq!(page.opened, Some(Opened::Pad(0)));
+    let changed = page.draft.clear();
+    page.edited(hands, changed);
+    let edited = page.draft.codes().clone();
+    (0..4).for_each(|_| {
+        page.undo(hands);
+        page.refresh(hands);
+    });
+    assert_eq!(page.draft.codes().frames(), 100);
+    assert!(page.message.contains("longer than a clip"), "{}", page.message);
+    page.redo(hands);
+    assert_eq!(page.draft.codes(), &edited);
+}
+
+#[test]
+fn following_again_ends_what_is_let_hear() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    hands.instance().pads().set(0, Some(clip(9)));
+    play(hands, 0..4);
+    let mut page = CodesPage::default();
+    page.open(hands, Opened::Pad(0));
+    page.stays = true;
+    params.selection.audition(Audition::whole(clip(9).codes));
+    page.stays = false;
+    page.leave_open(hands);
+    page.follow(hands);
+    assert!(matches!(page.opened, Some(Opened::Take(_))) && !page.stays);
+}
+
+#[test]
+fn a_swap_leaves_what_is_locked_on_either_side_and_is_whole_or_not_at_all() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let pads = hands.instance().pads();
+    let other = distill_shared::codes::unflatten_codes(&[8; 8], 2).expect("four frames");
+    let other = Clip { codes: Arc::new(other), ..clip(0) };
+    pads.set(0, Some(clip(9)));
+    pads.set(1, Some(other.clone()));
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.open(hands, Opened::Pad(0));
+    page.draft.select(Some(Region { frames: 0..1, levels: 0..1 }));
+    page.draft.toggle_lock();
+    page.open(hands, Opened::Pad(1));
+    page.swap_with(hands, Opened::Pad(0), clip(9));
+    let codes = |pad: usize| pads.clips().get(pad).map(|clip| clip.codes.as_slice().to_vec());
+    assert_eq!(codes(0), Some(vec![9, 8, 8, 8, 8, 8, 8, 8]), "the first is locked");
+    assert_eq!(codes(1), Some(vec![8, 1, 2, 3, 4, 5, 6, 7]));
+    (0..crate::zones::PADS).for_each(|pad| pads.set(pad, Some(clip(9))));
+    play(hands, 0..4);
+    page.stays = false;
+    page.leave_open(hands);
+    page.follow(hands);
+    let before = page.draft.codes().clone();
+    page.swap_with(hands, Opened::Pad(0), clip(9));
+    assert!(page.draft.codes() == &before && page.message == FULL);
+}

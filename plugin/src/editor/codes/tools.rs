@@ -6,7 +6,7 @@ use std::sync::Arc;
 use distill_shared::codes::ABSENT;
 use distill_shared::player::Blended;
 
-use super::{CodesPage, FOREIGN, Hands, Opened, Ratio, Swap, clip_of, shelf};
+use super::{CodesPage, FOREIGN, FULL, Hands, Opened, Ratio, Swap, clip_of, shelf};
 use crate::clips::{Clip, MAX_NAME, MAX_RATING};
 use crate::editor::pasted::pasted_path;
 use crate::engine::Settings;
@@ -240,9 +240,25 @@ impl CodesPage {
     /// Swaps the selection with the same place of the other clip; what is on a pad is changed there
     /// too, once what is open is kept.
     fn swap(&mut self, hands: Hands<'_>) {
-        let Some((other, clip)) = self.other.zip(self.other(hands)) else { return };
+        if let Some((other, clip)) = self.other.zip(self.other(hands)) {
+            self.swap_with(hands, other, clip);
+        }
+    }
+
+    /// As [`Self::swap`], with that other clip.
+    pub(super) fn swap_with(&mut self, hands: Hands<'_>, other: Opened, clip: Clip) {
+        let takes_a_pad = matches!(self.opened, Some(Opened::Take(_)));
+        if takes_a_pad && hands.instance().pads().clips().first_free().is_none() {
+            // Half of a swap is none.
+            self.message = FULL.to_owned();
+            return;
+        }
         let mut theirs = (*clip.codes).clone();
+        let aside = &self.aside;
         let changed = self.draft.change(|t, level, old| {
+            if aside.is_locked(other, t, level) {
+                return old;
+            }
             let new = theirs.get(t, level);
             theirs.set(t, level, old);
             new.unwrap_or(old)

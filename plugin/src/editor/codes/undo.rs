@@ -5,7 +5,7 @@ use std::sync::Arc;
 use distill_shared::codes::Codes;
 
 use super::draft::Turned;
-use super::{CodesPage, Hands, Swap};
+use super::{CodesPage, Hands, Opened, Swap};
 use crate::clips::Clip;
 
 impl CodesPage {
@@ -13,6 +13,10 @@ impl CodesPage {
     pub(super) fn undo(&mut self, hands: Hands<'_>) {
         let undone = Arc::clone(self.draft.codes());
         match self.draft.undo() {
+            // What was cropped to be kept stays so.
+            Some(Turned::Codes) if self.is_on_pad() && self.is_too_long() => {
+                self.draft.redo();
+            }
             Some(Turned::Codes) => {
                 self.put_theirs(hands, &undone, 0);
                 self.edited(hands, true);
@@ -25,6 +29,9 @@ impl CodesPage {
     /// Does again what was undone last.
     pub(super) fn redo(&mut self, hands: Hands<'_>) {
         match self.draft.redo() {
+            Some(Turned::Codes) if self.is_on_pad() && self.is_too_long() => {
+                self.draft.undo();
+            }
             Some(Turned::Codes) => {
                 let done = Arc::clone(self.draft.codes());
                 self.put_theirs(hands, &done, 1);
@@ -33,6 +40,10 @@ impl CodesPage {
             Some(Turned::Name(level, name)) => self.call_level(hands, level, name.as_deref()),
             None => {}
         }
+    }
+
+    fn is_on_pad(&self) -> bool {
+        matches!(self.opened, Some(Opened::Pad(_)))
     }
 
     /// The other side of the swap that led to `after`, as it was before, 0, or is after it, 1.

@@ -69,6 +69,15 @@ impl CodesPage {
         }
     }
 
+    /// As if `codes` had just been made of all of `from`.
+    #[cfg(test)]
+    pub(super) fn making_for_test(&mut self, from: Arc<Codes>, codes: Arc<Codes>) {
+        let all = Region { frames: 0..from.frames(), levels: 0..from.quantizers() };
+        let (sender, answer) = bounded(1);
+        let _ = sender.send(Ok((*codes).clone()));
+        self.making = Some(Making { from, made: Made::Anew(all, 0), answer });
+    }
+
     /// Puts what was made where it belongs, if that is still there.
     fn take_made(&mut self, hands: Hands<'_>, making: &Making, codes: &Codes) {
         if !Arc::ptr_eq(&making.from, self.draft.codes()) {

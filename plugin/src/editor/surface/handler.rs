@@ -50,6 +50,9 @@ impl Handler {
         let painter = Painter::new(&window)?;
         let context = egui::Context::default();
         context.set_zoom_factor(shared.size.load().zoom);
+        // Whoever drags over the grid types no name any more.
+        let leaves = egui::SurrenderFocusOn::Presses;
+        context.options_mut(|options| options.input_options.surrender_focus_on = leaves);
         let mut input = Input::default();
         input.raw.max_texture_side = Some(painter.largest_texture());
         shared.contents().opened(&context, gui);

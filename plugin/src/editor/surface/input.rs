@@ -76,7 +76,7 @@ impl Input {
     pub(super) fn keyboard(&mut self, event: &KeyboardEvent) -> Option<Clipboard> {
         self.hold(event.modifiers);
         let (pressed, modifiers) = (event.state == KeyState::Down, self.modifiers);
-        if let Some(key) = key_of(&event.key) {
+        if let Some(key) = key_of(&event.key).or_else(|| letter_at(event.code)) {
             let repeat = event.repeat;
             self.raw.events.push(Event::Key {
                 key,
@@ -175,6 +175,11 @@ fn key_of(key: &Key) -> Option<egui::Key> {
         Key::Named(key) => egui::Key::from_name(&key.to_string()),
         Key::Character(text) => egui::Key::from_name(&text.to_uppercase()),
     }
+}
+
+/// The letter that a key has on most keyboards, for those whose letters are others.
+fn letter_at(code: Code) -> Option<egui::Key> {
+    egui::Key::from_name(code.to_string().strip_prefix("Key")?)
 }
 
 /// What a key asks of the clipboard, with the modifiers that are held.
@@ -282,6 +287,9 @@ mod tests {
             assert_eq!(input.keyboard(&key(Key::Character(letter.into()), code, command)), asked);
         }
         assert!(!input.raw.events.iter().any(|event| matches!(event, Event::Text(_))));
+        input.raw.events.clear();
+        input.keyboard(&key(Key::Character("\u{43a}".into()), Code::KeyR, Modifiers::empty()));
+        assert_eq!(names(&input), [egui::Key::R], "where the letters are Cyrillic");
         let page = key(Key::Named(NamedKey::PageDown), Code::PageDown, Modifiers::empty());
         input.raw.events.clear();
         input.keyboard(&page);
