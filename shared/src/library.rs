@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::bundle::{Bundle, Replacement};
 use crate::preset;
 use crate::tags::{self, MAX_LETTERS, MAX_TAGS, Tags};
+use crate::whole_file::is_same_file;
 
 /// The ending of bundles.
 pub const ENDING: &str = "distill";
@@ -282,12 +283,6 @@ pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
         tags::follow(path, Some(&new))?;
     }
     Ok(new)
-}
-
-/// Whether two paths lead to the same file.
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().ok();
-    whole(a).is_some_and(|a| whole(b) == Some(a))
 }
 
 /// Deletes the file of a bundle or a preset.

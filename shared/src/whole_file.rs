@@ -41,6 +41,13 @@ pub fn read_whole(path: &Path, most: usize) -> Result<Vec<u8>, ReadError> {
     if grown > most { Err(ReadError::TooLarge(grown as u64)) } else { Ok(bytes) }
 }
 
+/// Whether two paths lead to the same file.
+#[must_use]
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(a).is_some_and(|a| whole(b) == Some(a))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

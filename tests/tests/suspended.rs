@@ -49,33 +49,40 @@ fn turns_of_workers() -> Vec<u64> {
 const LOOKS: f64 = 10.0;
 /// A thread that wakes up as often, and does nothing.
 const BARE: &str = "bare";
-/// The most that an instance at rest may take, re that thread. What a waking costs is the machine's: 0.05 %
-/// of a core for ten of them in a second, so that this is 0.1 %, or ten times that in some virtual machines.
-const BAR: f64 = 2.0;
+/// The most that an instance at rest may take of a core.
+const BAR: f64 = 0.001;
+/// The most of a core that such a thread takes where processor time tells what a program does: in some
+/// virtual machines a waking costs ten times as much, now and then.
+const TRUSTED: f64 = 0.0007;
 
-/// What this process takes re a thread that only wakes up: in the first of ten stretches that is within the
-/// bar, or the least, since a look costs more where other programs have emptied the caches.
-fn least_share() -> f64 {
+/// The least share of a core that this process takes in ten stretches of which three can be trusted, if
+/// none before was within the bar; nothing if fewer can be. A look costs more where other programs have
+/// emptied the caches.
+fn least_share() -> Option<f64> {
     let (ends, ended) = mpsc::channel::<()>();
     let pause = Duration::from_secs_f64(1.0 / LOOKS);
     let wake = move || while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {};
     let bare = thread::Builder::new().name(BARE.to_owned()).spawn(wake).unwrap();
     let own = fs::read_to_string("/proc/thread-self/comm").unwrap().trim().to_owned();
     let now = || [spent(|name| name != BARE && name != own), spent(|name| name == BARE)];
-    let mut least = f64::MAX;
+    let mut trusted = Vec::new();
     for _ in 0..10 {
         let before = now();
         sleep(Duration::from_secs(3));
-        let [taken, bare] = [0, 1].map(|of| (now()[of] - before[of]).as_secs_f64() / 3.0);
+        let after = now();
+        let [taken, bare] = [0, 1].map(|of| (after[of] - before[of]).as_secs_f64() / 3.0);
         println!("{:.3} % of a core, a bare thread {:.3} %", 100.0 * taken, 100.0 * bare);
-        least = least.min(taken / bare);
-        if least <= BAR {
+        if bare <= TRUSTED {
+            trusted.push(taken);
+        }
+        if trusted.last().is_some_and(|taken| *taken <= BAR) {
             break;
         }
     }
     drop(ends);
     bare.join().unwrap();
-    least
+    let least = trusted.iter().copied().min_by(f64::total_cmp);
+    least.filter(|least| trusted.len() >= 3 || *least <= BAR)
 }
 
 #[test]
@@ -101,7 +108,7 @@ fn what_is_not_played_is_idle_and_goes_on_where_it_was() {
                 let turns = || turns_of_workers().iter().sum::<u64>();
                 let (before, since) = (turns(), Instant::now());
                 let share = least_share();
-                assert!(share <= BAR, "{share} times a bare thread");
+                assert!(share.is_none_or(|share| share <= BAR), "{share:?} of a core");
                 // One worker watches, the others look around every two seconds.
                 let looks = (turns() - before) as f64 / since.elapsed().as_secs_f64();
                 assert!(looks <= 1.5 * LOOKS, "{looks} looks a second");

@@ -79,7 +79,7 @@ impl BundleRow {
                     self.library.read(params, move || files(&folders));
                 }
                 self.library.take_in();
-                if self.library.entries.is_empty() {
+                if self.library.is_known() && self.library.entries.is_empty() {
                     ui.weak("No bundles yet");
                 }
                 for file in &self.library.entries {

@@ -49,6 +49,11 @@ impl<T: Send + 'static> Listing<T> {
         false
     }
 
+    /// Whether it was read, and is not being read.
+    pub(super) fn is_known(&self) -> bool {
+        self.reading.is_none() && self.read.is_some()
+    }
+
     /// Whether it is time to read it anew.
     pub(super) fn is_due(&self) -> bool {
         self.reading.is_none() && self.read.is_none_or(|read| read.elapsed() > WATCH)

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use distill_shared::whole_file::is_same_file;
 use serde::Serialize;
 use serde_json::json;
 
 use super::duration;
 use super::exit::Ending;
-use super::output::{free, is_same_file, print, print_json};
+use super::output::{free, print, print_json};
 use super::set::SetArgs;
 use super::sound_file::SoundFileArgs;
 use crate::audio::export::Shape;

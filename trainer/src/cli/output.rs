@@ -1,7 +1,7 @@
 //! Results: on stdout, and where files go whose names nobody typed.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -38,10 +38,4 @@ pub(super) fn free(path: PathBuf, endings: &[&str]) -> PathBuf {
     };
     let mut names = std::iter::once(path.clone()).chain((2..).map(numbered));
     names.find(is_free).unwrap_or_else(|| path.clone())
-}
-
-/// Whether two paths lead to the same file.
-pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().ok();
-    whole(a).is_some_and(|a| whole(b) == Some(a))
 }

@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use distill_shared::bundle::{Bundle, Card, CodecMetadata, CorpusCodes};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::whole_file::is_same_file;
 
 use super::duration;
 use super::exit::Ending;
-use super::output::is_same_file;
 use super::prepare::ENDING;
 use super::run::{RunArgs, beside, end, given, stem};
 use super::train_prior::{PriorSource, prior_report, prior_run_dir, replace_prior};

@@ -23,9 +23,9 @@ impl Aside {
         self.0.drain(..many);
     }
 
-    /// Whether a cell of what is not open is locked.
-    pub(super) fn is_locked(&self, opened: Opened, t: usize, level: usize) -> bool {
-        self.0.iter().any(|(other, draft)| *other == opened && draft.is_locked(t, level))
+    /// What was put aside of `opened`.
+    pub(super) fn of(&self, opened: Opened) -> Option<&Draft> {
+        self.0.iter().find(|(other, _)| *other == opened).map(|(_, draft)| draft)
     }
 
     /// The draft of `opened`, which now is `clip`: as it was left, unless the pad holds something else by

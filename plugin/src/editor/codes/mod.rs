@@ -162,8 +162,6 @@ impl CodesPage {
 
     /// Takes in what has happened since the last picture.
     fn bring_up_to_date(&mut self, hands: Hands<'_>) {
-        // What was made is for a clip that is still there, and still the same.
-        self.refresh(hands);
         self.receive(hands);
         self.import_next(hands);
         self.follow(hands);

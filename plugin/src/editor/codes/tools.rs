@@ -254,9 +254,9 @@ impl CodesPage {
             return;
         }
         let mut theirs = (*clip.codes).clone();
-        let aside = &self.aside;
+        let aside = self.aside.of(other);
         let changed = self.draft.change(|t, level, old| {
-            if aside.is_locked(other, t, level) {
+            if aside.is_some_and(|aside| aside.is_locked(t, level)) {
                 return old;
             }
             let new = theirs.get(t, level);

@@ -80,6 +80,8 @@ impl CodesPage {
 
     /// Puts what was made where it belongs, if that is still there.
     fn take_made(&mut self, hands: Hands<'_>, making: &Making, codes: &Codes) {
+        // The page may not have been shown for a while.
+        self.refresh(hands);
         if !Arc::ptr_eq(&making.from, self.draft.codes()) {
             self.message = "What was made came too late: the clip has changed.".to_owned();
             return;

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
+use distill_shared::whole_file::is_same_file;
 
 use super::recipe::Recipe;
 use crate::audio::export::FileFormat;
-use crate::cli::output::is_same_file;
 use crate::stop::Usage;
 
 /// The files of a take.
