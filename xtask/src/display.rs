@@ -1,7 +1,7 @@
 //! A display for windows, on Linux.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -25,12 +25,7 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
         println!("skipped: it needs X");
         return Ok(());
     }
-    // What the window exports is not to lie among a musician's own files.
-    let library = target_dir().join("tmp/library");
-    if library.exists() {
-        fs::remove_dir_all(&library)?;
-    }
-    fs::create_dir_all(&library)?;
+    let library = library()?;
     for name in ["Attic", "Bells"] {
         fs::copy(root().join("assets/factory.distill"), library.join(format!("{name}.distill")))?;
     }
@@ -43,6 +38,28 @@ pub(crate) fn test_window(cycles: u32) -> Result<()> {
         run(command.env("DISTILL_SOAK_WINDOWS", cycles.to_string()))?;
     }
     Ok(())
+}
+
+/// A library for windows, with nothing in it: what they export is not to lie among a musician's own files.
+fn library() -> Result<PathBuf> {
+    let library = target_dir().join("tmp/library");
+    if library.exists() {
+        fs::remove_dir_all(&library)?;
+    }
+    fs::create_dir_all(&library)?;
+    Ok(library)
+}
+
+/// Plays `package` in real time for some minutes, on a display of its own, while everything changes.
+///
+/// # Errors
+///
+/// Fails if there can be no display, or what is played is not what it should be.
+pub(crate) fn perform(package: &Path, minutes: f64) -> Result<()> {
+    let test = "test --workspace --test performance -- --ignored --nocapture";
+    let mut command = on_display(&cargo(test))?;
+    command.env("DISTILL_FOLDER", library()?).env("DISTILL_PACKAGE", package);
+    run(command.env("DISTILL_SOAK_MINUTES", minutes.to_string()))
 }
 
 /// Opens the window of `vst3` in pedalboard, a VST3 host.

@@ -18,7 +18,8 @@ use totals::Totals;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Minutes for which four instances play live; the machine should have nothing else to do
+    /// Minutes for which instances play live, and as many in a performance; the machine should have
+    /// nothing else to do
     #[arg(long, default_value_t = 60.0)]
     minutes: f64,
     /// How often a run of training is killed and goes on
@@ -42,21 +43,23 @@ impl Check {
     /// What of it has passed if it has: so many minutes or kills of it are not more of them.
     fn passes(&self, options: &Options) -> String {
         match self.name {
-            "live" => format!("live, {} minutes", options.minutes),
+            name @ ("live" | "performance") => format!("{name}, {} minutes", options.minutes),
             "interrupted" => format!("interrupted, {} kills", options.kills),
             name => name.to_owned(),
         }
     }
 
-    /// Sanitizers are there on Linux alone.
+    /// Sanitizers, and displays that are made for a test, are there on Linux alone.
     fn can_run(&self) -> bool {
-        cfg!(target_os = "linux") || !self.name.ends_with("_sanitizer")
+        cfg!(target_os = "linux")
+            || !(self.name.ends_with("_sanitizer") || self.name == "performance")
     }
 }
 
 /// All of them.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     Check { name: "live", run: live },
+    Check { name: "performance", run: performance },
     Check { name: "schedules", run: |_| run_program(&mut long_form("schedules")) },
     Check { name: "rough_host", run: |_| run_program(&mut long_form("rough_host")) },
     Check { name: "vst3_host", run: |_| run_program(&mut long_form("vst3_host")) },
@@ -128,6 +131,10 @@ fn live(options: &Options) -> Result<()> {
     let mut command = long_form("live");
     command.env("DISTILL_PACKAGE", released);
     run_program(command.env("DISTILL_SOAK_MINUTES", options.minutes.to_string()))
+}
+
+fn performance(options: &Options) -> Result<()> {
+    display::perform(&release()?.clap, options.minutes)
 }
 
 fn interrupted(options: &Options) -> Result<()> {

@@ -4,6 +4,7 @@
 //! its calls to the main thread meanwhile.
 
 mod entry;
+mod performance;
 mod play;
 mod rough;
 pub mod state;
@@ -27,6 +28,7 @@ use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
 use clack_host::utils::ClapId;
 
+pub use performance::Performance;
 #[cfg(target_os = "linux")]
 pub(crate) use play::KeyEvent;
 pub use play::Playback;

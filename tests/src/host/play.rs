@@ -236,31 +236,34 @@ impl Piece {
         Ok(buffer)
     }
 
-    /// A host that plays in 4/4 at 120 beats per minute.
     fn transport(&self, position: usize) -> TransportEvent {
-        let seconds = self.playback.start + position as f64 / f64::from(self.playback.rate);
-        let beats = 2.0 * seconds;
-        let bar = (beats / 4.0).floor();
-        TransportEvent {
-            header: EventHeader::new_core(0, EventFlags::empty()),
-            flags: TransportFlags::HAS_TEMPO
-                | TransportFlags::HAS_BEATS_TIMELINE
-                | TransportFlags::HAS_SECONDS_TIMELINE
-                | TransportFlags::HAS_TIME_SIGNATURE
-                | TransportFlags::IS_PLAYING,
-            song_pos_beats: BeatTime::from_float(beats),
-            song_pos_seconds: SecondsTime::from_float(seconds),
-            tempo: 120.0,
-            tempo_inc: 0.0,
-            loop_start_beats: BeatTime::from_int(0),
-            loop_end_beats: BeatTime::from_int(0),
-            loop_start_seconds: SecondsTime::from_int(0),
-            loop_end_seconds: SecondsTime::from_int(0),
-            bar_start: BeatTime::from_float(4.0 * bar),
-            bar_number: whole_number(bar),
-            time_signature_numerator: 4,
-            time_signature_denominator: 4,
-        }
+        transport(self.playback.start + position as f64 / f64::from(self.playback.rate))
+    }
+}
+
+/// A song in 4/4 at 120 beats per minute, `seconds` from its beginning.
+pub(super) fn transport(seconds: f64) -> TransportEvent {
+    let beats = 2.0 * seconds;
+    let bar = (beats / 4.0).floor();
+    TransportEvent {
+        header: EventHeader::new_core(0, EventFlags::empty()),
+        flags: TransportFlags::HAS_TEMPO
+            | TransportFlags::HAS_BEATS_TIMELINE
+            | TransportFlags::HAS_SECONDS_TIMELINE
+            | TransportFlags::HAS_TIME_SIGNATURE
+            | TransportFlags::IS_PLAYING,
+        song_pos_beats: BeatTime::from_float(beats),
+        song_pos_seconds: SecondsTime::from_float(seconds),
+        tempo: 120.0,
+        tempo_inc: 0.0,
+        loop_start_beats: BeatTime::from_int(0),
+        loop_end_beats: BeatTime::from_int(0),
+        loop_start_seconds: SecondsTime::from_int(0),
+        loop_end_seconds: SecondsTime::from_int(0),
+        bar_start: BeatTime::from_float(4.0 * bar),
+        bar_number: whole_number(bar),
+        time_signature_numerator: 4,
+        time_signature_denominator: 4,
     }
 }
 
