@@ -99,6 +99,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("no check is called {:?}; there are {names}", options.filter);
     }
     let mut totals = Totals::read()?;
+    // What the checks load is packaged once all is built.
+    run_program(&mut cargo("build --workspace --all-targets"))?;
     package_debug()?;
     let start = Instant::now();
     for check in wanted {
