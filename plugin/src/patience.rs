@@ -1,18 +1,22 @@
 //! AUDIO THREAD: whether, and how long, `process` may wait for the worker.
 //!
-//! In real time it may not wait at all. A host that renders to a file has all the time there is,
-//! but not every host says so. What tells them apart is *slack*: how far the sound delivered is
+//! In real time it may not wait at all, but for blocks so long that no worker could be ahead by one: a
+//! quarter of their length. A host that renders to a file has all the time there is, but not every host
+//! says so. What tells them apart is *slack*: how far the sound delivered is
 //! ahead of the clock. A host in real time never has more slack than its buffers hold; a host that
 //! renders to a file soon has seconds.
 //!
 //! This is the only place where the audio thread sleeps, and it is only entered with slack to
-//! spare.
+//! spare, or in a long block.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Slack beyond any buffer of a host in real time.
 const SLACK: Duration = Duration::from_millis(250);
+/// Blocks of this length are long: a note an octave above its take takes as many frames as the worker
+/// may be ahead by, at 48 kHz.
+const LONG: Duration = Duration::from_millis(85);
 /// Longest wait for one block: a worker that takes longer has died.
 const WATCHDOG: Duration = Duration::from_secs(10);
 /// Longest wait for the first heads, before anything is heard. They are usually there sooner, and a
@@ -66,17 +70,18 @@ impl Patience {
         self.slack = (self.slack + self.block).saturating_sub(elapsed);
         self.last = Some(now);
         self.block = block;
-        let allowance = if self.gave_up {
-            None
-        } else if unlimited {
+        let allowance = if unlimited {
             Some(WATCHDOG)
+        } else if self.slack > SLACK {
+            Some((self.slack / 2).min(WATCHDOG))
         } else {
-            (self.slack > SLACK).then(|| (self.slack / 2).min(WATCHDOG))
+            (block >= LONG).then(|| (block / 4).min(WATCHDOG))
         };
+        let allowance = allowance.filter(|_| !self.gave_up);
         self.deadline = allowance.map(|allowance| now + allowance);
     }
 
-    /// Whether the host plays in real time, as far as can be told: this block may not wait.
+    /// Whether this block may not wait: the host plays in real time, as far as can be told.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.deadline.is_none()
@@ -138,6 +143,16 @@ mod tests {
     fn a_host_in_real_time_never_waits() {
         assert!(!may_wait_after(BLOCK));
         assert!(!may_wait_after(BLOCK * 2));
+    }
+
+    #[test]
+    fn a_long_block_waits_for_a_quarter_of_its_length_in_real_time() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        patience.begin(now, LONG, false);
+        assert_eq!(patience.deadline, Some(now + LONG / 4));
+        patience.begin(now + LONG, LONG - NAP, false);
+        assert_eq!(patience.deadline, None);
     }
 
     #[test]

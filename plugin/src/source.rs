@@ -120,11 +120,7 @@ impl Source {
     /// history.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        let is_over = self.making.as_ref().is_some_and(|making| match &making.voice {
-            Maker::Take(_) => false,
-            Maker::Clip(clip) => clip.is_over(),
-            Maker::Preview(preview) => preview.is_over(),
-        });
+        let is_over = self.making.as_ref().is_some_and(Making::is_over);
         let told = self.is_audition() || self.after > LOOKAHEAD && self.unheard.is_empty();
         is_over && told && self.frames >= LOOKAHEAD
     }
@@ -246,10 +242,14 @@ impl Source {
     /// Feeds the frame that was made, or the loop instead, to the audio thread. A sample that is not
     /// finite is silence.
     fn feed_frame(&mut self, control: &ControlFrame) {
-        let Some(Making { frame, sound, .. }) = &mut self.making else { return };
+        let Some(making) = &mut self.making else { return };
         self.frames += 1;
-        sound.clear();
         let hop = self.model.config().codec.hop();
+        if making.is_over() {
+            self.feed.end.come_after(self.frames as u64 * hop as u64);
+        }
+        let Making { frame, sound, .. } = making;
+        sound.clear();
         let (left, right) = (&frame[..hop], &frame[frame.len() - hop..]);
         sound.extend(left.iter().zip(right).map(|(&l, &r)| [finite(l), finite(r)]));
         self.looper.pass(control, sound);
@@ -338,6 +338,15 @@ fn step<'a>(sources: impl Iterator<Item = (&'a mut Source, Sampling)>) {
 }
 
 impl Making {
+    /// Whether nothing follows.
+    fn is_over(&self) -> bool {
+        match &self.voice {
+            Maker::Take(_) => false,
+            Maker::Clip(clip) => clip.is_over(),
+            Maker::Preview(preview) => preview.is_over(),
+        }
+    }
+
     /// The take or the clip of `source`, from its beginning.
     fn begin(source: &Source) -> Result<Self, ModelError> {
         let Source { model, ticket, clip, .. } = source;

@@ -11,14 +11,18 @@
 //! thread sampled when it began to play frame n - [`LOOKAHEAD`], and with nothing later. So the
 //! worker is at most that far ahead, and how far it really is cannot be heard.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use distill_shared::player::{Sampling, TakeKey};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::zones::{Zone, Zones, number_of};
 
 /// Frames by which the worker may be ahead of the audio thread, and the length of a head. At 8
-/// frames of 1024 samples, turning a knob is heard after 0.17 s, and a host in real time may ask
-/// for blocks of up to 8192 samples; of half as many if a note is an octave above its take.
+/// frames of 1024 samples, turning a knob is heard after 0.17 s, and a host in real time waits for
+/// nothing in blocks of up to 8192 samples; of half as many if a note is an octave above its take. Of
+/// longer ones see [`patience`](crate::patience).
 pub const LOOKAHEAD: usize = 8;
 /// Streams of one instance that exist at a time, those on the way included.
 pub const MAX_STREAMS: usize = 320;
@@ -99,6 +103,29 @@ pub enum Hold {
     Loop,
 }
 
+/// Where a take ends: nowhere, but for a clip, whose end both sides know before it is heard.
+#[derive(Debug, Clone)]
+pub struct End(Arc<AtomicU64>);
+
+impl End {
+    /// No end yet.
+    fn open() -> Self {
+        Self(Arc::new(AtomicU64::new(u64::MAX)))
+    }
+
+    /// Nothing comes after so many samples of the take. To be said before the last of them are fed, and
+    /// once: what is asked for of the take after that comes too late.
+    pub fn come_after(&self, samples: u64) {
+        let _ = self.0.compare_exchange(u64::MAX, samples, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// After how many samples, if that is known. Real-time safe.
+    #[must_use]
+    pub fn samples(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Acquire)).filter(|samples| *samples != u64::MAX)
+    }
+}
+
 /// The audio thread's end of a take.
 #[derive(Debug)]
 pub struct Stream {
@@ -114,6 +141,8 @@ pub struct Stream {
     pub rate: u32,
     /// Stereo samples at the model's rate, from the first on.
     pub sound: Consumer<[f32; 2]>,
+    /// Where it ends.
+    pub end: End,
     /// The controls of every frame from the first on, as playing reaches it.
     pub controls: Producer<ControlFrame>,
 }
@@ -123,6 +152,8 @@ pub struct Stream {
 pub struct Feed {
     /// Counterpart of [`Stream::sound`].
     pub sound: Producer<[f32; 2]>,
+    /// Counterpart of [`Stream::end`].
+    pub end: End,
     /// Counterpart of [`Stream::controls`].
     pub controls: Consumer<ControlFrame>,
 }
@@ -134,8 +165,9 @@ pub fn open(ticket: &Ticket, hop: usize, rate: u32) -> (Stream, Feed) {
     let (sound_in, sound) = RingBuffer::new((LOOKAHEAD + 2) * hop);
     let (controls, controls_out) = RingBuffer::new(MAX_CONTROLS);
     let Ticket { generation, take, zone, .. } = *ticket;
-    let stream = Stream { generation, take, zone, hop, rate, sound, controls };
-    (stream, Feed { sound: sound_in, controls: controls_out })
+    let end = End::open();
+    let feed = Feed { sound: sound_in, end: end.clone(), controls: controls_out };
+    (Stream { generation, take, zone, hop, rate, sound, end, controls }, feed)
 }
 
 /// The audio thread's end of an instance.

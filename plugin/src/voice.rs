@@ -155,7 +155,18 @@ impl Voice {
             stream.sound.is_abandoned()
                 && self.player.playable(stream.sound.slots(), &self.motion(scene)) == 0
         };
-        self.stream.as_ref().is_some_and(spent)
+        self.stream.as_ref().is_some_and(spent) || self.until_end(scene) == Some(0)
+    }
+
+    /// How many samples can be heard, in the motion of `scene`, until its take has come to its end, or
+    /// somewhat fewer; nothing if no end is known.
+    #[must_use]
+    pub fn until_end(&self, scene: &Scene) -> Option<usize> {
+        let end = self.stream.as_ref()?.end.samples()?;
+        let left = end as f64 - self.player.position();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let whole = (left / self.speed(scene)) as usize;
+        Some(if left > 0.0 { whole.max(1) } else { 0 })
     }
 
     /// Whether its take has a stream.

@@ -174,6 +174,33 @@ fn a_voice_makes_room_where_its_clip_is_over_and_an_endless_one_begins_again() {
 }
 
 #[test]
+fn an_endless_clip_begins_again_where_it_ends_to_the_sample_however_it_is_cut() {
+    let codes = random_codes(FRAMES, 3);
+    // At its own speed, and at one that ends between two samples.
+    for rate in [toy::RATE, 44_100.0] {
+        let heard = |block: usize| {
+            let mut stage = stage(&codes);
+            stage.instance.pads().set(12, Some(clip(&codes)));
+            stage.settings.playing = Playing::Always;
+            stage.engine.activate(rate, false);
+            stage.engine.reset(&stage.settings.clone());
+            stage.work();
+            let mut heard = [vec![f32::NAN; 100 * HOP], vec![f32::NAN; 100 * HOP]];
+            stage.play(&mut heard, block);
+            assert_eq!(stage.instance.missed(), 0);
+            heard
+        };
+        let whole = heard(128);
+        assert!([1, 61, 509].iter().all(|block| heard(*block) == whole), "at {rate} Hz");
+        if rate == toy::RATE {
+            let clip = played(&model(7), &codes, FRAMES as usize);
+            let mut clips = whole[0].chunks_exact(FRAMES as usize * HOP);
+            assert!(clips.len() > 3 && clips.all(|heard| *heard == clip[..]));
+        }
+    }
+}
+
+#[test]
 fn what_a_pad_played_to_its_end_is_in_the_history_whole() {
     for frames in [3, FRAMES] {
         let codes = random_codes(frames, 3);

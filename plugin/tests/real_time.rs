@@ -187,6 +187,36 @@ fn a_host_that_renders_to_a_file_misses_nothing_even_while_the_bundle_is_loading
     assert_eq!(left, take.iter().map(|sample| sample[0]).collect::<Vec<_>>());
 }
 
+/// Plays in real time, as a host with long blocks does: the worker cannot be ahead by one.
+#[test]
+fn a_block_longer_than_the_worker_may_be_ahead_is_whole_in_real_time() {
+    /// Two seconds: a busy machine has half a second for what it takes a millisecond to make.
+    const BLOCK: usize = 96_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("toy.distill");
+    toy::bundle(7).write(&path).unwrap();
+    let (mut engine, selection) = with_threads(48_000.0, &path);
+    engine.activate(48_000.0, false);
+    engine.reset(&toy::settings());
+    wait_at_most(Duration::from_secs(20), || engine.is_prepared());
+    let take = toy::take(&toy::model(7), 0, 2 * BLOCK / HOP, |_| Sampling::default());
+    let began = Instant::now();
+    for (number, take) in (0..).zip(take.chunks(BLOCK)) {
+        let due = Duration::from_secs_f64(number as f64 * BLOCK as f64 / 48_000.0);
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        let (settings, now) = (toy::settings(), Instant::now());
+        engine.begin(&Block { settings, len: BLOCK, now, playing: false, meter: None });
+        if number == 0 {
+            engine.note_on(note(60));
+        }
+        let (mut left, mut right) = (vec![0.0; BLOCK], vec![0.0; BLOCK]);
+        engine.render(&mut left, &mut right);
+        engine.finish();
+        assert!(left.iter().zip(take).all(|(heard, take)| *heard == take[0]), "block {number}");
+    }
+    assert_eq!(selection.instance().missed(), 0);
+}
+
 #[test]
 fn the_audio_thread_imports_no_locks_no_files_and_no_training() {
     let forbidden = [

@@ -57,12 +57,13 @@ impl Check {
 }
 
 /// All of them.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     Check { name: "live", run: live },
     Check { name: "performance", run: performance },
     Check { name: "schedules", run: |_| run_program(&mut long_form("schedules")) },
     Check { name: "rough_host", run: |_| run_program(&mut long_form("rough_host")) },
     Check { name: "vst3_host", run: |_| run_program(&mut long_form("vst3_host")) },
+    Check { name: "load", run: |_| run_program(&mut long_form("load")) },
     Check { name: "states", run: |_| run_program(&mut long_form("states")) },
     Check { name: "system_calls", run: |_| run_program(&mut long_form("system_calls")) },
     Check { name: "interrupted", run: interrupted },

@@ -191,7 +191,8 @@ impl Engine {
             let until_turn = self.sets.turns_at().map(|at| at - self.position);
             let turn = until_turn.and_then(|samples| usize::try_from(samples).ok());
             let line = self.place.until_line(self.settings.restart_bars, 1);
-            let most = STRETCH.min(turn.unwrap_or(STRETCH)).min(line.unwrap_or(STRETCH));
+            let most =
+                [turn, line, self.until_end()].into_iter().flatten().fold(STRETCH, usize::min);
             let len = left.len().min(most).max(1);
             let ((now_left, later_left), (now_right, later_right)) =
                 (left.split_at_mut(len), right.split_at_mut(len));
@@ -355,6 +356,14 @@ impl Engine {
         let control = ControlFrame { sampling, live: self.patience.is_live(), hold, loop_len: 0 };
         let loop_s = self.loop_s();
         Scene { control, rates: self.rates, rate: self.rate, loop_s, tune, filters }
+    }
+
+    /// For how many samples no clip comes to its end, where an endless one is to begin again.
+    fn until_end(&self) -> Option<usize> {
+        let endless = self.settings.playing != Playing::Notes;
+        let scene = endless.then(|| self.scene())?;
+        let held = self.voices.iter().filter(|voice| voice.envelope().is_held());
+        held.filter_map(|voice| voice.until_end(&scene)).min()
     }
 
     /// Renders all voices into one stretch.
