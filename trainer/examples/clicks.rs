@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, ensure};
 use distill_trainer::audio::decode::decode;
-use distill_trainer::corpus::{Corpus, OpenOptions, Recording};
+use distill_trainer::corpus::{Before, Corpus, OpenOptions, Recording};
 
 /// Share of the corpus's steps that lie below the reference.
 const PERCENTILE: f64 = 0.9999;
@@ -66,7 +66,7 @@ fn recordings(folder: &Path) -> Result<Corpus> {
         threads: 2,
         cancel: &cancel,
         program: None,
-        heard: &[],
+        before: &Before::default(),
         on_file: &|_| (),
     };
     Ok(Corpus::open(folder, &options)?.0)

@@ -18,7 +18,7 @@ use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey};
 
 use crate::budget::LEAST_S;
-use crate::corpus::{Corpus, OpenOptions, Outcome};
+use crate::corpus::{Before, Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::descriptors::Moment;
 use crate::descriptors::offer::{Offer, offer};
@@ -77,7 +77,8 @@ pub struct Trained<C, M> {
 
 impl Session<'_> {
     /// Opens the corpus in `folder` and tells what becomes of it. Recordings called `heard` were
-    /// trained on before; of the others `seed` decides which are held out.
+    /// trained on before; of the others `seed` decides which are held out, unless a run goes on, which has
+    /// held out some.
     ///
     /// # Errors
     ///
@@ -89,12 +90,14 @@ impl Session<'_> {
             bar.inc(1);
         };
         let program = std::env::current_exe().ok();
+        let before = self.run_dir.as_ref().map_or(Before::default(), RunDir::before);
+        let before = Before { heard: [heard, &before.heard].concat(), ..before };
         let options = OpenOptions {
             seed,
             threads: self.threads,
             cancel: self.cancel,
             program: program.as_deref(),
-            heard,
+            before: &before,
             on_file: &on_file,
         };
         let (corpus, verdicts) = Corpus::open(folder, &options)?;

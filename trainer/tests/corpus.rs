@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use distill_trainer::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
-use distill_trainer::corpus::{Corpus, OpenOptions, Outcome, Verdict};
+use distill_trainer::corpus::{Before, Corpus, OpenOptions, Outcome, Verdict};
 
 /// A sound of its own for each `seed`: a decaying sine, `seconds` long.
 fn sound(seed: u16, rate: u32, seconds: f32) -> Vec<f32> {
@@ -37,7 +37,7 @@ fn open(folder: &Path) -> anyhow::Result<(Corpus, Vec<Verdict>)> {
             threads: 2,
             cancel: &cancel,
             program: None,
-            heard: &[],
+            before: &Before::default(),
             on_file: &|_| {},
         },
     )
@@ -122,7 +122,7 @@ fn threads_do_not_change_the_corpus() {
             threads,
             cancel: &cancel,
             program: None,
-            heard: &[],
+            before: &Before::default(),
             on_file: &on_file,
         };
         Corpus::open(folder.path(), &options).unwrap()
@@ -150,7 +150,7 @@ fn a_stopped_reading_says_so() {
         threads: 1,
         cancel: &cancel,
         program: None,
-        heard: &[],
+        before: &Before::default(),
         on_file: &|_| {},
     };
     let error = Corpus::open(folder.path(), &options).unwrap_err();
@@ -189,7 +189,7 @@ fn a_file_that_kills_its_decoder_costs_only_itself() {
             threads: 1,
             cancel: &cancel,
             program,
-            heard: &[],
+            before: &Before::default(),
             on_file: &|_| {},
         };
         distill_trainer::corpus::survey(&folder, &options).unwrap()

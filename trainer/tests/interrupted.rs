@@ -318,6 +318,32 @@ fn what_has_changed_is_named_and_only_accepted_when_that_is_said() {
     assert!(!told.contains("going on"), "{told}");
 }
 
+#[test]
+fn what_was_trained_on_is_never_held_out_whatever_is_accepted() {
+    let home = home();
+    let home = home.path();
+    let train = format!("{ENDLESS} {TINY}");
+    let of_bundle = |held_out: bool| {
+        let codes = Bundle::open(&home.join("x.distill")).unwrap().corpus_codes();
+        let names = codes.into_iter().filter(|one| one.held_out == held_out).map(|one| one.name);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(stop(home, &train, "x.distill.run", "-TERM").status.code(), Some(3));
+    let (heard, held_out) = (of_bundle(false), of_bundle(true));
+    assert!(!heard.is_empty() && !held_out.is_empty());
+    for seed in 1..4 {
+        let other = train.replace("--seed 7", &format!("--seed {seed} --accept-changes"));
+        assert_eq!(stop(home, &other, "x.distill.run", "-TERM").status.code(), Some(3));
+        assert_eq!(of_bundle(true), held_out, "seed {seed}");
+    }
+    let name = held_out[0].strip_suffix(" (last tenth)").unwrap();
+    fs::remove_file(home.join("sounds").join(name)).unwrap();
+    write_sound(&home.join("sounds/new.wav"), 999.0);
+    let other = train.replace("--seed 7", "--accept-changes");
+    assert_eq!(stop(home, &other, "x.distill.run", "-TERM").status.code(), Some(3));
+    assert_eq!(of_bundle(true), ["new.wav (last tenth)"]);
+}
+
 /// Trains in a small file system that something else fills up, and copies what is left to `kept`.
 #[cfg(target_os = "linux")]
 const ON_A_FULL_DISK: &str = r#"

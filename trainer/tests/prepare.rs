@@ -13,7 +13,7 @@ use std::thread;
 use distill_shared::bundle::Bundle;
 use distill_trainer::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
 use distill_trainer::corpus::prepared::{Prepared, prepare};
-use distill_trainer::corpus::{Corpus, OpenOptions, Verdict};
+use distill_trainer::corpus::{Before, Corpus, OpenOptions, Verdict};
 use distill_trainer::ranks::{Alone, Ranks};
 use distill_trainer::stop::Cancelled;
 use program::{TINY, fail, succeed, write_recordings};
@@ -67,7 +67,14 @@ fn with_options<T>(
     on_file: &(dyn Fn(usize) + Sync),
     what: impl FnOnce(&OpenOptions) -> T,
 ) -> T {
-    what(&OpenOptions { seed: 3, threads: 2, cancel, program: None, heard: &[], on_file })
+    what(&OpenOptions {
+        seed: 3,
+        threads: 2,
+        cancel,
+        program: None,
+        before: &Before::default(),
+        on_file,
+    })
 }
 
 fn open(folder: &Path) -> (Corpus, Vec<Verdict>) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::exit::Ending;
 use super::interrupt::stop_flag;
 use super::output::{print, print_json};
-use crate::corpus::{Corpus, OpenOptions, Outcome, Verdict, nothing_usable, survey};
+use crate::corpus::{Before, Corpus, OpenOptions, Outcome, Verdict, nothing_usable, survey};
 use crate::device::cores;
 use crate::progress::{Display, clock};
 
@@ -65,7 +65,7 @@ impl CheckArgs {
             threads: self.threads.map_or_else(cores, usize::from),
             cancel: stop_flag("there is no result")?,
             program: program.as_deref(),
-            heard: &[],
+            before: &Before::default(),
             on_file: &on_file,
         };
         let mut found = survey(&self.folder, &options)?;
@@ -74,7 +74,7 @@ impl CheckArgs {
         let (files, verdicts) = (found.recordings.len(), std::mem::take(&mut found.verdicts));
         let used = match files {
             0 => None,
-            files => Some(Used::new(&Corpus::of(found, self.seed, &[])?, files)),
+            files => Some(Used::new(&Corpus::of(found, self.seed, &Before::default())?, files)),
         };
         if self.json {
             print_json(&Report { files: &verdicts, used: used.as_ref() })?;

@@ -17,8 +17,8 @@ use super::interrupt::stop_flag;
 use super::output::{print, print_json};
 use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
 use crate::corpus::{
-    Corpus, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, nothing_usable,
-    survey,
+    Before, Corpus, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE,
+    nothing_usable, survey,
 };
 use crate::device::{DeviceChoice, cores};
 use crate::evaluate::prior::distribution::Generation;
@@ -225,7 +225,7 @@ impl EvaluateArgs {
             threads: self.threads(),
             cancel: session.cancel,
             program: program.as_deref(),
-            heard: &[],
+            before: &Before::default(),
             on_file: &on_file,
         };
         let found = survey(folder, &options)?;
@@ -249,7 +249,7 @@ impl EvaluateArgs {
             (false, _) => found.recordings,
             (true, Some(names)) => Corpus::held_out_as(found.recordings, &names),
             (true, None) => {
-                let all = Corpus::of(found, session.seed, &[])?.recordings;
+                let all = Corpus::of(found, session.seed, &Before::default())?.recordings;
                 all.into_iter().filter(|recording| recording.held_out).collect()
             }
         };

@@ -11,7 +11,7 @@ use super::exit::Ending;
 use super::interrupt::stop_flag;
 use super::output::{print, print_json};
 use crate::corpus::prepared::{self, Prepared};
-use crate::corpus::{OpenOptions, Outcome};
+use crate::corpus::{Before, OpenOptions, Outcome};
 use crate::device::cores;
 use crate::progress::{Display, clock};
 use crate::ranks;
@@ -52,7 +52,7 @@ impl PrepareArgs {
             threads: self.threads.map_or_else(cores, usize::from),
             cancel: stop_flag("the same command goes on with what is decoded by then")?,
             program: program.as_deref(),
-            heard: &[],
+            before: &Before::default(),
             on_file: &on_file,
         };
         let output = self.output();

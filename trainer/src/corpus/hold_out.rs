@@ -14,20 +14,31 @@ const MOST_SOUND: f64 = 0.2;
 /// What is put after the name of a recording for that of its end.
 const TAIL: &str = " (last tenth)";
 
-/// Marks recordings as held out, by file.
+/// What is known of recordings by their names, from a training before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Those that were trained on: a measurement on them says nothing.
+    pub heard: Vec<String>,
+    /// Those that were held out by a run that goes on.
+    pub held_out: Vec<String>,
+}
+
+/// Marks recordings as held out, by file: those that were before, as far as they are still there.
 ///
-/// Files are taken in an order that only `seed` and their names decide, passing over those that
+/// Where none is, files are taken in an order that only `seed` and their names decide, passing over those that
 /// would hold out more than a fifth of the sound, until a tenth of the files and a twentieth of the
-/// sound are held out. Those called `heard` are passed over: a measurement on what was trained on
-/// before says nothing. Of those that are `alike`, given as the index of the first one that each is like,
+/// sound are held out. Those that were heard before are passed over. Of those that are `alike`, given as the index of the first one that each is like,
 /// all are held out, or none. If no file fits (one file, or a few of the same length), the last tenth of
 /// the longest one becomes a recording of its own and is held out.
 pub(super) fn hold_out(
     recordings: &mut Vec<Recording>,
     seed: u64,
-    heard: &[String],
+    Before { heard, held_out }: &Before,
     alike: &[usize],
 ) {
+    if hold_out_again(recordings, held_out, alike) {
+        return;
+    }
     let all: usize = recordings.iter().map(Recording::samples).sum();
     let share = |samples: usize| samples as f64 / all as f64;
     let files = (recordings.len() as f64 * FILES).max(1.0);
@@ -56,6 +67,23 @@ pub(super) fn hold_out(
     }
 }
 
+/// Holds out what is called as one of `names`, and what is like it. Whether there is any.
+fn hold_out_again(recordings: &mut Vec<Recording>, names: &[String], alike: &[usize]) -> bool {
+    let is_named = |recording: &Recording| is_among(&recording.name, names);
+    let named = (0..recordings.len()).filter(|&index| is_named(&recordings[index]));
+    let named: Vec<usize> = named.collect();
+    if let &[one] = &named[..]
+        && !names.contains(&recordings[one].name)
+    {
+        split_off(recordings, one, alike);
+    } else {
+        for index in named.iter().flat_map(|&one| twins(one, alike)) {
+            recordings[index].held_out = true;
+        }
+    }
+    !named.is_empty()
+}
+
 /// Whether a recording of that name, or the end of it, is among `names`.
 fn is_among(name: &str, names: &[String]) -> bool {
     names.iter().any(|one| one == name || one.strip_suffix(TAIL) == Some(name))
@@ -82,21 +110,31 @@ pub(super) fn order(recordings: &[Recording], seed: u64) -> Vec<usize> {
 }
 
 /// Cuts the last tenth off the longest recording and holds it out: of those that were not trained on
-/// before, if there are any, and of those that are like no other. If there are none, what is like it is
-/// left out.
+/// before, if there are any, and of those that are like no other.
 fn split_longest(recordings: &mut Vec<Recording>, heard: &[String], alike: &[usize]) {
-    let twins = |index: usize| (0..alike.len()).filter(move |&i| alike[i] == alike[index]);
-    let suits =
-        |index: usize| (!is_among(&recordings[index].name, heard), twins(index).count() == 1);
+    let suits = |index: usize| {
+        (!is_among(&recordings[index].name, heard), twins(index, alike).count() == 1)
+    };
     let longest = (0..recordings.len())
         .rev()
         .max_by_key(|&index| (suits(index), recordings[index].samples()));
-    let Some(longest) = longest else { return };
-    let tail = split(&mut recordings[longest]);
-    recordings.insert(longest + 1, tail);
-    for twin in twins(longest).filter(|&twin| twin != longest).collect::<Vec<_>>().into_iter().rev()
-    {
-        recordings.remove(if twin > longest { twin + 1 } else { twin });
+    if let Some(longest) = longest {
+        split_off(recordings, longest, alike);
+    }
+}
+
+/// The recording itself and all that are like it.
+fn twins(index: usize, alike: &[usize]) -> impl Iterator<Item = usize> {
+    (0..alike.len()).filter(move |&i| alike[i] == alike[index])
+}
+
+/// Makes the last tenth of a recording one of its own that is held out, and leaves out what is like it.
+fn split_off(recordings: &mut Vec<Recording>, index: usize, alike: &[usize]) {
+    let tail = split(&mut recordings[index]);
+    recordings.insert(index + 1, tail);
+    let twins: Vec<usize> = twins(index, alike).filter(|&twin| twin != index).collect();
+    for twin in twins.into_iter().rev() {
+        recordings.remove(if twin > index { twin + 1 } else { twin });
     }
 }
 
@@ -129,7 +167,8 @@ mod tests {
     /// Holds out of recordings of which none is like another.
     fn hold_out_of(recordings: &mut Vec<Recording>, seed: u64, heard: &[String]) {
         let alike: Vec<usize> = (0..recordings.len()).collect();
-        hold_out(recordings, seed, heard, &alike);
+        let before = Before { heard: heard.to_vec(), ..Before::default() };
+        hold_out(recordings, seed, &before, &alike);
     }
 
     fn held_out(recordings: &[Recording]) -> Vec<&str> {
@@ -168,7 +207,7 @@ mod tests {
         let alike: Vec<usize> = (0..60).map(|i| i / 3 * 3).collect();
         for seed in 0..10 {
             let mut recordings = recordings(&[1000; 60]);
-            hold_out(&mut recordings, seed, &[], &alike);
+            hold_out(&mut recordings, seed, &Before::default(), &alike);
             let of_three = recordings.chunks(3).map(|c| c.iter().filter(|r| r.held_out).count());
             let of_three: Vec<usize> = of_three.collect();
             assert!(of_three.iter().all(|held| [0, 3].contains(held)), "{of_three:?}");
@@ -180,12 +219,13 @@ mod tests {
     fn where_all_is_alike_or_heard_the_end_of_what_suits_best_is_held_out() {
         // Two sounds, each twice: no pair fits, and a tail whose twin is trained on says nothing.
         let mut pairs = recordings(&[1000, 1000, 900, 900]);
-        hold_out(&mut pairs, 0, &[], &[0, 0, 2, 2]);
+        hold_out(&mut pairs, 0, &Before::default(), &[0, 0, 2, 2]);
         assert_eq!(held_out(&pairs), ["000.wav (last tenth)"]);
         assert!(!pairs.iter().any(|recording| recording.name == "001.wav"));
         // The longest has a twin, the next was heard before.
         let mut some = recordings(&[1000, 1000, 900, 800]);
-        hold_out(&mut some, 0, &["002.wav".to_owned()], &[0, 0, 2, 3]);
+        let before = Before { heard: vec!["002.wav".to_owned()], ..Before::default() };
+        hold_out(&mut some, 0, &before, &[0, 0, 2, 3]);
         assert_eq!(held_out(&some), ["003.wav (last tenth)"]);
     }
 

@@ -19,6 +19,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, bail};
 use distill_shared::model::config::CodecConfig;
 
+pub use hold_out::Before;
 pub use sound::Sound;
 pub use survey::{Survey, survey};
 pub use verdict::{Outcome, Verdict};
@@ -99,8 +100,8 @@ pub struct OpenOptions<'a> {
     /// The program `distill`, which decodes them in processes of their own; without one they are
     /// decoded in this process.
     pub program: Option<&'a Path>,
-    /// Names of recordings that were trained on before: they are not held out.
-    pub heard: &'a [String],
+    /// What is known of recordings from a training before, which decides about holding out.
+    pub before: &'a Before,
     /// Called from any thread after each file, with the number of all files.
     pub on_file: &'a (dyn Fn(usize) + Sync),
 }
@@ -117,7 +118,7 @@ impl Corpus {
             bail!(nothing_usable(folder, &found.verdicts));
         }
         let verdicts = std::mem::take(&mut found.verdicts);
-        Ok((Self::of(found, options.seed, options.heard)?, verdicts))
+        Ok((Self::of(found, options.seed, options.before)?, verdicts))
     }
 
     /// Makes a corpus of recordings at [`SAMPLE_RATE`], of one or two channels each: makes their
@@ -127,16 +128,20 @@ impl Corpus {
     ///
     /// Fails if recordings that lie on disk cannot be read.
     pub fn new(recordings: Vec<Recording>, seed: u64) -> Result<Self> {
-        Self::of(Survey { recordings, verdicts: Vec::new(), measured: None }, seed, &[])
+        Self::of(
+            Survey { recordings, verdicts: Vec::new(), measured: None },
+            seed,
+            &Before::default(),
+        )
     }
 
-    /// Makes a corpus of the recordings that were found in a folder, as [`Self::new`] does, but that none
-    /// of those called `heard` is held out.
+    /// Makes a corpus of the recordings that were found in a folder, as [`Self::new`] does, but for what is
+    /// known of them from before.
     ///
     /// # Errors
     ///
     /// Fails if recordings that lie on disk cannot be read.
-    pub fn of(found: Survey, seed: u64, heard: &[String]) -> Result<Self> {
+    pub fn of(found: Survey, seed: u64, before: &Before) -> Result<Self> {
         let Survey { mut recordings, measured, .. } = found;
         let channels = recordings.iter().map(|one| one.sound.channels()).max().unwrap_or(1);
         recordings.iter_mut().for_each(|one| one.sound.hear(channels));
@@ -144,7 +149,7 @@ impl Corpus {
             Some(measured) => measured,
             None => Measured::of(&recordings)?,
         };
-        hold_out::hold_out(&mut recordings, seed, heard, &alike);
+        hold_out::hold_out(&mut recordings, seed, before, &alike);
         Ok(Self { recordings, channels, sample_rate: SAMPLE_RATE, gain })
     }
 

@@ -248,8 +248,8 @@ mod tests {
             write_audio(&folder.path().join(name), &[vec![0.5; 6000]], format).unwrap();
         }
         let cancel = &AtomicBool::new(false);
-        let (heard, on_file) = (&[], &|_| {});
-        let options = OpenOptions { seed: 0, threads: 1, cancel, program: None, heard, on_file };
+        let (before, on_file) = (&super::super::Before::default(), &|_| {});
+        let options = OpenOptions { seed: 0, threads: 1, cancel, program: None, before, on_file };
         let found = survey_within(folder.path(), &options, 96_000).unwrap();
         assert_eq!(found.verdicts.len(), 2, "12000 samples of four bytes, each at twice its rate");
         let error = survey_within(folder.path(), &options, 95_999).unwrap_err().to_string();

@@ -24,6 +24,7 @@ use anyhow::{Context, Result, anyhow};
 use distill_shared::bundle::WriteError;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
+use crate::corpus::Before;
 use crate::stop::Usage;
 use crate::train::{self, Changed, Keeper, Stage, State, Unkept};
 use checkpoint::{Checkpoint, FinishedCodec};
@@ -201,6 +202,13 @@ impl RunDir {
     #[must_use]
     pub fn resumes(&self) -> bool {
         self.found.is_some()
+    }
+
+    /// What the run that is to go on knows of its recordings: whatever changes, what it was trained on is
+    /// not to be held out.
+    #[must_use]
+    pub fn before(&self) -> Before {
+        self.found.as_ref().map_or(Before::default(), |found| found.terms.recordings.before())
     }
 
     /// Begins a run of these terms, or goes on with the one that was interrupted. Gives what the

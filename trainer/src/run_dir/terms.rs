@@ -7,7 +7,7 @@ use distill_shared::bundle::CorpusCodes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::corpus::{Corpus, Recording};
+use crate::corpus::{Before, Corpus, Recording};
 use crate::train::Changed;
 
 /// Settings that say how long to train.
@@ -47,6 +47,9 @@ pub struct Recordings {
     digest: String,
     /// Digests by name; none of very many, of which nobody wants to read either.
     files: Option<BTreeMap<String, String>>,
+    /// Names of those that were not trained on.
+    #[serde(default)]
+    held_out: Vec<String>,
 }
 
 /// What is otherwise than in the terms of an earlier run.
@@ -69,7 +72,9 @@ impl Recordings {
             hash.update(recording.sound.digest());
             (recording.name.clone(), hex(hash))
         };
-        Self::new(corpus.recordings.iter().map(of_one).collect())
+        let held_out = corpus.recordings.iter().filter(|recording| recording.held_out);
+        let held_out = held_out.map(|recording| recording.name.clone()).collect();
+        Self::new(corpus.recordings.iter().map(of_one).collect(), held_out)
     }
 
     /// Those that are known as codes.
@@ -80,10 +85,19 @@ impl Recordings {
             one.codes.as_slice().iter().for_each(|code| hash.update(code.to_le_bytes()));
             (one.name.clone(), hex(hash))
         };
-        Self::new(codes.iter().map(of_one).collect())
+        let held_out = codes.iter().filter(|one| one.held_out).map(|one| one.name.clone());
+        Self::new(codes.iter().map(of_one).collect(), held_out.collect())
     }
 
-    fn new(files: BTreeMap<String, String>) -> Self {
+    /// What is known of them, as far as that is kept.
+    #[must_use]
+    pub fn before(&self) -> Before {
+        let names = self.files.iter().flat_map(BTreeMap::keys);
+        let heard = names.filter(|name| !self.held_out.contains(name)).cloned().collect();
+        Before { heard, held_out: self.held_out.clone() }
+    }
+
+    fn new(files: BTreeMap<String, String>, held_out: Vec<String>) -> Self {
         let mut hash = Sha256::new();
         for (name, digest) in &files {
             hash.update((name.len() as u64).to_le_bytes());
@@ -91,7 +105,7 @@ impl Recordings {
             hash.update(digest);
         }
         let bytes: usize = files.iter().map(|(name, digest)| name.len() + digest.len() + 8).sum();
-        Self { digest: hex(hash), files: (bytes <= LONGEST_LIST).then_some(files) }
+        Self { digest: hex(hash), files: (bytes <= LONGEST_LIST).then_some(files), held_out }
     }
 
     /// How `now` differs, in words.
@@ -182,7 +196,7 @@ mod tests {
         let map = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect()
         };
-        Terms { settings: map(settings), recordings: Recordings::new(map(files)) }
+        Terms { settings: map(settings), recordings: Recordings::new(map(files), Vec::new()) }
     }
 
     #[test]
@@ -236,7 +250,7 @@ mod tests {
             assert!(one.differences(&other).is_some());
         }
         let many = (0..20_000).map(|i| (format!("{i}.wav"), "0".repeat(16))).collect();
-        let many = Recordings::new(many);
+        let many = Recordings::new(many, Vec::new());
         assert_eq!(one.differences(&many).as_deref(), Some("the recordings have changed"));
     }
 }
