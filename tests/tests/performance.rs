@@ -19,9 +19,9 @@ use distill_tests::screen::Screen;
 const GROWTH: f64 = 1.0;
 /// What it keeps is looked at from here on, in hours: what allocators and Mesa keep for themselves grows
 /// until every thread has needed the most that it will.
-const SETTLED: f64 = 0.5;
+const SETTLED: f64 = 0.25;
 /// It takes so many hours to tell how it grows.
-const ENOUGH: f64 = 1.4;
+const ENOUGH: f64 = 0.9;
 
 #[test]
 fn what_is_played_while_everything_changes_is_in_its_place() {
