@@ -11,8 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt, CreateWindowAux, ImageFormat,
-    KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, WindowClass,
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt, CreateWindowAux,
+    GetKeyboardMappingReply, ImageFormat, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
+    WindowClass,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -140,6 +141,23 @@ impl Screen {
             self.input(KEY_RELEASE_EVENT, self.key(*symbol)?, (0, 0))?;
         }
         sleep(PICTURES);
+        Ok(())
+    }
+
+    /// Exchanges what is on the keys that give two symbols, as keyboards of other countries have it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the keyboard has no such keys, or the display does not change them.
+    pub fn exchange(&self, symbols: [u32; 2]) -> Result<()> {
+        let [one, other] = symbols.map(|symbol| self.key(symbol));
+        let (one, other) = (one?, other?);
+        let on = |key: u8| anyhow::Ok(self.connection.get_keyboard_mapping(key, 1)?.reply()?);
+        let both: [GetKeyboardMappingReply; 2] = [on(one)?, on(other)?];
+        for (key, now) in [other, one].into_iter().zip(both) {
+            let per_key = now.keysyms_per_keycode;
+            self.connection.change_keyboard_mapping(1, key, per_key, &now.keysyms)?.check()?;
+        }
         Ok(())
     }
 

@@ -22,6 +22,8 @@ const EXPORT: (i16, i16) = (564, 55);
 const FORMAT: (i16, i16) = (650, 55);
 const FLOAT: (i16, i16) = (640, 127);
 const MIDDLE: (i16, i16) = (490, 320);
+/// Letters that a German keyboard has the other way round.
+const GERMAN: [u32; 2] = [0x79, 0x7a];
 /// A part of the grid: some frames of the finer levels.
 const PART: [(i16, i16); 2] = [(400, 250), (520, 420)];
 /// A note of the pad that the first clip lies on.
@@ -34,6 +36,7 @@ pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
     let _ = fs::remove_dir_all(&folder);
     let mut first = instrument();
     first.play(&PHRASE, &Playback::default()).unwrap();
+    screen.exchange(GERMAN).unwrap();
     let (parent, size) = open(screen, &mut first);
     drawn(screen, size);
     screen.click(CODES).unwrap();
@@ -48,6 +51,7 @@ pub(crate) fn makes_a_part_anew_keeps_it_and_finds_it_again(screen: &Screen) {
     assert!(changed > 0 && changed < before.len() / 4, "{changed} of {} digits", before.len());
     screen.press(u32::from('y'), true).unwrap();
     wait("it is done again", || (codes(&mut first) == anew).then_some(()));
+    screen.exchange(GERMAN).unwrap();
     screen.click(FORMAT).unwrap();
     screen.click(FLOAT).unwrap();
     screen.click(EXPORT).unwrap();

@@ -15,6 +15,7 @@ use nice_plug::context::gui::GuiContext;
 
 use super::Shared;
 use super::input::{Clipboard, Input};
+use super::letters::letters;
 use super::painter::Painter;
 
 /// An open window. It lives on the thread that draws.
@@ -53,7 +54,7 @@ impl Handler {
         // Whoever drags over the grid types no name any more.
         let leaves = egui::SurrenderFocusOn::Presses;
         context.options_mut(|options| options.input_options.surrender_focus_on = leaves);
-        let mut input = Input::default();
+        let mut input = Input::new(letters());
         input.raw.max_texture_side = Some(painter.largest_texture());
         shared.contents().opened(&context, gui);
         // Not before: what is asked for before a window is mapped is never drawn, nor is anything after.

@@ -8,6 +8,8 @@ use baseview::{DropData, MouseButton, MouseEvent, ScrollDelta};
 use egui::{Event, PointerButton, Pos2, RawInput, Vec2};
 use keyboard_types::{Code, Key, KeyState, KeyboardEvent};
 
+use super::letters::Letters;
+
 /// What happened since the last picture.
 #[derive(Default)]
 pub(super) struct Input {
@@ -17,6 +19,8 @@ pub(super) struct Input {
     pointer: Option<Pos2>,
     /// Keys that are held to change what others do.
     modifiers: egui::Modifiers,
+    /// What is on the keys, where the window is not told.
+    letters: Letters,
 }
 
 /// What a key does beyond being pressed.
@@ -28,6 +32,11 @@ pub(super) enum Clipboard {
 }
 
 impl Input {
+    /// Nothing happened yet.
+    pub(super) fn new(letters: Letters) -> Self {
+        Self { letters, ..Self::default() }
+    }
+
     /// Takes an event of the mouse; `pixels` are those of a point of egui. Whether there is anything to
     /// draw.
     pub(super) fn mouse(&mut self, event: MouseEvent, pixels: f64) -> bool {
@@ -76,7 +85,9 @@ impl Input {
     pub(super) fn keyboard(&mut self, event: &KeyboardEvent) -> Option<Clipboard> {
         self.hold(event.modifiers);
         let (pressed, modifiers) = (event.state == KeyState::Down, self.modifiers);
-        if let Some(key) = key_of(&event.key).or_else(|| letter_at(event.code)) {
+        let on_it = self.letters.get(&event.code).copied().filter(|_| modifiers.ctrl);
+        let key = on_it.or_else(|| key_of(&event.key)).or_else(|| letter_at(event.code));
+        if let Some(key) = key {
             let repeat = event.repeat;
             self.raw.events.push(Event::Key {
                 key,
@@ -89,7 +100,7 @@ impl Input {
         if !pressed {
             return None;
         }
-        let asked = clipboard_of(event.code, modifiers);
+        let asked = clipboard_of(key, event.code, modifiers);
         match (&event.key, asked) {
             (_, Some(Clipboard::Cut)) => self.raw.events.push(Event::Cut),
             (_, Some(Clipboard::Copy)) => self.raw.events.push(Event::Copy),
@@ -183,12 +194,15 @@ fn letter_at(code: Code) -> Option<egui::Key> {
 }
 
 /// What a key asks of the clipboard, with the modifiers that are held.
-fn clipboard_of(code: Code, held: egui::Modifiers) -> Option<Clipboard> {
+fn clipboard_of(key: Option<egui::Key>, code: Code, held: egui::Modifiers) -> Option<Clipboard> {
+    match key {
+        Some(egui::Key::X) if held.command => return Some(Clipboard::Cut),
+        Some(egui::Key::C) if held.command => return Some(Clipboard::Copy),
+        Some(egui::Key::V) if held.command => return Some(Clipboard::Paste),
+        _ => {}
+    }
     let windows = cfg!(target_os = "windows");
     match code {
-        Code::KeyX if held.command => Some(Clipboard::Cut),
-        Code::KeyC if held.command => Some(Clipboard::Copy),
-        Code::KeyV if held.command => Some(Clipboard::Paste),
         Code::Delete if windows && held.shift => Some(Clipboard::Cut),
         Code::Insert if windows && held.ctrl => Some(Clipboard::Copy),
         Code::Insert if windows && held.shift => Some(Clipboard::Paste),
@@ -294,6 +308,20 @@ mod tests {
         input.raw.events.clear();
         input.keyboard(&page);
         assert_eq!(names(&input), [egui::Key::PageDown]);
+    }
+
+    #[test]
+    fn a_command_goes_by_the_letter_that_is_on_the_key() {
+        // Of a German keyboard, of which a window on X hears what a US keyboard has there.
+        let mut input = Input::new(Letters::from([(Code::KeyY, egui::Key::Z)]));
+        let pressed = key(Key::Character("y".into()), Code::KeyY, Modifiers::CONTROL);
+        input.keyboard(&pressed);
+        let is = |event: &Event, wanted: egui::Key| matches!(event, Event::Key { key, .. } if *key == wanted);
+        assert!(input.raw.events.iter().any(|event| is(event, egui::Key::Z)));
+        // Without Ctrl it is told.
+        input.keyboard(&key(Key::Character("z".into()), Code::KeyY, Modifiers::empty()));
+        assert!(input.raw.events.contains(&Event::Text("z".into())));
+        assert!(!input.raw.events.iter().any(|event| is(event, egui::Key::Y)));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod handler;
 mod input;
+mod letters;
 #[cfg(target_os = "linux")]
 mod libraries;
 mod opened;
