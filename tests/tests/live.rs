@@ -8,7 +8,7 @@ mod built;
 
 use std::thread;
 
-use built::{difference, enter, instrument};
+use built::{PHRASE, difference, enter, instrument};
 use clack_extensions::render::RenderMode;
 use distill_tests::host::Playback;
 use distill_tests::phrase::Note;
@@ -63,4 +63,20 @@ fn what_four_instances_play_live_is_what_they_bounce() {
         }
     }
     assert!(all_equal, "what was not in time, or had levels spared to be, is told above");
+}
+
+/// Blocks of up to two thirds of a second, by which no worker can be ahead.
+#[test]
+#[ignore = "takes a minute of real time: cargo xtask soak"]
+fn what_is_played_live_in_long_blocks_is_what_is_bounced() {
+    for rate in [44_100, 48_000, 96_000] {
+        for block in [8192, 16_384, 32_768] {
+            let bounce = Playback { rate, seconds: 6.0, block, ..Playback::default() };
+            let live = Playback { mode: RenderMode::Realtime, pace: Some(1.0), ..bounce };
+            let [bounced, heard] =
+                [bounce, live].map(|playback| instrument().play(&PHRASE, &playback).unwrap());
+            let first = difference(&bounced, &heard);
+            assert_eq!(first, None, "blocks of {block} samples at {rate} Hz");
+        }
+    }
 }

@@ -25,11 +25,12 @@ pub struct Before {
 
 /// Marks recordings as held out, by file: those that were before, as far as they are still there.
 ///
-/// Where none is, files are taken in an order that only `seed` and their names decide, passing over those that
-/// would hold out more than a fifth of the sound, until a tenth of the files and a twentieth of the
-/// sound are held out. Those that were heard before are passed over. Of those that are `alike`, given as the index of the first one that each is like,
-/// all are held out, or none. If no file fits (one file, or a few of the same length), the last tenth of
-/// the longest one becomes a recording of its own and is held out.
+/// Where none is, files are taken in an order that only `seed` and their names decide, passing over those
+/// that would hold out more than a fifth of the sound, until a tenth of the files and a twentieth of the
+/// sound are held out. Those that were heard before are passed over. Of those that are `alike`, given as
+/// the index of the first one that each is like, all are held out, or none. If no file fits (one file, or
+/// a few of the same length), the last tenth of the longest one becomes a recording of its own and is held
+/// out.
 pub(super) fn hold_out(
     recordings: &mut Vec<Recording>,
     seed: u64,
