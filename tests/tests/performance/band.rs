@@ -7,11 +7,11 @@ use std::{fmt, fs};
 
 use distill_shared::bundle::Bundle;
 use distill_shared::player::{TakeKey, uniform};
-use distill_tests::Endured;
 use distill_tests::host::{Host, Performance, Playback, state};
 use distill_tests::phrase::Note;
 use distill_tests::screen::Screen;
 use distill_tests::sound::Sound;
+use distill_tests::{Endured, allocated};
 use tempfile::TempDir;
 
 use super::built::{enter, host};
@@ -32,8 +32,9 @@ const PAGES: [(i16, i16); 4] = [(78, 22), (145, 22), (212, 22), (279, 22)];
 /// What the process keeps while all instances do the same.
 pub(crate) struct Kept {
     pub(crate) hours: f64,
-    /// Memory in MiB.
+    /// Memory in MiB: what is resident, and what of it is allocated.
     pub(crate) resident: f64,
+    pub(crate) allocated: f64,
     pub(crate) threads: usize,
     pub(crate) files: usize,
     /// Samples of the compared notes that were in their place, and of all of them.
@@ -42,8 +43,9 @@ pub(crate) struct Kept {
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hours, resident, threads, files, in_place: [there, all] } = self;
-        write!(f, "{hours:.3} hours: {resident:.1} MiB, {threads} threads, {files} files; ")?;
+        let Self { hours, resident, allocated, threads, files, in_place: [there, all] } = self;
+        write!(f, "{hours:.3} hours: {resident:.1} MiB, {allocated:.1} of them allocated, ")?;
+        write!(f, "{threads} threads, {files} files; ")?;
         write!(f, "{there} of {all} samples in their place")
     }
 }
@@ -226,6 +228,7 @@ impl Band {
         Kept {
             hours: self.hours(),
             resident: pages * 4096.0 / f64::from(1 << 20),
+            allocated: allocated::mib(),
             threads: count("task"),
             files: count("fd"),
             in_place,
