@@ -4,7 +4,7 @@
 //! * `vst3`: the same for the VST3, in a host of our own, on Linux.
 //! * [`sound`]: what was heard, its level, as a WAV file.
 //! * `screen`: an X display, on which the instrument's window opens, on Linux.
-//! * `allocated`: how much memory a process has allocated, with the GNU library.
+//! * `memory`: how much of it a process has, on Linux.
 //! * `keys`: what libraries leave behind in a process, on Linux.
 //! * [`copying`]: whether its takes repeat a recording of the corpus.
 //! * [`takes`]: the codes that were played.
@@ -13,14 +13,14 @@
 //! The program `distill-play` puts them together for `cargo xtask demo`; the tests beside this
 //! crate use them on the factory bundle.
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub mod allocated;
 pub mod copying;
 mod dice;
 mod endured;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod keys;
+#[cfg(target_os = "linux")]
+pub mod memory;
 pub mod phrase;
 pub mod picture;
 #[cfg(target_os = "linux")]

@@ -9,6 +9,7 @@ use std::fs;
 
 use built::{PHRASE, host};
 use distill_tests::host::Playback;
+use distill_tests::memory;
 
 #[test]
 fn whatever_comes_and_goes_leaves_nothing_behind() {
@@ -32,13 +33,6 @@ fn threads() -> usize {
 /// Files that this process has open.
 fn files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// Memory of this process in MiB.
-fn resident() -> f64 {
-    let status = fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: f64 = status.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4096.0 / f64::from(1 << 20)
 }
 
 fn a_scan_starts_no_thread_and_leaves_no_file_open() {
@@ -78,9 +72,9 @@ fn hundreds_of_lives_leave_nothing_behind() {
     // What the allocator keeps for its arenas comes and goes, 13 MiB at a time; a leak grows with every
     // batch. The first one settles what a process keeps.
     (0..50).for_each(|life| live(life, false));
-    let settled = resident();
+    let settled = memory::resident().unwrap();
     (0..50 * usize::from(BATCHES)).for_each(|life| live(life, false));
-    let grown = (resident() - settled) / f64::from(BATCHES);
+    let grown = (memory::resident().unwrap() - settled) / f64::from(BATCHES);
     assert_eq!((threads(), files()), before);
     assert!(grown < 3.0, "{grown:.1} MiB more after every 50 lives");
 }

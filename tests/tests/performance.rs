@@ -19,7 +19,7 @@ use distill_tests::screen::Screen;
 const GROWTH: f64 = 1.0;
 /// It takes so many hours to tell how it grows, the first half of which is left out: what the allocator
 /// and Mesa keep for themselves grows until everything that needs much has happened at the same time.
-const ENOUGH: f64 = 2.0;
+const ENOUGH: f64 = 0.9;
 
 #[test]
 fn what_is_played_while_everything_changes_is_in_its_place() {

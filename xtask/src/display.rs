@@ -60,7 +60,7 @@ pub(crate) fn perform(package: &Path, minutes: f64) -> Result<()> {
     let mut command = on_display(&cargo(test))?;
     command.env("DISTILL_FOLDER", library()?).env("DISTILL_PACKAGE", package);
     // The GNU library keeps what threads have freed, tens of megabytes in each of eight arenas for a core
-    // (mallopt(3)): with two it is soon as much as it ever will be, and what is lost can be told from it.
+    // (mallopt(3)): with two that is less, and what is lost can sooner be told from it.
     command.env("MALLOC_ARENA_MAX", "2");
     run(command.env("DISTILL_SOAK_MINUTES", minutes.to_string()))
 }

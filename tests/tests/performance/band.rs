@@ -1,5 +1,6 @@
 //! Instances that play at the same time, and what is done with them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use distill_tests::host::{Host, Performance, Playback, state};
 use distill_tests::phrase::Note;
 use distill_tests::screen::Screen;
 use distill_tests::sound::Sound;
-use distill_tests::{Endured, allocated};
+use distill_tests::{Endured, memory};
 use tempfile::TempDir;
 
 use super::built::{enter, host};
@@ -57,8 +58,9 @@ pub(crate) struct Band {
     screen: Option<Screen>,
     /// Bundles that are chosen; the last is none.
     bundles: Vec<PathBuf>,
-    /// The project in which notes are compared.
+    /// The project in which notes are compared, and how the note is bounced at each rate.
     project: Vec<u8>,
+    bounced: HashMap<u32, Sound>,
     began: Instant,
     thrown: u32,
     heard: Endured,
@@ -81,6 +83,7 @@ impl Band {
         let folder = tempfile::tempdir().unwrap();
         let mut band = Self {
             project: first.save().unwrap(),
+            bounced: HashMap::new(),
             bundles: bundles(folder.path()),
             members: Vec::new(),
             host,
@@ -211,8 +214,10 @@ impl Band {
             }
             left.retain_mut(|member| {
                 let heard = member.performance.wait().unwrap();
-                let bounced = self.bounce(member.rate);
-                let there = equal(&bounced, &heard);
+                let bounced = self.bounced.entry(member.rate);
+                let bounced =
+                    bounced.or_insert_with(|| bounce(&self.host, &self.project, member.rate));
+                let there = equal(bounced, &heard);
                 in_place = [in_place[0] + there, in_place[1] + bounced.len().min(heard.len())];
                 there < IN_PLACE
             });
@@ -222,28 +227,15 @@ impl Band {
             assert!(attempt < TRIES, "sound is missing, or not in its place");
         }
         self.members = members;
-        let status = fs::read_to_string("/proc/self/statm").unwrap();
-        let pages: f64 = status.split(' ').nth(1).unwrap().parse().unwrap();
         let count = |of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
         Kept {
             hours: self.hours(),
-            resident: pages * 4096.0 / f64::from(1 << 20),
-            allocated: allocated::mib(),
+            resident: memory::resident().unwrap(),
+            allocated: memory::allocated(),
             threads: count("task"),
             files: count("fd"),
             in_place,
         }
-    }
-
-    /// The note as an instance of its own bounces it.
-    fn bounce(&self, rate: u32) -> Sound {
-        let mut instrument = self.host.instrument().unwrap();
-        instrument.load(&self.project).unwrap();
-        let second = Note { start: 1.0, end: 1.0 + NOTE.end, ..NOTE };
-        let playback = Playback { rate, seconds: second.end, ..Playback::default() };
-        let mut sound = instrument.play(&[second], &playback).unwrap();
-        sound.channels.iter_mut().for_each(|channel| drop(channel.drain(..rate as usize)));
-        sound
     }
 
     /// Ends, and tells what was heard.
@@ -254,6 +246,17 @@ impl Band {
         }
         self.heard
     }
+}
+
+/// The note as an instance of its own bounces it.
+fn bounce(host: &Host, project: &[u8], rate: u32) -> Sound {
+    let mut instrument = host.instrument().unwrap();
+    instrument.load(project).unwrap();
+    let second = Note { start: 1.0, end: 1.0 + NOTE.end, ..NOTE };
+    let playback = Playback { rate, seconds: second.end, ..Playback::default() };
+    let mut sound = instrument.play(&[second], &playback).unwrap();
+    sound.channels.iter_mut().for_each(|channel| drop(channel.drain(..rate as usize)));
+    sound
 }
 
 /// Samples that are there and the same.
