@@ -13,7 +13,7 @@ import time
 
 import numpy
 import pedalboard
-from Xlib import X, display
+from Xlib import X, display, error
 from Xlib.ext import xtest
 
 OPENINGS = 4
@@ -53,13 +53,19 @@ def windows(parent):
 
 
 def place(screen):
-    """Where the window is on the display, if it can be seen."""
-    for window in windows(screen.screen().root):
-        size = window.get_geometry()
-        shown = window.get_attributes().map_state == X.IsViewable
-        if shown and (size.width, size.height) == SIZE:
-            at = screen.screen().root.translate_coords(window, 0, 0)
-            return at.x, at.y
+    """Where the window is on the display, if it can be seen.
+
+    Windows of any program may go between being listed and being asked, and then nothing is known yet.
+    """
+    try:
+        for window in windows(screen.screen().root):
+            size = window.get_geometry()
+            shown = window.get_attributes().map_state == X.IsViewable
+            if shown and (size.width, size.height) == SIZE:
+                at = screen.screen().root.translate_coords(window, 0, 0)
+                return at.x, at.y
+    except (error.BadDrawable, error.BadWindow):
+        pass
     return None
 
 
