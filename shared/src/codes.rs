@@ -50,6 +50,18 @@ impl Codes {
         &self.data[t * self.quantizers..(t + 1) * self.quantizers]
     }
 
+    /// Codes of frame `t`, or none at all if every level of it is [`ABSENT`]: then what sounded goes on
+    /// as it is. Real-time safe.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::frame`].
+    #[must_use]
+    pub fn told(&self, t: usize) -> &[u32] {
+        let frame = self.frame(t);
+        if frame.iter().all(|code| *code == ABSENT) { &[] } else { frame }
+    }
+
     /// Appends a frame.
     ///
     /// # Panics
@@ -147,6 +159,12 @@ mod tests {
         assert_eq!([codes.get(1, 1), codes.get(3, 0), codes.get(0, 2)], [Some(9), None, None]);
         assert_eq!(codes.slice(1..9).as_slice(), [3, 9, 5, 6]);
         assert_eq!(codes.slice(5..9).frames(), 0);
+    }
+
+    #[test]
+    fn a_frame_of_which_every_level_is_absent_tells_nothing() {
+        let codes = unflatten_codes(&[1, ABSENT, ABSENT, ABSENT], 2).expect("two frames");
+        assert_eq!([codes.told(0), codes.told(1)], [&[1, ABSENT][..], &[]]);
     }
 
     #[test]

@@ -196,3 +196,58 @@ fn what_is_open_between_given_codes_does_not_begin_anew() {
     assert_eq!(anew.first(FRAMES as usize + 1), on.first(FRAMES as usize + 1));
     assert_ne!(anew, on);
 }
+
+/// Steps of a take that is frozen for a while, and frames of clips of it: one ends while it is frozen, one some time after.
+const STEPS: usize = 40;
+const ENDS: [usize; 2] = [14, 20];
+
+/// Nothing begins anew: codes alone do not tell where something did.
+fn on_and_on() -> Sampling {
+    Sampling { once: true, ..Sampling::default() }
+}
+
+/// A take that is frozen for some frames: what was heard in each step, as codes and as sound.
+fn frozen_take(model: &Arc<Model>) -> (Codes, Vec<Vec<f32>>) {
+    let mut take = Take::new(Arc::clone(model), KEY).unwrap();
+    let mut codes = Codes::new(LEVELS);
+    let sounds = (0..STEPS).map(|step| {
+        let mut out = vec![f32::NAN; 2 * HOP];
+        take.step(&Sampling { frozen: (8..14).contains(&step), ..on_and_on() }, &mut out);
+        codes.push(take.heard_codes());
+        out
+    });
+    let sounds = sounds.collect();
+    (codes, sounds)
+}
+
+#[test]
+fn a_clip_of_a_frozen_take_goes_on_with_the_codes_of_the_take() {
+    let model = model(2);
+    let (codes, _) = frozen_take(&model);
+    assert!(codes.as_slice().contains(&ABSENT), "it was frozen");
+    for end in ENDS {
+        let mut given = GivenCodes::new(&codes.first(end));
+        given.go_on(STEPS - end);
+        let made = infill(Arc::clone(&model), KEY, &on_and_on(), given).unwrap();
+        let (drawn, all) = (made.slice(end..STEPS), codes.slice(end..STEPS));
+        let tell = |codes: &Codes| {
+            let told = (0..codes.frames()).map(|t| codes.told(t).to_vec());
+            told.filter(|frame| !frame.is_empty()).collect::<Vec<_>>()
+        };
+        assert_eq!(made.first(end), codes.first(end));
+        assert!(tell(&drawn).starts_with(&tell(&all)), "a clip of {end} frames");
+    }
+}
+
+#[test]
+fn a_take_that_goes_on_from_a_clip_of_a_frozen_one_plays_what_that_plays() {
+    let model = model(2);
+    let (codes, sounds) = frozen_take(&model);
+    let [_, end] = ENDS;
+    let mut primed = Take::primed(Arc::clone(&model), KEY, &codes.first(end)).unwrap();
+    for (step, sound) in sounds.iter().enumerate().skip(end) {
+        let mut out = vec![f32::NAN; 2 * HOP];
+        primed.step(&on_and_on(), &mut out);
+        assert_eq!(out, *sound, "step {step}");
+    }
+}

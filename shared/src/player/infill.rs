@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Model, ModelError, Sampling, Take, TakeKey};
-use crate::codes::Codes;
+use crate::codes::{ABSENT, Codes};
 
 /// Codes that a take goes through: in each frame, from the first of the take, some levels have a
 /// code, and the others are left open. After the last frame everything is open.
@@ -61,6 +61,14 @@ impl GivenCodes {
         t >= self.clip as u64
     }
 
+    /// Whether frame `t` is given, and tells nothing: what sounded before it goes on as it is, and the
+    /// prior hears nothing of it, as in a take that is frozen. Real-time safe.
+    #[must_use]
+    pub fn is_frozen(&self, t: u64) -> bool {
+        let frame = self.frame(t);
+        !frame.is_empty() && frame.iter().all(|code| *code == Some(ABSENT))
+    }
+
     /// Codes of frame `t`, coarse to fine: `[N]`, or nothing after the last. Real-time safe.
     #[must_use]
     pub fn frame(&self, t: u64) -> &[Option<u32>] {
@@ -112,7 +120,7 @@ pub fn infill_while(
     let mut codes = Codes::new(quantizers.max(1));
     for _ in (0..frames).take_while(|_| goes_on()) {
         take.advance_one(sampling);
-        codes.push(take.codes());
+        codes.push(take.newest_codes());
     }
     Ok(codes)
 }

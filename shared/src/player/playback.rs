@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Decoder, Model};
-use crate::codes::{ABSENT, Codes};
+use crate::codes::Codes;
 
 /// Frames before the first one that are decoded to nobody, so that it sounds as it does in the whole.
 const BEFORE: usize = 64;
@@ -120,9 +120,8 @@ impl Playback {
         let at =
             if self.next < end { self.next } else { first + (self.next - first) % (end - first) };
         self.next += 1;
-        let codes = if there { self.codes.frame(at) } else { &[] };
-        let tells = codes.iter().any(|code| *code != ABSENT);
-        self.decoder.decode_or_go_on(if tells { codes } else { &[] }, &mut self.sound);
+        let codes = if there { self.codes.told(at) } else { &[] };
+        self.decoder.decode_or_go_on(codes, &mut self.sound);
     }
 }
 

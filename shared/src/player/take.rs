@@ -32,6 +32,8 @@ pub struct Take {
     key: TakeKey,
     /// What it goes through.
     given: Arc<GivenCodes>,
+    /// Frames of it so far.
+    passed: u64,
     /// The newest model frame: `[N]`.
     codes: Vec<u32>,
     /// The newest frames, as many as sound comes late by and one, the oldest first: `[lead + 1, N]`.
@@ -68,6 +70,7 @@ impl Take {
             decoder: Decoder::new(model),
             key,
             given: Arc::default(),
+            passed: 0,
             channels,
             hop,
             delay,
@@ -77,7 +80,8 @@ impl Take {
 
     /// Prepares a take that goes on from where a clip ends, `codes` being the first `samples / hop`
     /// frames, rounded down, of [`encode`](super::encode): those that lie within it. What it plays
-    /// first is what follows the last sample of the last frame.
+    /// first is what follows the last sample of the last frame. In frames that tell nothing what sounded
+    /// goes on, and the prior hears nothing, as in a take that is frozen.
     ///
     /// # Errors
     ///
@@ -88,18 +92,24 @@ impl Take {
     /// Panics if `codes` has another number of levels than the codec, or one is not below `K`.
     pub fn primed(model: Arc<Model>, key: TakeKey, codes: &Codes) -> Result<Self, ModelError> {
         let mut take = Self::new(model, key)?;
-        take.prior.prime(&codes.last(HEARD));
-        let played = codes.last(PLAYED);
-        for t in 0..played.frames() {
-            take.codes.copy_from_slice(played.frame(t));
-            take.decoder.decode_frame(&take.codes, &mut take.sound);
+        let telling: Vec<usize> =
+            (0..codes.frames()).filter(|&t| !codes.told(t).is_empty()).collect();
+        let last = |frames: usize| &telling[telling.len().saturating_sub(frames)..];
+        let mut heard = Codes::new(codes.quantizers());
+        last(HEARD).iter().for_each(|&t| heard.push(codes.frame(t)));
+        take.prior.prime(&heard);
+        for t in last(PLAYED).first().copied().unwrap_or_default()..codes.frames() {
+            take.decoder.decode_or_go_on(codes.told(t), &mut take.sound);
+        }
+        if let Some(&newest) = telling.last() {
+            take.codes.copy_from_slice(codes.frame(newest));
         }
         Ok(take)
     }
 
     /// Prepares a take that goes through `given`: it has the codes that are given, and draws the
     /// others, knowing all that comes before them. With all codes given, it plays what
-    /// [`decode`](super::decode) makes of them.
+    /// [`Playback`](super::Playback) makes of them: where they tell nothing, it is frozen.
     ///
     /// # Errors
     ///
@@ -126,6 +136,7 @@ impl Take {
         self.decoder.reset();
         self.check.iter_mut().for_each(CopyCheck::reset);
         self.begins = true;
+        self.passed = 0;
         self.key = key;
     }
 
@@ -200,6 +211,11 @@ impl Take {
         self.check.as_ref().map(CopyCheck::newest)
     }
 
+    /// Codes of the newest frame: `[N]`, as [`Self::heard_codes`] has them.
+    pub(super) fn newest_codes(&self) -> &[u32] {
+        &self.recent[self.recent.len() - self.codes.len()..]
+    }
+
     /// Frames by which sound comes late, rounded up.
     fn lead(&self) -> usize {
         self.delay.div_ceil(self.hop)
@@ -217,10 +233,12 @@ impl Take {
 
     /// Makes the next frame of each take.
     fn advance(takes: &mut [(&mut Self, Sampling)]) {
-        let drawn = takes.iter_mut().filter(|(_, sampling)| !sampling.frozen);
-        let next = drawn.map(|(take, sampling)| NextCodes {
-            given: take.given.frame(take.prior.frames()),
-            free: take.given.is_free(take.prior.frames()),
+        let frozen = takes.iter_mut().map(|(take, sampling)| take.pass(sampling));
+        let frozen: ArrayVec<bool, VOICES> = frozen.collect();
+        let drawn = takes.iter_mut().zip(&frozen).filter(|(_, frozen)| !**frozen);
+        let next = drawn.map(|((take, sampling), _)| NextCodes {
+            given: take.given.frame(take.passed - 1),
+            free: take.given.is_free(take.passed - 1),
             player: &mut take.prior,
             key: take.key,
             sampling: *sampling,
@@ -228,7 +246,7 @@ impl Take {
             codes: &mut take.codes,
         });
         PriorPlayer::step_together(&mut next.collect::<ArrayVec<_, VOICES>>());
-        for (take, Sampling { frozen, .. }) in &mut *takes {
+        for ((take, _), frozen) in takes.iter_mut().zip(&frozen) {
             let Take { recent, codes, .. } = &mut **take;
             recent.rotate_left(codes.len());
             let newest = recent.len() - codes.len();
@@ -237,12 +255,22 @@ impl Take {
                 recent[newest..].fill(ABSENT);
             }
         }
-        let next = takes.iter_mut().map(|(take, Sampling { frozen, .. })| NextSound {
+        let next = takes.iter_mut().zip(&frozen).map(|((take, _), frozen)| NextSound {
             decoder: &mut take.decoder,
             codes: if *frozen { &[] } else { &take.codes },
             out: &mut take.sound,
             check: take.check.as_mut().filter(|_| !*frozen),
         });
         Decoder::decode_together(&mut next.collect::<ArrayVec<_, VOICES>>());
+    }
+
+    /// Comes to the next frame of what it goes through; whether nothing is drawn for it. A take that is
+    /// frozen stays where it is.
+    fn pass(&mut self, sampling: &Sampling) -> bool {
+        if sampling.frozen {
+            return true;
+        }
+        self.passed += 1;
+        self.given.is_frozen(self.passed - 1)
     }
 }
