@@ -17,7 +17,7 @@ use crate::file_thread::{Drive, FileThread};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Something that takes its time, and answers in its own way. It is told when the thread is to end: then
-/// it should end soon.
+/// it should end soon, and what only its answer is wanted of should not begin.
 pub type Task = Box<dyn FnOnce(&AtomicBool) + Send>;
 
 /// The thread, and the way to it.
@@ -48,9 +48,6 @@ impl Studio {
         let closing = Arc::clone(&self.closing);
         let serve = move |drive: &Drive| {
             for task in inbox {
-                if closing.load(Ordering::Acquire) {
-                    return;
-                }
                 // Whoever waits for its answer sees that none comes.
                 let _ = catch_unwind(AssertUnwindSafe(|| drive.touch(|| task(&closing))));
             }
@@ -59,7 +56,8 @@ impl Studio {
         Some(Running { tasks, thread })
     }
 
-    /// Ends the thread, and what it does; leaves it behind if a drive does not answer it.
+    /// Ends the thread, once all tasks are done: what was to be saved is. Leaves it behind if a drive does
+    /// not answer it.
     pub fn join(&self) {
         self.closing.store(true, Ordering::Release);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -101,10 +99,12 @@ mod tests {
             answer.send("told").expect("there is room");
         }));
         begun.recv().expect("it begins");
-        let (never, nothing) = bounded::<()>(1);
-        studio.work(Box::new(move |_| never.send(()).expect("there is room")));
+        let (sender, last) = bounded(1);
+        studio.work(Box::new(move |closing| {
+            sender.send(closing.load(Ordering::Acquire)).expect("there is room");
+        }));
         studio.join();
         assert_eq!(inbox.recv(), Ok("told"));
-        assert!(nothing.recv().is_err(), "what waits is not begun");
+        assert_eq!(last.recv(), Ok(true), "what waits is done, and is told too");
     }
 }

@@ -9,7 +9,7 @@ use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
 use super::listening::Listening;
-use super::listing::{Adding, Deed, Listing, Renaming, Typing, reveal};
+use super::listing::{Deed, Errands, Listing, Renaming, Typing, add, reveal, sentence};
 use super::{cell, problem_cell};
 use crate::instance::Phase;
 use crate::params::DistillParams;
@@ -30,7 +30,7 @@ pub(crate) struct LibraryPage {
     renaming: Renaming,
     tagging: Typing,
     message: String,
-    adding: Adding,
+    errands: Errands<Result<(), String>>,
     listening: Listening,
 }
 
@@ -75,32 +75,30 @@ impl LibraryPage {
             });
         });
         let Some((path, act)) = act else { return };
-        let done = match act {
-            Act::Listen => {
-                self.listening.turn(params, path);
-                return;
-            }
+        match act {
+            Act::Listen => self.listening.turn(params, path),
             Act::File(Deed::Load) => {
                 self.listening.end(params);
                 params.selection.choose(BundleRef::file(path.to_string_lossy().into_owned()));
                 note_change(params, setter);
-                Ok(())
+                self.message.clear();
             }
-            Act::File(Deed::Reveal) => {
-                self.message = reveal(&path).err().unwrap_or_default();
-                return;
+            Act::File(Deed::Reveal) => self.message = reveal(&path).err().unwrap_or_default(),
+            Act::Tag(typed) => self.errands.begin(params, move || {
+                tags::parse(&typed).and_then(|tags| tags::set(&path, tags)).map_err(sentence)
+            }),
+            Act::File(Deed::Rename(name)) => self
+                .errands
+                .begin(params, move || library::rename(&path, &name).map(drop).map_err(sentence)),
+            Act::File(Deed::Remove) => {
+                self.errands.begin(params, move || library::remove(&path).map_err(sentence));
             }
-            Act::Tag(typed) => tags::parse(&typed).and_then(|tags| tags::set(&path, tags)),
-            Act::File(Deed::Rename(name)) => library::rename(&path, &name).map(drop),
-            Act::File(Deed::Remove) => library::remove(&path),
-        };
-        self.message = done.err().map_or_else(String::new, |error| format!("{error}."));
-        self.list.is_old();
+        }
     }
 
     /// Copies a bundle that was dropped into the library folder.
     pub(super) fn add(&mut self, params: &DistillParams, path: PathBuf) {
-        self.message = self.adding.begin(params, path).unwrap_or_default();
+        self.errands.begin(params, move || add(&path));
     }
 
     /// Falls silent: nobody looks any more.
@@ -113,8 +111,8 @@ impl LibraryPage {
         if self.list.take_in() {
             library::sort(&mut self.list.entries, self.order);
         }
-        if let Some(said) = self.adding.take_in() {
-            self.message = said;
+        if let Some(done) = self.errands.take_in() {
+            self.message = done.err().unwrap_or_default();
             self.list.is_old();
         }
         if let Some(problem) = self.listening.take_in(params) {

@@ -1,6 +1,7 @@
 //! Listening to bundles that are not loaded: their previews, beside the one that plays.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use distill_shared::bundle::Bundle;
@@ -58,8 +59,10 @@ impl Listening {
         }
         let (answer, inbox) = bounded(1);
         let file = path.clone();
-        params.selection.work(Box::new(move |_| {
-            let _ = answer.send(Bundle::open(&file).ok().as_ref().and_then(Preview::of));
+        params.selection.work(Box::new(move |closing| {
+            if !closing.load(Ordering::Acquire) {
+                let _ = answer.send(Bundle::open(&file).ok().as_ref().and_then(Preview::of));
+            }
         }));
         *self = Self::Soon(path, inbox);
     }

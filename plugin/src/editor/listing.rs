@@ -1,6 +1,8 @@
 //! What pages of files have in common: a list that is read now and then, and names that are typed.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
@@ -13,18 +15,82 @@ const WATCH: Duration = Duration::from_secs(5);
 /// What is said where there is no folder.
 pub(super) const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
 
-/// Files of a kind, read anew now and then on a thread of its own: files come and go.
+/// What is being done with files, one after the other on a thread of its own: a window that touched one
+/// would wait for ever on a drive that does not answer.
+#[derive(Debug)]
+pub(super) struct Errands<T>(Vec<Receiver<T>>);
+
+impl<T> Default for Errands<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Send + 'static> Errands<T> {
+    /// Does `errand` as soon as those before it are done, also if the instrument goes meanwhile.
+    pub(super) fn begin(
+        &mut self,
+        params: &DistillParams,
+        errand: impl FnOnce() -> T + Send + 'static,
+    ) {
+        let (answer, inbox) = bounded(1);
+        params.selection.work(Box::new(move |_| {
+            let _ = answer.send(errand());
+        }));
+        self.0.push(inbox);
+    }
+
+    /// As [`Self::begin`], for what only its answer is wanted of: not if the instrument goes before.
+    pub(super) fn ask(
+        &mut self,
+        params: &DistillParams,
+        question: impl FnOnce() -> T + Send + 'static,
+    ) {
+        let (answer, inbox) = bounded(1);
+        params.selection.work(Box::new(move |closing| {
+            if !closing.load(Ordering::Acquire) {
+                let _ = answer.send(question());
+            }
+        }));
+        self.0.push(inbox);
+    }
+
+    /// What has come of the first one that is done, if any is.
+    pub(super) fn take_in(&mut self) -> Option<T> {
+        let mut done = None;
+        self.0.retain(|inbox| {
+            if done.is_some() {
+                return true;
+            }
+            match inbox.try_recv() {
+                Ok(answer) => {
+                    done = Some(answer);
+                    false
+                }
+                Err(TryRecvError::Empty) => true,
+                Err(TryRecvError::Disconnected) => false,
+            }
+        });
+        done
+    }
+
+    /// Whether none is left.
+    fn are_done(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Files of a kind, read anew now and then: files come and go.
 #[derive(Debug)]
 pub(super) struct Listing<T> {
     pub(super) entries: Vec<T>,
-    /// What is being read.
-    reading: Option<Receiver<Vec<T>>>,
+    reading: Errands<Vec<T>>,
     read: Option<Instant>,
 }
 
 impl<T> Default for Listing<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), reading: None, read: None }
+        Self { entries: Vec::new(), reading: Errands::default(), read: None }
     }
 }
 
@@ -32,44 +98,35 @@ impl<T: Send + 'static> Listing<T> {
     /// A list that was just read, for tests.
     #[cfg(test)]
     pub(super) fn holding(entries: Vec<T>) -> Self {
-        Self { entries, reading: None, read: Some(Instant::now()) }
+        Self { entries, read: Some(Instant::now()), ..Self::default() }
     }
 
     /// Takes in what was read. Whether anything was.
     pub(super) fn take_in(&mut self) -> bool {
-        let Some(inbox) = self.reading.take() else { return false };
-        match inbox.try_recv() {
-            Ok(entries) => {
-                self.entries = entries;
-                return true;
-            }
-            Err(TryRecvError::Empty) => self.reading = Some(inbox),
-            Err(TryRecvError::Disconnected) => {}
-        }
-        false
+        let read = self.reading.take_in();
+        let is_new = read.is_some();
+        self.entries = read.unwrap_or_else(|| std::mem::take(&mut self.entries));
+        is_new
     }
 
     /// Whether it was read, and is not being read.
     pub(super) fn is_known(&self) -> bool {
-        self.reading.is_none() && self.read.is_some()
+        self.reading.are_done() && self.read.is_some()
     }
 
     /// Whether it is time to read it anew.
     pub(super) fn is_due(&self) -> bool {
-        self.reading.is_none() && self.read.is_none_or(|read| read.elapsed() > WATCH)
+        self.reading.are_done() && self.read.is_none_or(|read| read.elapsed() > WATCH)
     }
 
-    /// Reads it anew by `list`, on a thread of its own.
+    /// Reads it anew by `list`.
     pub(super) fn read(
         &mut self,
         params: &DistillParams,
         list: impl FnOnce() -> Vec<T> + Send + 'static,
     ) {
-        let (answer, inbox) = bounded(1);
-        params.selection.work(Box::new(move |_| {
-            let _ = answer.send(list());
-        }));
-        (self.reading, self.read) = (Some(inbox), Some(Instant::now()));
+        self.reading.ask(params, list);
+        self.read = Some(Instant::now());
     }
 
     /// Something has changed: it is read anew as soon as may be.
@@ -78,36 +135,15 @@ impl<T: Send + 'static> Listing<T> {
     }
 }
 
-/// Files that are being copied into the library folder, each on a thread of its own.
-#[derive(Debug, Default)]
-pub(super) struct Adding(Vec<Receiver<String>>);
+/// Copies the file at `path` into the library folder; what went wrong, in a sentence.
+pub(super) fn add(path: &Path) -> Result<(), String> {
+    let folder = library::folder().ok_or(HOMELESS)?;
+    library::add(path, &folder).map(drop).map_err(sentence)
+}
 
-impl Adding {
-    /// Begins to copy the file at `path`. What is wrong, if it cannot.
-    pub(super) fn begin(&mut self, params: &DistillParams, path: PathBuf) -> Option<String> {
-        let Some(folder) = library::folder() else { return Some(HOMELESS.to_owned()) };
-        let (answer, inbox) = bounded(1);
-        params.selection.work(Box::new(move |_| {
-            let added = library::add(&path, &folder);
-            let _ = answer.send(added.err().map_or_else(String::new, |error| format!("{error}.")));
-        }));
-        self.0.push(inbox);
-        None
-    }
-
-    /// What has come of one of them, if one is done: nothing, or why it cannot be added.
-    pub(super) fn take_in(&mut self) -> Option<String> {
-        let mut said = None;
-        self.0.retain(|inbox| match inbox.try_recv() {
-            Ok(one) => {
-                said = Some(one);
-                false
-            }
-            Err(TryRecvError::Empty) => true,
-            Err(TryRecvError::Disconnected) => false,
-        });
-        said
-    }
+/// An error as a sentence.
+pub(super) fn sentence(error: impl Display) -> String {
+    format!("{error}.")
 }
 
 /// What is to be done with a file.
@@ -216,4 +252,33 @@ pub(super) fn typed(
     }
     let given_up = ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
     Some((!given_up).then(|| std::mem::take(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patience::wait_at_most;
+    use crate::selection::Selection;
+
+    #[test]
+    fn a_window_waits_for_no_file_and_gets_every_answer_in_its_turn() {
+        let (selection, _audio) = Selection::new();
+        let params = DistillParams::new(selection);
+        let (drive, answers) = bounded::<()>(1);
+        let mut errands = Errands::default();
+        errands.begin(&params, move || answers.recv().map_or("gone", |()| "first"));
+        errands.ask(&params, || "second");
+        assert_eq!(errands.take_in(), None, "the drive does not answer");
+        assert!(!errands.are_done());
+        drive.send(()).expect("it waits");
+        for expected in ["first", "second"] {
+            let mut answer = None;
+            wait_at_most(Duration::from_secs(20), || {
+                answer = answer.or_else(|| errands.take_in());
+                answer.is_some()
+            });
+            assert_eq!(answer, Some(expected));
+        }
+        assert!(errands.are_done());
+    }
 }

@@ -7,7 +7,7 @@ use distill_shared::library;
 use distill_shared::preset::{self, Preset, PresetEntry};
 use nice_plug::prelude::ParamSetter;
 
-use super::listing::{Adding, Deed, HOMELESS, Listing, Renaming, reveal};
+use super::listing::{Deed, Errands, HOMELESS, Listing, Renaming, add, reveal, sentence};
 use super::{cell, problem_cell};
 use crate::params::DistillParams;
 use crate::presets::{load, preset_of};
@@ -24,9 +24,24 @@ pub(crate) struct PresetsPage {
     /// The name that is typed for what is to be saved.
     name: String,
     renaming: Renaming,
-    adding: Adding,
+    errands: Errands<Result<Done, String>>,
     /// What happened last.
     message: String,
+}
+
+/// What was done with a file.
+#[derive(Debug)]
+enum Done {
+    /// The settings are in it.
+    Saved(PathBuf),
+    /// The settings could not be saved under that name, for that reason.
+    NotSaved(String, String),
+    /// The settings in it are to be taken over.
+    Read(Preset),
+    /// The preset of that name is gone.
+    Removed(String),
+    /// What needs no words.
+    Plainly,
 }
 
 impl PresetsPage {
@@ -46,7 +61,7 @@ impl PresetsPage {
         params: &DistillParams,
         setter: &ParamSetter<'_>,
     ) {
-        self.watch(params);
+        self.watch(params, setter);
         self.show_save(ui, params);
         let mut deed = None;
         let plays = params.selection.instance().texts().reference.digest;
@@ -61,50 +76,66 @@ impl PresetsPage {
         });
         let deed = deed.and_then(|(n, deed)| Some((self.list.entries.get(n)?.clone(), deed)));
         if let Some((entry, deed)) = deed {
-            self.act(&entry, deed, params, setter);
+            self.act(entry, deed, params);
         }
     }
 
-    /// Does it, and says how that went.
-    fn act(
-        &mut self,
-        entry: &PresetEntry,
-        deed: Deed,
-        params: &DistillParams,
-        setter: &ParamSetter<'_>,
-    ) {
-        let said = match deed {
+    /// Begins to do it.
+    fn act(&mut self, entry: PresetEntry, deed: Deed, params: &DistillParams) {
+        let errands = &mut self.errands;
+        match deed {
             // It may have changed since it was listed; and it is called as its file is.
-            Deed::Load => match Preset::read(&entry.path) {
-                Ok(preset) => load(params, setter, &Preset { name: entry.name(), ..preset }),
-                Err(problem) => Err(format!("{problem}.")),
-            },
-            Deed::Reveal => reveal(&entry.path).map(|()| String::new()),
-            Deed::Rename(name) => Preset::rename(&entry.path, &name)
-                .map(|_| String::new())
-                .map_err(|error| format!("{error}.")),
-            Deed::Remove => library::remove(&entry.path)
-                .map(|()| format!("“{}” is removed.", entry.name()))
-                .map_err(|error| format!("{error}.")),
-        };
-        self.message = said.unwrap_or_else(|problem| problem);
-        self.list.is_old();
+            Deed::Load => errands.begin(params, move || {
+                let preset = Preset::read(&entry.path).map_err(sentence)?;
+                Ok(Done::Read(Preset { name: entry.name(), ..preset }))
+            }),
+            Deed::Reveal => self.message = reveal(&entry.path).err().unwrap_or_default(),
+            Deed::Rename(name) => errands.begin(params, move || {
+                Preset::rename(&entry.path, &name).map(|_| Done::Plainly).map_err(sentence)
+            }),
+            Deed::Remove => errands.begin(params, move || {
+                let removed = library::remove(&entry.path);
+                removed.map(|()| Done::Removed(entry.name())).map_err(sentence)
+            }),
+        }
     }
 
     /// Copies a preset that was dropped into the library folder.
     pub(super) fn add(&mut self, params: &DistillParams, path: PathBuf) {
-        self.message = self.adding.begin(params, path).unwrap_or_default();
+        self.errands.begin(params, move || add(&path).map(|()| Done::Plainly));
     }
 
-    /// Takes in the list that was read, and has it read again now and then.
-    fn watch(&mut self, params: &DistillParams) {
+    /// Takes in what was done, and the list that was read, and has it read again now and then.
+    fn watch(&mut self, params: &DistillParams, setter: &ParamSetter<'_>) {
         self.list.take_in();
-        if let Some(said) = self.adding.take_in() {
-            self.message = said;
+        if let Some(done) = self.errands.take_in() {
+            let said = done.and_then(|done| self.end(done, params, setter));
+            self.message = said.unwrap_or_else(|problem| problem);
             self.list.is_old();
         }
         if let Some(folder) = library::folder().filter(|_| self.list.is_due()) {
             self.list.read(params, move || preset::list(&folder));
+        }
+    }
+
+    /// Does what is left to do of it here, and says how it went.
+    fn end(
+        &mut self,
+        done: Done,
+        params: &DistillParams,
+        setter: &ParamSetter<'_>,
+    ) -> Result<String, String> {
+        match done {
+            Done::Saved(path) => Ok(format!("Saved as {}", path.display())),
+            Done::NotSaved(name, problem) => {
+                if self.name.is_empty() {
+                    self.name = name;
+                }
+                Err(problem)
+            }
+            Done::Read(preset) => load(params, setter, &preset),
+            Done::Removed(name) => Ok(format!("“{name}” is removed.")),
+            Done::Plainly => Ok(String::new()),
         }
     }
 
@@ -136,16 +167,13 @@ impl PresetsPage {
     }
 
     fn save(&mut self, params: &DistillParams) {
-        let preset = preset_of(params, &self.name);
-        self.message = match library::folder().map(|folder| preset.save(&folder)) {
-            None => HOMELESS.to_owned(),
-            Some(Ok(path)) => {
-                self.name.clear();
-                format!("Saved as {}", path.display())
-            }
-            Some(Err(error)) => format!("{error}."),
-        };
-        self.list.is_old();
+        let name = std::mem::take(&mut self.name);
+        let preset = preset_of(params, &name);
+        self.errands.begin(params, move || {
+            let saved = library::folder().ok_or_else(|| HOMELESS.to_owned());
+            let saved = saved.and_then(|folder| preset.save(&folder).map_err(sentence));
+            Ok(saved.map_or_else(|problem| Done::NotSaved(name, problem), Done::Saved))
+        });
     }
 }
 

@@ -215,8 +215,10 @@ impl CodesPage {
         };
         let codec = hands.instance().texts().playing.codec;
         let (answer, inbox) = bounded(1);
-        hands.params.selection.work(Box::new(move |_| {
-            let _ = answer.send(import(&path, &model, &codec));
+        hands.params.selection.work(Box::new(move |closing| {
+            if !closing.load(Ordering::Acquire) {
+                let _ = answer.send(import(&path, &model, &codec));
+            }
         }));
         self.importing = Some(inbox);
     }
