@@ -38,6 +38,7 @@ fn hours_of_playing_while_everything_changes_leave_nothing_behind() {
     let minutes: f64 = minutes.and_then(|minutes| minutes.parse().ok()).unwrap_or(1.0);
     let mut band = Band::new(3, Some(Screen::connect().unwrap()));
     let mut kept: Vec<Kept> = Vec::new();
+    band.tutti();
     while band.hours() < minutes / 60.0 {
         band.improvise(Duration::from_secs(100));
         let now = band.rehearse();

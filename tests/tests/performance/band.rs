@@ -27,6 +27,8 @@ const NOTE: Note = Note { start: 0.0, end: 4.0, key: 60, velocity: 0.8 };
 const IN_PLACE: usize = 2000;
 /// How often it is tried, since a busy machine may come to nothing at all in time.
 const TRIES: usize = 10;
+/// How often everything happens at the same time.
+const TUTTI: usize = 12;
 /// Where the pages are chosen in the window.
 const PAGES: [(i16, i16); 4] = [(78, 22), (145, 22), (212, 22), (279, 22)];
 
@@ -135,6 +137,33 @@ impl Band {
         self.heard.peak = self.heard.peak.max(peak);
     }
 
+    /// All that takes much memory, in all instances at the same time, again and again: what the process
+    /// keeps for it is kept from the beginning, and not only once chance has brought it about.
+    pub(crate) fn tutti(&mut self) {
+        for round in 0..TUTTI {
+            let mut members = std::mem::take(&mut self.members);
+            for member in &mut members {
+                self.stop(member);
+                *member = self.member();
+                if self.screen.is_some() {
+                    self.open_window(member);
+                }
+            }
+            for member in &mut members {
+                let instrument = member.performance.instrument();
+                enter(instrument, "Variations", "16");
+                let saved = instrument.save().unwrap();
+                let bundle = &self.bundles[round % (self.bundles.len() - 1)];
+                instrument.load(&state::with_bundle(&saved, bundle).unwrap()).unwrap();
+            }
+            self.members = members;
+            self.play(600);
+            let mut members = std::mem::take(&mut self.members);
+            members.iter_mut().for_each(|member| self.close_window(member));
+            self.members = members;
+        }
+    }
+
     /// Plays, and changes something every second or so.
     pub(crate) fn improvise(&mut self, how_long: Duration) {
         let began = Instant::now();
@@ -143,10 +172,16 @@ impl Band {
             let mut member = self.members.swap_remove(which);
             self.change(&mut member);
             self.members.push(member);
-            for _ in 0..10 + self.below(200) {
-                self.members.iter_mut().for_each(|member| member.performance.serve());
-                sleep(Duration::from_millis(5));
-            }
+            let ticks = 10 + self.below(200);
+            self.play(ticks);
+        }
+    }
+
+    /// Plays on, for so many times five milliseconds.
+    fn play(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            self.members.iter_mut().for_each(|member| member.performance.serve());
+            sleep(Duration::from_millis(5));
         }
     }
 
