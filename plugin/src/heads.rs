@@ -118,13 +118,14 @@ impl Heads {
     #[must_use]
     pub fn wanted(&self, oldest: u64) -> Option<Ticket> {
         let zones = self.patch.zones?;
-        let ahead = |of: &Count| of.asked - of.next;
+        // Takes that have begun before there was room to ask for them come first.
+        let ahead = |of: &Count| i128::from(of.asked) - i128::from(of.next);
         let all = self.zones[..zones.count()].iter();
         let (index, of) = all.enumerate().min_by_key(|(_, of)| ahead(of))?;
         let Self { generation, patch, spare, .. } = *self;
         let zone = zones.nth(index);
         let take = zone.take(of.asked);
-        let missing = ahead(of) < self.kept() as u64;
+        let missing = ahead(of) < self.kept() as i128;
         missing.then_some(Ticket { generation, oldest, take, zone, spare, patch })
     }
 
@@ -152,17 +153,27 @@ impl Heads {
     pub fn begin_take(&mut self, key: Option<u8>, velocity: f32) -> Start {
         let played = zones(&self.patch).play(key, velocity);
         let take = played.zone.take(self.of_zone(&played.zone).next);
-        let stream = self.skip_take(&played.zone);
+        let stream = self.pass_take(&played.zone);
+        // Of those that have not been asked for, no more can be waited for than sound at once.
+        let of = self.of_zone(&played.zone);
+        of.asked = of.asked.max(of.next.saturating_sub(MAX_VOICES as u64));
         Start { generation: self.generation, take, played, stream }
     }
 
-    /// Counts the next take of a zone as played. Gives its stream, if that has come.
+    /// Counts the next take of a zone as played by others. Gives its stream, if that has come.
     pub fn skip_take(&mut self, zone: &Zone) -> Option<Stream> {
+        let stream = self.pass_take(zone);
+        // Nobody waits for it, so it need not be asked for any more.
+        let of = self.of_zone(zone);
+        of.asked = of.asked.max(of.next);
+        stream
+    }
+
+    /// Goes on to the take after the next one of a zone, whose stream it gives, if that has come.
+    fn pass_take(&mut self, zone: &Zone) -> Option<Stream> {
         let of = self.of_zone(zone);
         let number = of.next;
         of.next += 1;
-        // Takes that nobody waited for need not be asked for any more.
-        of.asked = of.asked.max(of.next);
         let slot = self.slot(zone, number);
         self.streams[slot].take()
     }

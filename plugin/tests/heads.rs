@@ -9,6 +9,7 @@ use std::sync::Arc;
 use distill_plugin::desk::Desk;
 use distill_plugin::heads::Heads;
 use distill_plugin::instance::Instance;
+use distill_plugin::sets::HeadSets;
 use distill_plugin::source::Source;
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{LOOKAHEAD, Patch, Ticket, connect};
@@ -51,6 +52,27 @@ fn spare_heads_that_are_needed_become_as_many_as_others() {
         heads.has_asked(&ticket);
     }
     assert_eq!(wanted(heads.promoted()).len(), 24);
+}
+
+#[test]
+fn a_take_that_began_while_there_was_no_room_to_ask_for_it_is_asked_for_first() {
+    let many = patch(Pitches::new(40..64), 0);
+    let (mut audio, mut worker) = connect();
+    let mut other = Heads::new(9, many, 0);
+    let ticket = other.wanted(0).unwrap();
+    while audio.tickets.push(ticket).is_ok() {}
+    let mut sets = HeadSets::new(many);
+    sets.ask(&mut audio);
+    let begun = [45, 45, 50].map(|key| sets.begin_take(Some(key), 1.0, &mut audio));
+    sets.ask(&mut audio);
+    while worker.tickets.pop().is_ok() {}
+    sets.ask(&mut audio);
+    let asked: Vec<_> = (0..3).map(|_| worker.tickets.pop().unwrap()).collect();
+    for start in &begun {
+        let is_it =
+            |ticket: &Ticket| (ticket.generation, ticket.take) == (start.generation, start.take);
+        assert_eq!(asked.iter().filter(|ticket| is_it(ticket)).count(), 1, "{start:?}");
+    }
 }
 
 #[test]
