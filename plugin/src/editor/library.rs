@@ -64,7 +64,7 @@ impl LibraryPage {
                 for entry in self.list.entries.iter().filter(|entry| entry.has(&self.words)) {
                     let path = entry.path.to_string_lossy();
                     let now = Now {
-                        plays: path == chosen.path,
+                        plays: path == chosen.path && instance.phase() != Phase::Failed,
                         is_heard: heard.as_ref() == Some(&entry.path),
                         can_listen: instance.phase() == Phase::Ready,
                     };
@@ -101,6 +101,14 @@ impl LibraryPage {
         self.errands.begin(params, move || add(&path));
     }
 
+    /// Takes in what was done with files. To be called often, whatever page is shown.
+    pub(super) fn attend(&mut self) {
+        if let Some(done) = self.errands.take_in() {
+            self.message = done.err().unwrap_or_default();
+            self.list.is_old();
+        }
+    }
+
     /// Falls silent: nobody looks any more.
     pub(super) fn leave(&mut self, params: &DistillParams) {
         self.listening.end(params);
@@ -110,10 +118,6 @@ impl LibraryPage {
     fn watch(&mut self, params: &DistillParams) {
         if self.list.take_in() {
             library::sort(&mut self.list.entries, self.order);
-        }
-        if let Some(done) = self.errands.take_in() {
-            self.message = done.err().unwrap_or_default();
-            self.list.is_old();
         }
         if let Some(problem) = self.listening.take_in(params) {
             self.message = problem;

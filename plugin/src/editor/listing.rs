@@ -75,7 +75,7 @@ impl<T: Send + 'static> Errands<T> {
     }
 
     /// Whether none is left.
-    fn are_done(&self) -> bool {
+    pub(super) fn are_done(&self) -> bool {
         self.0.is_empty()
     }
 }

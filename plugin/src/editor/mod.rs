@@ -108,8 +108,15 @@ impl Window {
             _ if left == self.page => {}
             Page::Codes => CodesPage::leave(&self.params),
             Page::Library => self.library.leave(&self.params),
-            Page::Play | Page::Presets => {}
+            Page::Presets => self.presets.leave(),
+            Page::Play => {}
         }
+        // What was asked for on a page comes also while another one is shown.
+        if self.page != Page::Codes {
+            self.codes.attend(&self.params, &setter);
+        }
+        self.library.attend();
+        self.presets.attend(&self.params, &setter);
         ui.separator();
         let stopped = instance.stopped();
         if let Some(stop) = stopped {
@@ -162,6 +169,7 @@ impl Window {
     fn closed(&mut self) {
         CodesPage::leave(&self.params);
         self.library.leave(&self.params);
+        self.presets.leave();
         self.host = None;
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct PresetsPage {
     name: String,
     renaming: Renaming,
     errands: Errands<Result<Done, String>>,
+    /// The preset that is being read, to be taken over.
+    loading: Errands<Result<Preset, String>>,
     /// What happened last.
     message: String,
 }
@@ -36,8 +38,6 @@ enum Done {
     Saved(PathBuf),
     /// The settings could not be saved under that name, for that reason.
     NotSaved(String, String),
-    /// The settings in it are to be taken over.
-    Read(Preset),
     /// The preset of that name is gone.
     Removed(String),
     /// What needs no words.
@@ -61,7 +61,7 @@ impl PresetsPage {
         params: &DistillParams,
         setter: &ParamSetter<'_>,
     ) {
-        self.watch(params, setter);
+        self.watch(params);
         self.show_save(ui, params);
         let mut deed = None;
         let plays = params.selection.instance().texts().reference.digest;
@@ -85,10 +85,15 @@ impl PresetsPage {
         let errands = &mut self.errands;
         match deed {
             // It may have changed since it was listed; and it is called as its file is.
-            Deed::Load => errands.begin(params, move || {
-                let preset = Preset::read(&entry.path).map_err(sentence)?;
-                Ok(Done::Read(Preset { name: entry.name(), ..preset }))
-            }),
+            Deed::Load => {
+                self.message = format!("“{}” is being read.", entry.name());
+                // The one that was chosen last is wanted.
+                self.loading = Errands::default();
+                self.loading.ask(params, move || {
+                    let preset = Preset::read(&entry.path).map_err(sentence)?;
+                    Ok(Preset { name: entry.name(), ..preset })
+                });
+            }
             Deed::Reveal => self.message = reveal(&entry.path).err().unwrap_or_default(),
             Deed::Rename(name) => errands.begin(params, move || {
                 Preset::rename(&entry.path, &name).map(|_| Done::Plainly).map_err(sentence)
@@ -105,26 +110,37 @@ impl PresetsPage {
         self.errands.begin(params, move || add(&path).map(|()| Done::Plainly));
     }
 
-    /// Takes in what was done, and the list that was read, and has it read again now and then.
-    fn watch(&mut self, params: &DistillParams, setter: &ParamSetter<'_>) {
-        self.list.take_in();
-        if let Some(done) = self.errands.take_in() {
-            let said = done.and_then(|done| self.end(done, params, setter));
-            self.message = said.unwrap_or_else(|problem| problem);
+    /// Takes in what was done with files. To be called often, whatever page is shown.
+    pub(super) fn attend(&mut self, params: &DistillParams, setter: &ParamSetter<'_>) {
+        let done = self.errands.take_in().map(|done| {
             self.list.is_old();
+            done.and_then(|done| self.say(done))
+        });
+        let read = self.loading.take_in();
+        let loaded = read.map(|read| read.and_then(|preset| load(params, setter, &preset)));
+        if let Some(said) = done.or(loaded) {
+            self.message = said.unwrap_or_else(|problem| problem);
         }
+    }
+
+    /// Nobody looks any more: settings that are still to be read would come as a surprise.
+    pub(super) fn leave(&mut self) {
+        if !self.loading.are_done() {
+            self.loading = Errands::default();
+            self.message.clear();
+        }
+    }
+
+    /// Takes in the list that was read, and has it read again now and then.
+    fn watch(&mut self, params: &DistillParams) {
+        self.list.take_in();
         if let Some(folder) = library::folder().filter(|_| self.list.is_due()) {
             self.list.read(params, move || preset::list(&folder));
         }
     }
 
-    /// Does what is left to do of it here, and says how it went.
-    fn end(
-        &mut self,
-        done: Done,
-        params: &DistillParams,
-        setter: &ParamSetter<'_>,
-    ) -> Result<String, String> {
+    /// What was done, in a sentence, or what was wrong.
+    fn say(&mut self, done: Done) -> Result<String, String> {
         match done {
             Done::Saved(path) => Ok(format!("Saved as {}", path.display())),
             Done::NotSaved(name, problem) => {
@@ -133,7 +149,6 @@ impl PresetsPage {
                 }
                 Err(problem)
             }
-            Done::Read(preset) => load(params, setter, &preset),
             Done::Removed(name) => Ok(format!("“{name}” is removed.")),
             Done::Plainly => Ok(String::new()),
         }

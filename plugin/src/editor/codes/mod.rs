@@ -160,6 +160,15 @@ impl CodesPage {
         });
     }
 
+    /// Takes in, while another page is shown, what was asked for here. Nothing of it is heard.
+    pub(crate) fn attend(&mut self, params: &DistillParams, setter: &ParamSetter<'_>) {
+        let hands = Hands { params, setter };
+        let silent = std::mem::replace(&mut self.silent, true);
+        self.receive(hands);
+        self.import_next(hands);
+        self.silent = silent;
+    }
+
     /// Takes in what has happened since the last picture.
     fn bring_up_to_date(&mut self, hands: Hands<'_>) {
         self.receive(hands);
@@ -170,6 +179,8 @@ impl CodesPage {
 
     /// Leaves what is open, as choosing something else does.
     fn leave_open(&mut self, hands: Hands<'_>) {
+        // What is being made of it would not find it.
+        self.making = None;
         hands.instance().auditions().end();
         self.stop_comparing(hands);
         self.put_aside();
@@ -249,6 +260,7 @@ impl CodesPage {
         // Whoever works on it, or listens to it, wants to go on with it.
         self.stays |= self.draft.is_edited()
             || self.draft.selection().is_some()
+            || self.making.is_some()
             || hands.instance().auditions().heard().is_some();
         if self.stays {
             return;
@@ -263,8 +275,8 @@ impl CodesPage {
     /// Shows what is open as it is now.
     fn refresh(&mut self, hands: Hands<'_>) {
         match self.opened {
-            // What was edited stays.
-            Some(Opened::Take(_)) if self.draft.is_edited() => {}
+            // What was edited stays, and what something is made of.
+            Some(Opened::Take(_)) if self.draft.is_edited() || self.making.is_some() => {}
             Some(Opened::Take(number)) => {
                 // Only if there is more of it: it may be long.
                 let shown = self.draft.codes().frames();

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use nice_plug::context::gui::ParamSetter;
 
+use distill_shared::codes::unflatten_codes;
+
 use super::draft::Region;
 use super::*;
 use crate::history::Origin;
@@ -152,6 +154,43 @@ fn what_was_made_for_a_clip_that_is_another_now_comes_too_late() {
     page.bring_up_to_date(hands);
     assert_eq!(pads.clips().get(0).map(|clip| clip.codes.clone()), Some(clip(7).codes));
     assert!(page.message.contains("too late"), "{}", page.message);
+}
+
+#[test]
+fn what_was_made_of_a_clip_is_not_put_into_another_with_the_same_codes() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let pads = hands.instance().pads();
+    (0..2).for_each(|pad| pads.set(pad, Some(clip(9))));
+    let same = pads.clips().get(0).cloned();
+    pads.set(1, same);
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.open(hands, Opened::Pad(0));
+    page.making_for_test(page.draft.codes().clone(), clip(5).codes);
+    page.open(hands, Opened::Pad(1));
+    page.bring_up_to_date(hands);
+    for pad in 0..2 {
+        assert_eq!(pads.clips().get(pad).map(|clip| clip.codes.clone()), Some(clip(9).codes));
+    }
+}
+
+#[test]
+fn a_part_of_a_take_that_still_sounds_can_be_made_anew() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let (origin, now) = (Origin { edition: 1, levels: 2, pitch: None, pad: None }, Instant::now());
+    let history = hands.instance().history();
+    let number = history.add(None, &origin, &[1; 8], now);
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.bring_up_to_date(hands);
+    let made: Arc<Codes> = Arc::new(unflatten_codes(&[2; 8], 2).expect("four frames"));
+    page.making_for_test(page.draft.codes().clone(), Arc::clone(&made));
+    history.add(number, &origin, &[1; 8], now);
+    page.bring_up_to_date(hands);
+    let kept = hands.instance().pads().clips().get(0).map(|clip| Arc::clone(&clip.codes));
+    assert_eq!((kept, page.opened), (Some(made), Some(Opened::Pad(0))));
 }
 
 #[test]

@@ -26,10 +26,13 @@ pub(super) type Answer<T> = Receiver<Result<T, String>>;
 /// What is being made of what is open.
 #[derive(Debug)]
 pub(super) struct Making {
-    /// The codes that it is made from.
+    /// The place that was open, and the codes in it that it is made from.
+    opened: Option<Opened>,
     from: Arc<Codes>,
     made: Made,
     answer: Answer<Codes>,
+    /// As long as this lives, it is wanted.
+    _wish: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -43,12 +46,14 @@ enum Made {
 impl CodesPage {
     /// Takes in what was made meanwhile.
     pub(super) fn receive(&mut self, hands: Hands<'_>) {
-        if let Some(making) = self.making.take() {
-            match making.answer.try_recv() {
-                Ok(Ok(codes)) => self.take_made(hands, &making, &codes),
-                Ok(Err(problem)) => self.message = problem,
-                Err(TryRecvError::Empty) => self.making = Some(making),
-                Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
+        let made = self.making.as_ref().map(|making| making.answer.try_recv());
+        if let Some(made) = made.filter(|made| *made != Err(TryRecvError::Empty)) {
+            // The page may not have been shown for a while.
+            self.refresh(hands);
+            match (self.making.take(), made) {
+                (Some(making), Ok(Ok(codes))) => self.take_made(hands, &making, &codes),
+                (_, Ok(Err(problem))) => self.message = problem,
+                _ => self.message = FAILED.to_owned(),
             }
         }
         if let Some(importing) = self.importing.take() {
@@ -75,14 +80,15 @@ impl CodesPage {
         let all = Region { frames: 0..from.frames(), levels: 0..from.quantizers() };
         let (sender, answer) = bounded(1);
         let _ = sender.send(Ok((*codes).clone()));
-        self.making = Some(Making { from, made: Made::Anew(all, 0), answer });
+        let (opened, made, _wish) = (self.opened, Made::Anew(all, 0), Arc::default());
+        self.making = Some(Making { opened, from, made, answer, _wish });
     }
 
     /// Puts what was made where it belongs, if that is still there.
     fn take_made(&mut self, hands: Hands<'_>, making: &Making, codes: &Codes) {
-        // The page may not have been shown for a while.
-        self.refresh(hands);
-        if !Arc::ptr_eq(&making.from, self.draft.codes()) {
+        // Other places may hold the same codes.
+        let is_there = making.opened == self.opened;
+        if !is_there || !Arc::ptr_eq(&making.from, self.draft.codes()) {
             self.message = "What was made came too late: the clip has changed.".to_owned();
             return;
         }
@@ -95,6 +101,9 @@ impl CodesPage {
 
     /// Makes the selection anew.
     pub(super) fn regenerate(&mut self, hands: Hands<'_>) {
+        if self.is_too_long() {
+            return;
+        }
         let (given, first) = self.draft.open();
         let region = self.draft.asked();
         self.make(hands, given, Made::Anew(region, first));
@@ -125,12 +134,14 @@ impl CodesPage {
         let settings = hands.params.settings();
         let key = TakeKey { seed: settings.seed, take: u64::MAX - self.rolls };
         let (sender, answer) = bounded(1);
+        let _wish = Arc::new(());
+        let wish = Arc::downgrade(&_wish);
         hands.params.selection.work(Box::new(move |closing| {
-            let goes_on = || !closing.load(Ordering::Acquire);
+            let goes_on = || !closing.load(Ordering::Acquire) && wish.strong_count() > 0;
             let made = infill_while(model, key, &settings.sampling, given, goes_on);
             let _ = sender.send(made.map_err(|error| format!("{error}.")));
         }));
-        self.making = Some(Making { from: clip.codes, made, answer });
+        self.making = Some(Making { opened: self.opened, from: clip.codes, made, answer, _wish });
     }
 
     /// Writes what is open to a file.
