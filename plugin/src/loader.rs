@@ -246,7 +246,7 @@ impl Shelf {
         models.insert(digest.clone(), Arc::downgrade(&model));
         drop(models);
         let card = bundle.card();
-        let name = if card.name.is_empty() { name.to_owned() } else { card.name.clone() };
+        let name = BundleRef::short_name(if card.name.is_empty() { name } else { &card.name });
         let codec = &bundle.config().codec;
         let details = format!(
             "{} recordings, {:.0} s, {}, {} Hz",

@@ -52,10 +52,21 @@ impl Default for BundleRef {
 }
 
 impl BundleRef {
-    /// A file, whatever it holds now.
+    /// A file, whatever it holds now. Refused if no file can have that path: a project that named it
+    /// could not be opened again.
     #[must_use]
     pub fn file(path: String) -> Self {
-        Self { path, ..Self::default() }
+        if is_path(&path) {
+            return Self { path, ..Self::default() };
+        }
+        let refused = "That is no path of a file: it is too long, or holds a zero.".to_owned();
+        Self { refused, ..Self::default() }
+    }
+
+    /// What is left of `name` where it is longer than a project may hold.
+    #[must_use]
+    pub fn short_name(name: &str) -> String {
+        name.chars().take(MAX_TEXT / 4).collect()
     }
 
     /// Reads a reference from a state.
@@ -65,14 +76,19 @@ impl BundleRef {
         if reference.version > VERSION {
             Err("A newer Distill saved this project. Update Distill to open it.".to_owned())
         } else if !(reference.digest.is_empty() || is_digest(&reference.digest))
-            || reference.path.len().max(reference.name.len()) > MAX_TEXT
-            || reference.path.contains('\0')
+            || reference.name.len() > MAX_TEXT
+            || !is_path(&reference.path)
         {
             Err("The saved bundle makes no sense: the project is damaged.".to_owned())
         } else {
             Ok(Self { refused: String::new(), ..reference })
         }
     }
+}
+
+/// Whether a file can have that path.
+fn is_path(path: &str) -> bool {
+    path.len() <= MAX_TEXT && !path.contains('\0')
 }
 
 /// Makes `state` harmless before it is loaded: every number inside its range, nothing missing,
@@ -142,6 +158,21 @@ mod tests {
         assert!(matches!(state.params["topk"], ParamValue::I32(0)), "another type");
         assert_eq!(state.params.len(), LIMITS.len());
         assert_eq!(state.fields.len(), 3);
+    }
+
+    #[test]
+    fn what_can_be_chosen_can_be_read_again() {
+        for path in ["", "/a b.distill", &"é".repeat(2048)] {
+            let mut file = BundleRef::file(path.to_owned());
+            assert_eq!(file.refused, "", "{path}");
+            file.name = BundleRef::short_name(&"𝄞".repeat(5000));
+            let text = serde_json::to_string(&file).unwrap();
+            assert_eq!(BundleRef::read(&text), Ok(file));
+        }
+        for path in ["a\0b".to_owned(), "x".repeat(MAX_TEXT + 1)] {
+            let file = BundleRef::file(path);
+            assert!(file.path.is_empty() && !file.refused.is_empty());
+        }
     }
 
     #[test]
