@@ -7,6 +7,8 @@
 mod built;
 
 use std::collections::HashSet;
+use std::thread::sleep;
+use std::time::Duration;
 
 use built::{PHRASE, difference, instrument};
 use clack_extensions::render::RenderMode;
@@ -190,6 +192,33 @@ fn buses_without_memory_are_left_alone() {
         let mut block = Block::new(samples);
         assert_eq!(instrument.process(&mut block), 0, "{samples} of 512 that were promised");
         assert!(block.is_written());
+    }
+}
+
+/// How many of the next blocks are not silent.
+fn sounding(instrument: &mut Instrument, blocks: usize) -> usize {
+    let heard = (0..blocks).map(|_| {
+        let mut block = Block::new(512);
+        assert_eq!(instrument.process(&mut block), 0);
+        sleep(Duration::from_millis(10));
+        block.channels.iter().flatten().flatten().any(|sample| *sample != 0.0)
+    });
+    heard.filter(|sounds| *sounds).count()
+}
+
+#[test]
+fn a_key_that_comes_up_in_a_block_without_memory_is_let_go_of() {
+    for buses in [0, 1] {
+        let (_module, mut instrument) = active();
+        let mut first = Block::new(512);
+        first.press(0, 1, 60, 0.8);
+        instrument.process(&mut first);
+        assert!(sounding(&mut instrument, 150) > 20, "it is held");
+        let mut bypassed = Block { buses, channels: vec![None, None], ..Block::new(512) };
+        bypassed.release(5, 1, 60);
+        assert_eq!(instrument.process(&mut bypassed), 0);
+        sounding(&mut instrument, 150);
+        assert_eq!(sounding(&mut instrument, 10), 0, "it is released");
     }
 }
 

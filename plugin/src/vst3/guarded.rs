@@ -8,13 +8,15 @@
 //!   all.
 //! * A host that says that it renders to a file is believed at once; the framework tells the instrument
 //!   one call too late.
-//! * Blocks that cannot be played, because they are shorter than nothing, of another kind of numbers or
-//!   without memory to write to, are refused.
+//! * Blocks that cannot be played, because they are shorter than nothing or of another kind of numbers,
+//!   are refused. Those without memory to write to are played to nobody: the framework would pass over
+//!   their notes, and what is held would be for ever.
 //! * States are read and written in one piece; see [`memory`](super::memory).
 #![expect(unsafe_code, reason = "a host calls by pointers")]
 #![allow(non_snake_case, reason = "the names are those of the interface")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nice_plug::wrapper::vst3::Wrapper;
@@ -38,6 +40,8 @@ pub const HEARD: [i16; 2] = [64, 129];
 const CONTROLLERS: i32 = 130;
 /// Channels of MIDI.
 const CHANNELS: i32 = 16;
+/// Samples of the longest block that can be played to nobody.
+const LONGEST: usize = 1 << 20;
 
 /// One instance as the host sees it.
 pub struct Guarded {
@@ -46,6 +50,9 @@ pub struct Guarded {
     is_set_up: AtomicBool,
     /// Whether the host has activated it, without which the framework has no buffers.
     is_active: AtomicBool,
+    /// Two channels as long as the longest block, to play to nobody. Only set up and played, never at the
+    /// same time, so that nobody waits for it.
+    spare: Mutex<[Vec<f32>; 2]>,
 }
 
 impl Class for Guarded {
@@ -69,6 +76,7 @@ impl Guarded {
             framework,
             is_set_up: AtomicBool::new(false),
             is_active: AtomicBool::new(false),
+            spare: Mutex::default(),
         })
     }
 
@@ -238,6 +246,10 @@ impl IAudioProcessorTrait for Guarded {
             return kInvalidArgument;
         }
         self.is_set_up.store(true, Ordering::Release);
+        let longest = usize::try_from(maxSamplesPerBlock).unwrap_or(0).min(LONGEST);
+        if let Ok(mut spare) = self.spare.try_lock() {
+            spare.iter_mut().for_each(|channel| channel.resize(longest, 0.0));
+        }
         self.contained(kInternalError, |framework| {
             // The first time the framework notes the mode of the time before, the second time this one.
             // SAFETY: it is not null.
@@ -268,6 +280,20 @@ impl IAudioProcessorTrait for Guarded {
                 ..*bus
             });
         }
+        let mut spare = self.spare.try_lock();
+        let mut pointers = [std::ptr::null_mut(); 2];
+        if output.is_none_or(|bus| bus.numChannels == 0)
+            && let Ok(spare) = &mut spare
+            && usize::try_from(given.numSamples)
+                .is_ok_and(|len| (1..=spare[0].len()).contains(&len))
+        {
+            pointers = spare.each_mut().map(Vec::as_mut_ptr);
+            output = Some(AudioBusBuffers {
+                numChannels: 2,
+                silenceFlags: 0,
+                __field0: AudioBusBuffers__type0 { channelBuffers32: pointers.as_mut_ptr() },
+            });
+        }
         let outputs = output.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
         let mut data = ProcessData {
             numInputs: 0,
@@ -277,7 +303,8 @@ impl IAudioProcessorTrait for Guarded {
             ..*given
         };
         self.contained(kInternalError, |framework| {
-            // SAFETY: `data` is the host's, but for buses without memory.
+            // SAFETY: `data` is the host's, but for buses without memory: those are `spare`, which is
+            // long enough, and locked until the end.
             unsafe { framework.process(&raw mut data) }
         })
     }
