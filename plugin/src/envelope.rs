@@ -49,7 +49,8 @@ impl Rates {
             release: approach(shape.release),
             fade: 1.0 / (FADE_SECONDS * rate).max(1.0),
             longest: if shape.one_shot {
-                samples(shape.attack + shape.decay, rate)
+                // One at least: release falls from where attack has come to.
+                samples(shape.attack + shape.decay, rate).max(1)
             } else {
                 u64::MAX
             },
@@ -173,6 +174,13 @@ mod tests {
         assert!(samples(&mut envelope, &rates, 1)[0] < 1.0);
         samples(&mut envelope, &rates, 4800);
         assert!(envelope.is_done());
+    }
+
+    #[test]
+    fn a_one_shot_without_attack_and_decay_is_its_release() {
+        let rates = Rates::new(&Shape { one_shot: true, decay: 0.0, ..SHAPE }, 48_000.0);
+        let fall = samples(&mut Envelope::new(), &rates, 5000);
+        assert!(fall[0] == 1.0 && fall[1] < 1.0 && fall[480] > 0.4 && fall[4999] == 0.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Engine, Playing, Trigger};
 use crate::voice::{Note, Voice};
 
 /// The note that an endless take plays without keys: its pitch is its own.
-const FREE: Note = Note { id: None, channel: 0, key: 60, velocity: 1.0 };
+pub(super) const FREE: Note = Note { id: None, channel: 0, key: 60, velocity: 1.0 };
 /// A bar where the host tells none, in seconds: four beats at 120 in a minute.
 const BAR_SECONDS: f64 = 2.0;
 

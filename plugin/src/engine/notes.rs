@@ -1,5 +1,6 @@
 //! What notes, wheels and pedals do.
 
+use super::endless::FREE;
 use super::{Engine, Playing, Trigger, Voicing, begin_take};
 use crate::voice::{Expression, Note, Voice};
 use crate::voices::Which;
@@ -48,7 +49,7 @@ impl Engine {
             return;
         }
         self.voices.that(which).for_each(Voice::fade);
-        self.hushed = self.keys_are_deaf();
+        self.hushed |= self.keys_are_deaf() && which.means(&FREE);
         self.latched = self.latched.filter(|note| !which.means(note));
     }
 
