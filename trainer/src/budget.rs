@@ -31,12 +31,14 @@ impl Budget {
         Self { spent, ..self }
     }
 
-    /// Seconds for the codec. If a prior is to follow, time is left for it and for reading the
-    /// corpus with the codec.
+    /// Seconds for the codec, from now on. If a prior is to follow, time is left for it and for reading the
+    /// corpus with the codec, as much as in a run that is not interrupted.
     #[must_use]
     pub fn codec_seconds(&self, prior_follows: bool) -> f64 {
         let share = if prior_follows { CODEC_SHARE } else { 1.0 };
-        (share * self.remaining_s()).max(LEAST_S)
+        // What was spent before was spent on the codec.
+        let spent = self.spent.as_secs_f64();
+        (share * (self.remaining_s() + spent) - spent).max(LEAST_S)
     }
 
     /// Seconds for the prior.
@@ -75,6 +77,8 @@ mod tests {
             (interrupted.prior_seconds() - (left - 300.0)).abs() < 1.0,
             "what was spent counts"
         );
+        let codec = CODEC_SHARE * left - 60.0;
+        assert!((budget.after(minutes(1)).codec_seconds(true) - codec).abs() < 1.0);
     }
 
     #[test]

@@ -266,7 +266,7 @@ impl TrainArgs {
         let model = ModelConfig { codec: config, prior: None };
         let mut bundle = Bundle::new(model, card, weights).context("cannot bundle the codec")?;
         if keep_codes {
-            bundle = bundle.with_corpus_codes(&codes)?;
+            bundle = session.remembering(bundle, &codes)?;
         }
         if self.stage == Stage::All {
             let settings = match start.again() {

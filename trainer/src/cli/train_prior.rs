@@ -12,6 +12,7 @@ use super::duration;
 use super::exit::Ending;
 use super::run::{RunArgs, beside, end, given, stem};
 use crate::budget::Budget;
+use crate::corpus::Corpus;
 use crate::pipeline::{Session, heard_by, with_preview};
 use crate::run_dir::terms::{CODEC_OF_BUNDLE, Recordings, Terms};
 use crate::settings::PriorOverrides;
@@ -125,6 +126,8 @@ pub(super) fn replace_prior(
     let seed = if heard.is_empty() { bundle.card().codec.training.seed } else { session.seed };
     let open = |folder| session.open_corpus(folder, &heard, seed);
     let corpus = source.folder.map(open).transpose()?;
+    // Of those that are not kept as codes too: a run that goes on holds the same ones out.
+    let held_out = corpus.as_ref().map(Corpus::held_out_names);
     let corpus = corpus.map(|corpus| session.readable(corpus.as_heard_by(codec)));
     let codes = match &corpus {
         Some(corpus) => session.read_codes(corpus, codec, bundle.tensors())?,
@@ -137,8 +140,12 @@ pub(super) fn replace_prior(
         );
     }
     let settings = source.overrides.settings(codec, &codes)?;
-    let mut terms =
-        Terms { settings: source.settings.clone(), recordings: Recordings::of_codes(&codes) };
+    let recordings = Recordings::of_codes(&codes);
+    let recordings = match held_out {
+        Some(names) => recordings.holding_out(names),
+        None => recordings,
+    };
+    let mut terms = Terms { settings: source.settings.clone(), recordings };
     terms.settings.insert(CODEC_OF_BUNDLE.to_owned(), bundle.codec_digest());
     session.begin_run(terms)?;
     session.tell_codec(&bundle.card().codec);
@@ -156,11 +163,10 @@ pub(super) fn replace_prior(
     // The preview is the old prior's, and the codes may be those of other recordings.
     let bundle = with_preview(bundle, session.seed)?;
     let bundle = match source.folder {
-        Some(_) if source.keep_codes => bundle.with_corpus_codes(&codes),
-        Some(_) => bundle.with_corpus_codes(&[]),
-        None => Ok(bundle),
+        Some(_) if source.keep_codes => session.remembering(bundle, &codes)?,
+        Some(_) => bundle.with_corpus_codes(&[])?,
+        None => bundle,
     };
-    let bundle = bundle.with_context(|| format!("cannot complete {}", path.display()))?;
     let written = session.write(&bundle, path, session.is_whole())?;
     Ok((bundle, written))
 }

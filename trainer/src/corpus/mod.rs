@@ -31,6 +31,8 @@ pub const SHORTEST_S: f64 = 0.05;
 /// Files whose largest sample stays below are skipped as silent: -80 dBFS, what the dither of a
 /// 16-bit file reaches.
 pub const SILENCE: f32 = 1e-4;
+/// The largest sample of a recording that is meant as it is: forty decibels beyond full scale.
+const LOUDEST: f32 = 100.0;
 
 /// Seconds from which on a recording is cut, where there are too many to read them all. What is cut ends
 /// where the recording does not, which should be rare.
@@ -226,6 +228,12 @@ impl Corpus {
     /// The recordings to train on.
     pub fn train(&self) -> impl Iterator<Item = &Recording> {
         self.recordings.iter().filter(|recording| !recording.held_out)
+    }
+
+    /// Names of the recordings to measure with.
+    #[must_use]
+    pub fn held_out_names(&self) -> Vec<String> {
+        self.held_out().map(|recording| recording.name.clone()).collect()
     }
 
     /// The recordings to measure with.

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use super::files::{self, SoundFile};
 use super::sound::{Fingerprint, Sound, fingerprint};
 use super::{
-    Measured, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Verdict, class_of,
-    prepared,
+    LOUDEST, Measured, OpenOptions, Outcome, Recording, SAMPLE_RATE, SHORTEST_S, SILENCE, Verdict,
+    class_of, prepared,
 };
 use crate::audio::decode::Decoded;
 use crate::audio::decoder_process::Decoding;
@@ -191,7 +191,13 @@ fn unusable(decoded: &Decoded) -> Option<String> {
     } else if samples().all(|sample| sample.abs() < SILENCE) {
         Some("it is silent".to_owned())
     } else {
-        None
+        // Numbers of another scale, that of integers for one.
+        let peak = samples().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        (peak > LOUDEST).then(|| {
+            format!(
+                "its samples go to {peak:.0}, where 1 is full scale; export it again, normalised"
+            )
+        })
     }
 }
 
@@ -238,6 +244,24 @@ mod tests {
 
     use super::*;
     use crate::audio::export::{BitDepth, ExportFormat, FileFormat, write_audio};
+
+    #[test]
+    fn floats_of_the_scale_of_integers_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, peak) in [("hot.wav", 90.0), ("integers.wav", 32_767.0)] {
+            let (format, bit_depth) = (FileFormat::Wav, BitDepth::Float32);
+            let format = ExportFormat { format, bit_depth, rate: 48_000 };
+            let sound: Vec<f32> = (0..9600).map(|n| peak * (n as f32 * 0.1).sin()).collect();
+            write_audio(&folder.path().join(name), &[sound], format).unwrap();
+        }
+        let cancel = &AtomicBool::new(false);
+        let (before, on_file) = (&super::super::Before::default(), &|_| {});
+        let options = OpenOptions { seed: 0, threads: 1, cancel, program: None, before, on_file };
+        let found = survey_within(folder.path(), &options, 1 << 20).unwrap();
+        assert_eq!(found.recordings.len(), 1);
+        let Outcome::Skipped { reason } = &found.verdicts[1].outcome else { panic!("it is used") };
+        assert!(reason.contains("go to 32767"), "{reason}");
+    }
 
     #[test]
     fn what_memory_does_not_hold_is_to_be_prepared() {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
-use distill_shared::bundle::{Bundle, CodecMetadata, WriteError};
+use distill_shared::bundle::{Bundle, BundleError, CodecMetadata, CorpusCodes, WriteError};
 use distill_shared::model::config::CodecConfig;
 
 use super::{Session, Trained};
@@ -60,6 +60,20 @@ impl Session<'_> {
             }
             self.listeners.hear(&TrainingEvent::Warning { message: unkept.message });
         }
+    }
+
+    /// The bundle with the codes of its recordings; without any, and with a warning, if it cannot hold the
+    /// names of so many: that is no reason to lose what was trained.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the codes are those of another codec.
+    pub fn remembering(&mut self, bundle: Bundle, codes: &[CorpusCodes]) -> Result<Bundle> {
+        let (bundle, warning) = with_codes(bundle, codes)?;
+        if let Some(message) = warning {
+            self.listeners.hear(&TrainingEvent::Warning { message });
+        }
+        Ok(bundle)
     }
 
     /// Whether training has come to its end: neither was it stopped, nor has it diverged.
@@ -146,9 +160,52 @@ impl Session<'_> {
     }
 }
 
+/// The bundle with the codes of its recordings, or without any, and why.
+fn with_codes(bundle: Bundle, codes: &[CorpusCodes]) -> Result<(Bundle, Option<String>)> {
+    match bundle.clone().with_corpus_codes(codes) {
+        Err(BundleError::HeaderTooLarge(_)) => {
+            let warning = format!(
+                "the bundle cannot hold the names of {} recordings, so it does not remember them: give their \
+                 folder to `evaluate` and `train-prior`",
+                codes.len()
+            );
+            Ok((bundle.with_corpus_codes(&[])?, Some(warning)))
+        }
+        remembers => Ok((remembers?, None)),
+    }
+}
+
 /// Whether no part of a bundle was stopped before its time.
 fn is_finished(bundle: &Bundle) -> bool {
     let prior = bundle.prior_metadata().map(|prior| &prior.training);
     let mut runs = [Some(&bundle.card().codec.training), prior].into_iter().flatten();
     !runs.any(|run| run.stopped_early)
+}
+
+#[cfg(test)]
+mod tests {
+    use distill_shared::codes::Codes;
+
+    use super::*;
+
+    #[test]
+    fn a_bundle_that_cannot_hold_all_names_is_kept_without_them() {
+        let factory = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/factory.distill");
+        let bundle = Bundle::open(factory.as_ref()).unwrap();
+        let mut codes = Codes::new(bundle.config().codec.quantizers);
+        codes.push(&vec![0; codes.quantizers()]);
+        let named = |n: usize| CorpusCodes {
+            name: format!("one shots/a rather long name of a recording {n}.wav"),
+            class: "one shots".to_owned(),
+            held_out: n.is_multiple_of(10),
+            codes: codes.clone(),
+        };
+        for (count, remembered) in [(100, 100), (20_000, 0)] {
+            let codes: Vec<CorpusCodes> = (0..count).map(named).collect();
+            let (bundle, warning) = with_codes(bundle.clone(), &codes).unwrap();
+            assert_eq!(bundle.corpus_codes().len(), remembered);
+            assert_eq!(warning.is_some(), remembered == 0, "{warning:?}");
+            assert!(bundle.has_prior());
+        }
+    }
 }

@@ -72,9 +72,7 @@ impl Recordings {
             hash.update(recording.sound.digest());
             (recording.name.clone(), hex(hash))
         };
-        let held_out = corpus.recordings.iter().filter(|recording| recording.held_out);
-        let held_out = held_out.map(|recording| recording.name.clone()).collect();
-        Self::new(corpus.recordings.iter().map(of_one).collect(), held_out)
+        Self::new(corpus.recordings.iter().map(of_one).collect(), corpus.held_out_names())
     }
 
     /// Those that are known as codes.
@@ -109,7 +107,16 @@ impl Recordings {
             hash.update(digest);
         }
         let bytes: usize = files.iter().map(|(name, digest)| name.len() + digest.len() + 8).sum();
-        Self { digest: hex(hash), files: (bytes <= LONGEST_LIST).then_some(files), held_out }
+        let files = (bytes <= LONGEST_LIST).then_some(files);
+        Self { digest: hex(hash), files, held_out: Vec::new() }.holding_out(held_out)
+    }
+
+    /// The same, where those of these names were not trained on: besides these recordings others may have
+    /// been, of which none is left. Of very many, nothing is known.
+    #[must_use]
+    pub fn holding_out(self, held_out: Vec<String>) -> Self {
+        let bytes: usize = held_out.iter().map(|name| name.len() + 3).sum();
+        Self { held_out: if bytes <= LONGEST_LIST { held_out } else { Vec::new() }, ..self }
     }
 
     /// How `now` differs, in words.
@@ -194,7 +201,7 @@ fn hex(hash: Sha256) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::Sound;
+    use crate::corpus::{Sound, Survey};
 
     fn terms(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Terms {
         let map = |pairs: &[(&str, &str)]| {
@@ -254,7 +261,38 @@ mod tests {
             assert!(one.differences(&other).is_some());
         }
         let many = (0..20_000).map(|i| (format!("{i}.wav"), "0".repeat(16))).collect();
-        let many = Recordings::new(many, Vec::new());
+        let names = (0..60_000).map(|i| format!("{i}.wav")).collect();
+        let many = Recordings::new(many, names);
+        assert!(
+            many.files.is_none() && many.held_out.is_empty(),
+            "a checkpoint could not hold them"
+        );
         assert_eq!(one.differences(&many).as_deref(), Some("the recordings have changed"));
+    }
+
+    #[test]
+    fn what_goes_on_with_some_of_a_long_corpus_goes_on_with_the_same() {
+        let recording = |n: usize| Recording {
+            name: format!("{n}.wav"),
+            class: String::new(),
+            // Each its own noise: those that are alike are held out together.
+            sound: Sound::new(vec![
+                (0..4800).map(|t| ((t * (t + 7 * n)) % 97) as f32 / 97.0 - 0.5).collect(),
+            ]),
+            held_out: false,
+        };
+        let open = |before: &Before| {
+            let recordings = (0..200).map(recording).collect();
+            let found = Survey { recordings, verdicts: Vec::new(), measured: None };
+            Corpus::of(found, 3, before).unwrap()
+        };
+        let all = open(&Before::default());
+        let held_out = all.held_out_names();
+        let kept = all.at_most(5.0, 3);
+        let was = Recordings::of_corpus(&kept).holding_out(held_out);
+        assert!(kept.recordings.len() < 100 && kept.held_out().count() < was.held_out.len());
+        let now = open(&was.before()).at_most(5.0, 3);
+        assert_eq!(Recordings::of_corpus(&now).differences(&was), None);
+        assert_eq!(now.held_out_names(), kept.held_out_names());
     }
 }

@@ -12,6 +12,8 @@ use super::workers::Workers;
 
 /// What a bin may be louder than it was heard, in nepers: no two strokes are the same.
 const MARGIN: f32 = 0.35;
+/// The largest sample as it is coded that is kept: 52 dB beyond full scale.
+const LOUDEST: f32 = 400.0;
 /// Bins on each side that count as neighbours at least.
 const LEAST: usize = 2;
 
@@ -34,7 +36,9 @@ pub(super) fn insert_bounds(
     weights.insert("codec.ceiling", Tensor::from_vec::<_, f32>(ceiling, tops.len(), device)?)?;
     let level = Tensor::zeros(tops.len(), DType::F32, device)?;
     weights.insert("codec.level", level)?;
-    weights.insert("codec.peaks", Tensor::from_vec(train.peaks()?, config.channels, device)?)?;
+    // No player plays more, and no bundle holds what is much more.
+    let peaks = train.peaks()?.into_iter().map(|peak| peak.min(LOUDEST)).collect();
+    weights.insert("codec.peaks", Tensor::from_vec::<_, f32>(peaks, config.channels, device)?)?;
     Ok(())
 }
 
