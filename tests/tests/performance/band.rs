@@ -27,6 +27,8 @@ const NOTE: Note = Note { start: 0.0, end: 4.0, key: 60, velocity: 0.8 };
 const IN_PLACE: usize = 2000;
 /// How often it is tried, since a busy machine may come to nothing at all in time.
 const TRIES: usize = 10;
+/// So many variations that none comes again.
+const ENDLESS: &str = "Endless";
 /// How often everything happens at the same time.
 const TUTTI: usize = 12;
 /// Where the pages are chosen in the window.
@@ -96,7 +98,7 @@ impl Band {
             _folder: folder,
         };
         for _ in 0..members {
-            let member = band.member();
+            let member = band.member(ENDLESS);
             band.members.push(member);
         }
         band
@@ -115,9 +117,11 @@ impl Band {
         number.min(n - 1)
     }
 
-    /// A new instance, which plays.
-    fn member(&mut self) -> Member {
-        let performance = Performance::new(self.host.instrument().unwrap());
+    /// A new instance, which plays so many variations of a note.
+    fn member(&mut self, variations: &str) -> Member {
+        let mut instrument = self.host.instrument().unwrap();
+        enter(&mut instrument, "Variations", variations);
+        let performance = Performance::new(instrument);
         let mut member = Member { performance, rate: 0, window: None };
         self.start(&mut member);
         member
@@ -144,14 +148,13 @@ impl Band {
             let mut members = std::mem::take(&mut self.members);
             for member in &mut members {
                 self.stop(member);
-                *member = self.member();
+                *member = self.member("16");
                 if self.screen.is_some() {
                     self.open_window(member);
                 }
             }
             for member in &mut members {
                 let instrument = member.performance.instrument();
-                enter(instrument, "Variations", "16");
                 let saved = instrument.save().unwrap();
                 let bundle = &self.bundles[round % (self.bundles.len() - 1)];
                 instrument.load(&state::with_bundle(&saved, bundle).unwrap()).unwrap();
@@ -209,7 +212,7 @@ impl Band {
             5 if self.below(3) == 0 => {
                 self.close_window(member);
                 self.stop(member);
-                *member = self.member();
+                *member = self.member(ENDLESS);
             }
             _ if self.screen.is_none() => {}
             _ if member.window.is_some() && self.below(2) == 0 => self.close_window(member),
