@@ -7,6 +7,7 @@ use distill_shared::bundle::is_digest;
 use distill_shared::codes::{ABSENT, Codes, unflatten_codes};
 use serde::{Deserialize, Serialize};
 
+use crate::locks::Locks;
 use crate::zones::PADS;
 
 /// Version of [`SavedClips`] that is written; every version up to it is read.
@@ -35,6 +36,8 @@ pub struct Clip {
     pub codec: String,
     /// The codes.
     pub codes: Arc<Codes>,
+    /// Those that no edit changes.
+    pub locks: Locks,
 }
 
 /// The clips of a project, by their pads.
@@ -66,6 +69,9 @@ pub struct SavedClip {
     pub levels: usize,
     /// The codes, frame by frame, coarse to fine, four hexadecimal digits each.
     pub codes: String,
+    /// [`Clip::locks`], as [`Locks::digits`] has them; older versions saved none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub locks: String,
 }
 
 impl Default for SavedClips {
@@ -115,6 +121,7 @@ impl Clips {
             codec: clip.codec.clone(),
             levels: clip.codes.quantizers(),
             codes: digits(&clip.codes),
+            locks: clip.locks.digits(clip.codes.quantizers()),
         };
         SavedClips { version: VERSION, clips: self.iter().map(saved).collect() }
     }
@@ -137,15 +144,16 @@ impl Clips {
     #[must_use]
     pub fn of(saved: SavedClips) -> Option<Self> {
         let mut clips = Self::default();
-        for SavedClip { pad, name, rating, codec, levels, codes } in saved.clips {
+        for SavedClip { pad, name, rating, codec, levels, codes, locks } in saved.clips {
             let fits = codes.len() <= MAX_CODES * DIGITS
                 && levels <= MAX_LEVELS
                 && name.chars().count() <= MAX_NAME
                 && rating <= MAX_RATING
                 && is_digest(&codec);
             let codes = unflatten_codes(&of_digits(&codes).filter(|_| fits)?, levels)?;
+            let locks = Locks::of_digits(&locks, codes.frames(), levels)?;
             let place = clips.0.get_mut(pad).filter(|place| place.is_none())?;
-            let clip = Clip { name, rating, codec, codes: Arc::new(codes) };
+            let clip = Clip { name, rating, codec, codes: Arc::new(codes), locks };
             *place = Some(clip).filter(|clip| clip.codes.frames() > 0);
             place.as_ref()?;
         }
@@ -156,10 +164,14 @@ impl Clips {
 impl Clip {
     fn within_limits(self) -> Self {
         let most = MAX_CODES / self.codes.quantizers().max(1);
-        let codes = self.codes;
-        let codes = if codes.frames() > most { Arc::new(codes.last(most)) } else { codes };
+        let (codes, locks) = if self.codes.frames() > most {
+            // Cells have other places now.
+            (Arc::new(self.codes.last(most)), Locks::default())
+        } else {
+            (self.codes, self.locks)
+        };
         let name = self.name.chars().take(MAX_NAME).collect();
-        Self { name, rating: self.rating.min(MAX_RATING), codes, ..self }
+        Self { name, rating: self.rating.min(MAX_RATING), codes, locks, ..self }
     }
 }
 
@@ -191,7 +203,9 @@ mod tests {
     fn clip(first: u32) -> Clip {
         let codes = unflatten_codes(&[first, 2, ABSENT, 255], 2).expect("two frames");
         let (name, codec) = ("Bell \u{1f514}".to_owned(), "0f".repeat(32));
-        Clip { name, rating: 4, codec, codes: Arc::new(codes) }
+        let mut locks = Locks::default();
+        locks.toggle(&[(1, 0)]);
+        Clip { name, rating: 4, codec, codes: Arc::new(codes), locks }
     }
 
     #[test]
@@ -240,6 +254,8 @@ mod tests {
             ("codes", serde_json::json!("")),
             ("codes", serde_json::json!("é001000200ff00f")),
             ("codes", serde_json::json!("0".repeat(DIGITS * (MAX_CODES + 2)))),
+            ("locks", serde_json::json!("08")),
+            ("locks", serde_json::json!(7)),
         ] {
             let mut bad = good.clone();
             bad["clips"][0][key] = value;
@@ -253,13 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_of_an_older_version_is_not_rated() {
+    fn a_clip_of_an_older_version_is_not_rated_and_nothing_of_it_is_locked() {
         let mut clips = Clips::default();
         clips.set(3, Some(clip(1)));
         let mut saved = serde_json::to_value(clips.saved()).expect("JSON");
         saved["clips"][0].as_object_mut().expect("a clip").remove("rating");
+        saved["clips"][0].as_object_mut().expect("a clip").remove("locks");
         let read = Clips::read(&saved.to_string()).expect("older versions wrote it");
-        assert_eq!(read.get(3), Some(&Clip { rating: 0, ..clip(1) }));
+        assert_eq!(read.get(3), Some(&Clip { rating: 0, locks: Locks::default(), ..clip(1) }));
     }
 
     #[test]
@@ -280,6 +297,7 @@ mod tests {
         let mut clips = Clips::default();
         clips.set(0, Some(Clip { codes: Arc::new(codes), name: "x".repeat(99), ..clip(0) }));
         let kept = clips.get(0).expect("it was put there");
+        assert!(kept.locks.are_none(), "its cells have other places");
         assert_eq!(kept.codes.as_slice(), &flat[2..]);
         assert_eq!(kept.name.len(), MAX_NAME);
     }

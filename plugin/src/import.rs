@@ -12,6 +12,7 @@ use rtrb::RingBuffer;
 use crate::clips::{Clip, MAX_CODES};
 use crate::filters::{Filters, REACH};
 use crate::interpolator::{Interpolator, Motion};
+use crate::locks::Locks;
 
 /// Sample rates that are read, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
@@ -40,7 +41,8 @@ pub fn import(path: &Path, model: &Arc<Model>, codec: &str) -> Result<Clip, Stri
     let whole = sound.len().div_ceil(config.hop());
     let codes = encode(model, &channels).first(whole.min(frames));
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Clip { name, rating: 0, codec: codec.to_owned(), codes: Arc::new(codes) })
+    let (codes, locks) = (Arc::new(codes), Locks::default());
+    Ok(Clip { name, rating: 0, codec: codec.to_owned(), codes, locks })
 }
 
 /// The first `seconds` of the file at `path`, as [`read_wave`] reads it.

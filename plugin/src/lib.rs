@@ -39,6 +39,7 @@ pub mod interpolator;
 pub mod keyboard;
 pub mod level_names;
 pub mod loader;
+pub mod locks;
 pub mod looper;
 pub mod meter;
 pub mod pads;

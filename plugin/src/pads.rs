@@ -127,13 +127,15 @@ mod tests {
     use distill_shared::codes::unflatten_codes;
 
     use super::*;
+    use crate::locks::Locks;
 
     #[test]
     fn pads_play_the_clips_of_the_codec_that_plays() {
         let codes = Arc::new(unflatten_codes(&[1, 2], 2).expect("a frame"));
         let clip = |codec: &str| {
             let (name, rating, codec) = (String::new(), 0, codec.to_owned());
-            Some(Clip { name, rating, codec, codes: Arc::clone(&codes) })
+            let locks = Locks::default();
+            Some(Clip { name, rating, codec, codes: Arc::clone(&codes), locks })
         };
         let pads = Pads::default();
         pads.set(3, clip("a"));

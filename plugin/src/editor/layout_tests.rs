@@ -19,6 +19,7 @@ use crate::clips::{Clip, MAX_NAME};
 use crate::history::Origin;
 use crate::instance::{ModelRef, Stop};
 use crate::level_names;
+use crate::locks::Locks;
 use crate::pretend_host::PretendHost;
 use crate::selection::Selection;
 use crate::state::BundleRef;
@@ -140,7 +141,8 @@ fn window(state: State) -> Window {
     for (pad, name) in [(0, "Bell"), (1, "A soft bell"), (13, "W")] {
         let codec = if pad == 1 { "ab".repeat(32) } else { CODEC.to_owned() };
         let name = if pad == 13 { name.repeat(MAX_NAME) } else { name.to_owned() };
-        let clip = Clip { name, rating: 5, codec, codes: Arc::clone(&codes) };
+        let clip =
+            Clip { name, rating: 5, codec, codes: Arc::clone(&codes), locks: Locks::default() };
         instance.pads().set(pad, Some(clip));
     }
     instance.naming().set(CODEC, 2, Some(&"W".repeat(level_names::MAX_NAME)));

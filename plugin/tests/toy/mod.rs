@@ -12,6 +12,7 @@ use distill_plugin::desk::Desk;
 use distill_plugin::engine::{Block, Engine, Playing, Settings, Trigger, Voicing};
 use distill_plugin::envelope::Shape;
 use distill_plugin::instance::{Instance, ModelRef};
+use distill_plugin::locks::Locks;
 use distill_plugin::meter::Meter;
 use distill_plugin::source::Source;
 use distill_plugin::state::BundleRef;
@@ -188,7 +189,8 @@ pub fn random_codes(frames: u32, seed: u32) -> Codes {
 /// A clip of a toy.
 pub fn clip(codes: &Codes) -> Clip {
     let (name, codec) = ("Clip".to_owned(), CODEC.repeat(32));
-    Clip { name, rating: 0, codec, codes: Arc::new(codes.clone()) }
+    let locks = Locks::default();
+    Clip { name, rating: 0, codec, codes: Arc::new(codes.clone()), locks }
 }
 
 /// An engine and its desk, worked on by the test itself.

@@ -3,6 +3,7 @@
 //! The fields of a state are JSON in texts. In an input they may stand as they are, without quotes.
 
 use distill_plugin::clips::{Clip, Clips, SavedClips};
+use distill_plugin::locks::Locks;
 use distill_plugin::params::LIMITS;
 use distill_plugin::state::{BundleRef, filter};
 use distill_shared::codes::unflatten_codes;
@@ -57,8 +58,13 @@ fn field<T: serde::de::DeserializeOwned>(state: &PluginState, name: &str) -> Opt
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut clips = Clips::default();
     let codes = unflatten_codes(&[1, 2, u32::MAX, 255], 2).expect("two frames");
-    let clip =
-        Clip { name: "Bell".to_owned(), codec: "0f".repeat(32), codes: codes.into(), rating: 3 };
+    let clip = Clip {
+        name: "Bell".to_owned(),
+        codec: "0f".repeat(32),
+        codes: codes.into(),
+        rating: 3,
+        locks: Locks::default(),
+    };
     clips.set(3, Some(clip));
     let reference = BundleRef {
         digest: "0f".repeat(32),

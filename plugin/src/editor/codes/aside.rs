@@ -33,9 +33,10 @@ impl Aside {
     pub(super) fn take(&mut self, opened: Opened, clip: &Clip) -> Draft {
         let place = self.0.iter().position(|(other, _)| *other == opened);
         let left = place.map(|place| self.0.remove(place).1);
-        let is_the_same = |draft: &Draft| {
-            draft.codes() == &clip.codes || (matches!(opened, Opened::Take(_)) && draft.is_edited())
+        let is_the_same = |draft: &Draft| match opened {
+            Opened::Take(_) => draft.codes() == &clip.codes || draft.is_edited(),
+            Opened::Pad(_) => draft.is_of(clip),
         };
-        left.filter(is_the_same).unwrap_or_else(|| Draft::new(clip.codes.clone()))
+        left.filter(is_the_same).unwrap_or_else(|| Draft::of(clip))
     }
 }

@@ -1,11 +1,13 @@
 //! A clip under the hand: its codes, what of them is selected and locked, and what was done to it.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use distill_shared::codes::{ABSENT, Codes};
 use distill_shared::player::GivenCodes;
+
+use crate::clips::Clip;
+use crate::locks::Locks;
 
 /// Frames before what is made anew that the prior hears: some ten seconds.
 const CONTEXT: usize = 512;
@@ -43,7 +45,7 @@ pub(crate) struct Piece {
 #[derive(Debug)]
 enum Step {
     /// The codes on the other side of it, and what is locked there if cells have other places there.
-    Codes { codes: Arc<Codes>, locked: Option<HashSet<(usize, usize)>> },
+    Codes { codes: Arc<Codes>, locked: Option<Locks> },
     /// A level was called something else: before, and after. None is what it is called by itself.
     Naming { level: usize, names: [Option<String>; 2] },
 }
@@ -61,16 +63,28 @@ pub(crate) enum Turned {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     codes: Arc<Codes>,
-    locked: HashSet<(usize, usize)>,
+    locked: Locks,
     selection: Option<Region>,
     undone: Vec<Step>,
     done: Vec<Step>,
 }
 
 impl Draft {
-    /// `codes` as they are.
+    /// What is under the hand of `clip`, as it is.
+    pub(crate) fn of(clip: &Clip) -> Self {
+        let (codes, locked) = (Arc::clone(&clip.codes), clip.locks.clone());
+        Self { codes, locked, ..Self::default() }
+    }
+
+    /// `codes`, of which nothing is locked, for tests.
+    #[cfg(test)]
     pub(crate) fn new(codes: Arc<Codes>) -> Self {
         Self { codes, ..Self::default() }
+    }
+
+    /// Whether it is `clip` as it is.
+    pub(crate) fn is_of(&self, clip: &Clip) -> bool {
+        self.codes == clip.codes && self.locked == clip.locks
     }
 
     pub(crate) fn codes(&self) -> &Arc<Codes> {
@@ -92,7 +106,7 @@ impl Draft {
 
     /// Whether there is more to it than its codes: something is locked, or can be undone or done again.
     pub(crate) fn is_touched(&self) -> bool {
-        self.can_undo() || self.can_redo() || !self.locked.is_empty()
+        self.can_undo() || self.can_redo() || !self.locked.are_none()
     }
 
     pub(crate) fn selection(&self) -> Option<&Region> {
@@ -130,20 +144,18 @@ impl Draft {
         self.region().frames
     }
 
+    /// What is locked.
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locked
+    }
+
     pub(crate) fn is_locked(&self, t: usize, level: usize) -> bool {
-        self.locked.contains(&(t, level))
+        self.locked.hold(t, level)
     }
 
     /// Locks what is selected, or frees it if all of it is locked.
     pub(crate) fn toggle_lock(&mut self) {
-        let cells: Vec<_> = self.region().cells().collect();
-        if cells.iter().all(|cell| self.locked.contains(cell)) {
-            for cell in &cells {
-                self.locked.remove(cell);
-            }
-        } else {
-            self.locked.extend(cells);
-        }
+        self.locked.toggle(&self.region().cells().collect::<Vec<_>>());
     }
 
     /// Puts what `code` says in the place of every code that is selected and not locked. Returns
@@ -160,7 +172,7 @@ impl Draft {
     }
 
     /// Puts `codes` in the place of those there are, and `locked`, if given, in that of what is locked.
-    fn commit(&mut self, codes: Codes, locked: Option<HashSet<(usize, usize)>>) -> bool {
+    fn commit(&mut self, codes: Codes, locked: Option<Locks>) -> bool {
         let changed = codes != *self.codes;
         if changed {
             let before = self.exchange(Arc::new(codes), locked);
@@ -170,7 +182,7 @@ impl Draft {
     }
 
     /// The same without a word of what was done; gives what it takes to come back.
-    fn exchange(&mut self, codes: Arc<Codes>, locked: Option<HashSet<(usize, usize)>>) -> Step {
+    fn exchange(&mut self, codes: Arc<Codes>, locked: Option<Locks>) -> Step {
         let codes = std::mem::replace(&mut self.codes, codes);
         let locked = locked.map(|locked| std::mem::replace(&mut self.locked, locked));
         self.stay_inside();
@@ -226,7 +238,7 @@ impl Draft {
     /// Only the frames that are selected are left, and nothing is locked any more.
     pub(crate) fn crop(&mut self) -> bool {
         let codes = self.codes.slice(self.frames());
-        let changed = self.commit(codes, Some(HashSet::new()));
+        let changed = self.commit(codes, Some(Locks::default()));
         if changed {
             self.selection = None;
         }

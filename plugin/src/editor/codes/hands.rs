@@ -9,6 +9,7 @@ use super::Opened;
 use crate::clips::Clip;
 use crate::editor::bundle_row::note_change;
 use crate::instance::Instance;
+use crate::locks::Locks;
 use crate::params::DistillParams;
 
 /// What the page needs to do anything.
@@ -51,7 +52,8 @@ pub(super) fn clip_of(hands: Hands<'_>, opened: Opened) -> Option<Clip> {
             let take = hands.instance().history().get(number)?;
             let name = format!("Take {number}");
             let codec = take.codec.to_string();
-            Some(Clip { name, rating: 0, codec, codes: Arc::new(take.codes) })
+            let (codes, locks) = (Arc::new(take.codes), Locks::default());
+            Some(Clip { name, rating: 0, codec, codes, locks })
         }
     }
 }

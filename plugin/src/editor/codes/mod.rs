@@ -251,8 +251,8 @@ impl CodesPage {
 
     /// What is open, with its codes as they are now.
     fn current(&self) -> Option<Clip> {
-        let codes = Arc::clone(self.draft.codes());
-        self.clip.as_ref().map(|clip| Clip { codes, ..clip.clone() })
+        let (codes, locks) = (Arc::clone(self.draft.codes()), self.draft.locks().clone());
+        self.clip.as_ref().map(|clip| Clip { codes, locks, ..clip.clone() })
     }
 
     /// Opens what was played last, unless something else is to stay open.
@@ -292,8 +292,8 @@ impl CodesPage {
                     self.opened = None;
                 }
                 Some(clip) => {
-                    if clip.codes != *self.draft.codes() {
-                        self.draft = Draft::new(Arc::clone(&clip.codes));
+                    if !self.draft.is_of(clip) {
+                        self.draft = Draft::of(clip);
                     }
                     self.clip = Some(clip.clone());
                 }
@@ -351,6 +351,15 @@ impl CodesPage {
                 format!("Kept on pad {}: set Keys to Pads to play it.", shelf::keys(pad));
         }
         true
+    }
+
+    /// Locks what is selected, or frees it. The project knows of it, if it is on a pad.
+    fn lock(&mut self, hands: Hands<'_>) {
+        self.draft.toggle_lock();
+        if let (Some(Opened::Pad(pad)), Some(clip)) = (self.opened, self.current()) {
+            hands.instance().pads().set(pad, Some(clip));
+            hands.note_change();
+        }
     }
 
     /// Lets the selection be heard, and what follows until it has faded.
@@ -422,7 +431,7 @@ impl CodesPage {
         } else if pressed(plain, egui::Key::R) {
             self.regenerate(hands);
         } else if pressed(plain, egui::Key::L) {
-            self.draft.toggle_lock();
+            self.lock(hands);
         } else if pressed(plain, egui::Key::B) {
             self.compare(hands);
         }

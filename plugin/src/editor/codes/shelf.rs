@@ -183,6 +183,7 @@ mod tests {
     use distill_shared::codes::unflatten_codes;
 
     use super::*;
+    use crate::locks::Locks;
 
     #[test]
     fn clips_are_sorted_and_the_best_of_them_chosen() {
@@ -191,7 +192,7 @@ mod tests {
         {
             let codes = Arc::new(unflatten_codes(&[1, 2], 2).expect("a frame"));
             let (name, codec) = (name.to_owned(), "0f".repeat(32));
-            clips.set(pad, Some(Clip { name, rating, codec, codes }));
+            clips.set(pad, Some(Clip { name, rating, codec, codes, locks: Locks::default() }));
         }
         let pads = |order, least| -> Vec<usize> {
             Listing { order, least }.of(&clips).iter().map(|(pad, _)| *pad).collect()

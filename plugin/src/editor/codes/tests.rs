@@ -9,6 +9,7 @@ use distill_shared::codes::unflatten_codes;
 use super::draft::Region;
 use super::*;
 use crate::history::Origin;
+use crate::locks::Locks;
 use crate::pretend_host::PretendHost;
 use crate::selection::Selection;
 
@@ -66,7 +67,8 @@ fn what_is_played_is_opened_as_it_comes_until_somebody_works_on_it() {
 fn clip(first: u32) -> Clip {
     let codes = distill_shared::codes::unflatten_codes(&[first, 1, 2, 3, 4, 5, 6, 7], 2);
     let codes = Arc::new(codes.expect("four frames"));
-    Clip { name: "Bell".to_owned(), rating: 0, codec: String::new(), codes }
+    let locks = Locks::default();
+    Clip { name: "Bell".to_owned(), rating: 0, codec: String::new(), codes, locks }
 }
 
 #[test]
@@ -105,12 +107,15 @@ fn what_is_locked_and_can_be_undone_is_found_again_unless_the_clip_is_another() 
     let mut page = CodesPage { silent: true, ..CodesPage::default() };
     page.open(hands, Opened::Pad(0));
     page.draft.select(Some(Region { frames: 0..1, levels: 0..1 }));
-    page.draft.toggle_lock();
+    page.lock(hands);
     page.draft.select(None);
     let changed = page.draft.clear();
     page.edited(hands, changed);
     page.open(hands, Opened::Pad(1));
     assert!(!page.draft.can_undo() && !page.draft.is_locked(0, 0));
+    let mut another = CodesPage::default();
+    another.open(hands, Opened::Pad(0));
+    assert!(another.draft.is_locked(0, 0), "the project knows it");
     page.open(hands, Opened::Pad(0));
     assert!(page.draft.can_undo() && page.draft.is_locked(0, 0));
     page.open(hands, Opened::Pad(1));
@@ -249,7 +254,7 @@ fn a_swap_leaves_what_is_locked_on_either_side_and_is_whole_or_not_at_all() {
     let mut page = CodesPage { silent: true, ..CodesPage::default() };
     page.open(hands, Opened::Pad(0));
     page.draft.select(Some(Region { frames: 0..1, levels: 0..1 }));
-    page.draft.toggle_lock();
+    page.lock(hands);
     page.open(hands, Opened::Pad(1));
     page.swap_with(hands, Opened::Pad(0), clip(9));
     let codes = |pad: usize| pads.clips().get(pad).map(|clip| clip.codes.as_slice().to_vec());

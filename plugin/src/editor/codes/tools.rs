@@ -122,7 +122,7 @@ impl CodesPage {
                 changed |= self.draft.clear();
             }
             if ui.button("Lock").on_hover_text("Nothing changes there (L)").clicked() {
-                self.draft.toggle_lock();
+                self.lock(hands);
             }
             if ui.button("Crop").on_hover_text("Leave out all but these frames").clicked() {
                 changed |= self.draft.crop();
@@ -256,7 +256,8 @@ impl CodesPage {
         let mut theirs = (*clip.codes).clone();
         let aside = self.aside.of(other);
         let changed = self.draft.change(|t, level, old| {
-            if aside.is_some_and(|aside| aside.is_locked(t, level)) {
+            let is_aside = aside.is_some_and(|aside| aside.is_locked(t, level));
+            if is_aside || clip.locks.hold(t, level) {
                 return old;
             }
             let new = theirs.get(t, level);
