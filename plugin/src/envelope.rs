@@ -49,8 +49,7 @@ impl Rates {
             release: approach(shape.release),
             fade: 1.0 / (FADE_SECONDS * rate).max(1.0),
             longest: if shape.one_shot {
-                // One at least: release falls from where attack has come to.
-                samples(shape.attack + shape.decay, rate).max(1)
+                samples(shape.attack + shape.decay, rate)
             } else {
                 u64::MAX
             },
@@ -69,6 +68,8 @@ fn samples(seconds: f32, rate: f32) -> u64 {
 enum Stage {
     Attack,
     Decay,
+    /// Let go before it had a sample: it has one, since release falls from where attack has come to.
+    Brief,
     Release,
     Fade,
     Done,
@@ -92,8 +93,8 @@ impl Envelope {
 
     /// Lets go: the key has been released.
     pub fn release(&mut self) {
-        if matches!(self.stage, Stage::Attack | Stage::Decay) {
-            self.stage = Stage::Release;
+        if self.is_held() {
+            self.stage = if self.age == 0 { Stage::Brief } else { Stage::Release };
         }
     }
 
@@ -135,6 +136,10 @@ impl Envelope {
                     self.level = 1.0;
                     self.stage = Stage::Decay;
                 }
+            }
+            Stage::Brief => {
+                self.level = rates.attack;
+                self.stage = Stage::Release;
             }
             Stage::Decay => self.level += (rates.sustain - self.level) * rates.decay,
             Stage::Release => self.level -= (self.level + UNDERSHOOT) * rates.release,
@@ -181,6 +186,18 @@ mod tests {
         let rates = Rates::new(&Shape { one_shot: true, decay: 0.0, ..SHAPE }, 48_000.0);
         let fall = samples(&mut Envelope::new(), &rates, 5000);
         assert!(fall[0] == 1.0 && fall[1] < 1.0 && fall[480] > 0.4 && fall[4999] == 0.0);
+    }
+
+    #[test]
+    fn a_key_that_comes_up_at_once_is_heard_as_its_release() {
+        let mut envelope = Envelope::new();
+        envelope.release();
+        let fall = samples(&mut envelope, &Rates::new(&SHAPE, 48_000.0), 5000);
+        assert!(fall[0] == 1.0 && fall[1] < 1.0 && fall[480] > 0.4 && envelope.is_done());
+        let mut soft = Envelope::new();
+        soft.release();
+        let slow = Rates::new(&Shape { attack: 1.0, ..SHAPE }, 48_000.0);
+        assert!(samples(&mut soft, &slow, 5000).iter().all(|level| *level < 1e-4));
     }
 
     #[test]
