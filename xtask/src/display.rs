@@ -59,9 +59,10 @@ pub(crate) fn perform(package: &Path, minutes: f64) -> Result<()> {
     let test = "test --workspace --test performance -- --ignored --nocapture";
     let mut command = on_display(&cargo(test))?;
     command.env("DISTILL_FOLDER", library()?).env("DISTILL_PACKAGE", package);
-    // The GNU library keeps what threads have freed, tens of megabytes in each of eight arenas for a core
-    // (mallopt(3)): with two that is less, and what is lost can sooner be told from it.
-    command.env("MALLOC_ARENA_MAX", "2");
+    // The GNU library keeps what threads have freed, in each of eight arenas for a core as much as was ever
+    // allocated there at a time (mallopt(3)). With one, that is soon all that it will be, and what is lost
+    // can be told from it.
+    command.env("MALLOC_ARENA_MAX", "1");
     run(command.env("DISTILL_SOAK_MINUTES", minutes.to_string()))
 }
 
