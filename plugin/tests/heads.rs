@@ -58,7 +58,7 @@ fn spare_heads_that_are_needed_become_as_many_as_others() {
 fn a_take_that_began_while_there_was_no_room_to_ask_for_it_is_asked_for_first() {
     let many = patch(Pitches::new(40..64), 0);
     let (mut audio, mut worker) = connect();
-    let mut other = Heads::new(9, many, 0);
+    let other = Heads::new(9, many, 0);
     let ticket = other.wanted(0).unwrap();
     while audio.tickets.push(ticket).is_ok() {}
     let mut sets = HeadSets::new(many);

@@ -139,7 +139,7 @@ impl Window {
             }
             Page::Codes => self.codes.show(ui, &self.params, &setter),
             Page::Library => self.library.show(ui, &self.params, &setter),
-            Page::Presets => self.presets.show(ui, &self.params, &setter),
+            Page::Presets => self.presets.show(ui, &self.params),
         }
     }
 }

@@ -55,12 +55,7 @@ impl PresetsPage {
         Self { list: Listing::holding(entries), message, ..Self::default() }
     }
 
-    pub(crate) fn show(
-        &mut self,
-        ui: &mut egui::Ui,
-        params: &DistillParams,
-        setter: &ParamSetter<'_>,
-    ) {
+    pub(crate) fn show(&mut self, ui: &mut egui::Ui, params: &DistillParams) {
         self.watch(params);
         self.show_save(ui, params);
         let mut deed = None;

@@ -281,13 +281,13 @@ impl IAudioProcessorTrait for Guarded {
             });
         }
         let mut spare = self.spare.try_lock();
-        let mut pointers = [std::ptr::null_mut(); 2];
+        let mut pointers;
         if output.is_none_or(|bus| bus.numChannels == 0)
             && let Ok(spare) = &mut spare
             && usize::try_from(given.numSamples)
                 .is_ok_and(|len| (1..=spare[0].len()).contains(&len))
         {
-            pointers = spare.each_mut().map(Vec::as_mut_ptr);
+            pointers = spare.each_mut().map(|channel| channel.as_mut_ptr());
             output = Some(AudioBusBuffers {
                 numChannels: 2,
                 silenceFlags: 0,

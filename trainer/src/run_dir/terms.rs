@@ -277,21 +277,21 @@ mod tests {
             class: String::new(),
             // Each its own noise: those that are alike are held out together.
             sound: Sound::new(vec![
-                (0..4800).map(|t| ((t * (t + 7 * n)) % 97) as f32 / 97.0 - 0.5).collect(),
+                (0..2400).map(|t| ((t * (t + 7 * n)) % 97) as f32 / 97.0 - 0.5).collect(),
             ]),
             held_out: false,
         };
         let open = |before: &Before| {
-            let recordings = (0..200).map(recording).collect();
+            let recordings = (0..60).map(recording).collect();
             let found = Survey { recordings, verdicts: Vec::new(), measured: None };
             Corpus::of(found, 3, before).unwrap()
         };
         let all = open(&Before::default());
         let held_out = all.held_out_names();
-        let kept = all.at_most(5.0, 3);
+        let kept = all.at_most(1.0, 3);
         let was = Recordings::of_corpus(&kept).holding_out(held_out);
-        assert!(kept.recordings.len() < 100 && kept.held_out().count() < was.held_out.len());
-        let now = open(&was.before()).at_most(5.0, 3);
+        assert!(kept.recordings.len() < 40 && kept.held_out().count() < was.held_out.len());
+        let now = open(&was.before()).at_most(1.0, 3);
         assert_eq!(Recordings::of_corpus(&now).differences(&was), None);
         assert_eq!(now.held_out_names(), kept.held_out_names());
     }
