@@ -27,7 +27,9 @@ impl Locks {
     pub fn toggle(&mut self, cells: &[(usize, usize)]) {
         let locked = Arc::make_mut(&mut self.0);
         if cells.iter().all(|cell| locked.contains(cell)) {
-            cells.iter().for_each(|cell| drop(locked.remove(cell)));
+            for cell in cells {
+                locked.remove(cell);
+            }
         } else {
             locked.extend(cells);
         }
