@@ -226,6 +226,12 @@ pub fn sort(entries: &mut [Entry], order: Order) {
     });
 }
 
+/// Whether the file at `path` is a bundle or a preset by its name.
+#[must_use]
+pub fn is_kept(path: &Path) -> bool {
+    ending_of(path).is_some()
+}
+
 /// Copies the file of a bundle or a preset into `folder`, which is made if there is none. Returns its new
 /// path; a file that lies there already stays as it is.
 ///
@@ -235,7 +241,7 @@ pub fn sort(entries: &mut [Entry], order: Order) {
 /// is left of it.
 pub fn add(path: &Path, folder: &Path) -> Result<PathBuf, LibraryError> {
     let foreign = || LibraryError::Foreign(path.to_owned());
-    let name = path.file_name().filter(|_| ending_of(path).is_some()).ok_or_else(foreign)?;
+    let name = path.file_name().filter(|_| is_kept(path)).ok_or_else(foreign)?;
     let new = folder.join(name);
     let system = |error| LibraryError::System { path: new.clone(), error };
     fs::create_dir_all(folder).map_err(system)?;

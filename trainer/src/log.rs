@@ -1,11 +1,11 @@
 //! The log of a run: one JSON object a line, as it happens.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::events::TrainingEvent;
@@ -29,12 +29,13 @@ struct Line<'a> {
 }
 
 impl Log {
-    /// Begins a log, replacing what is at `path`.
+    /// Begins a log, replacing one that is at `path`.
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be written.
+    /// Fails if the file cannot be written, or holds something else than a log.
     pub fn create(path: &Path) -> Result<Self> {
+        expect_log(path)?;
         Self::of(path, File::create(path))
     }
 
@@ -42,8 +43,9 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be written.
+    /// As [`Self::create`].
     pub fn go_on(path: &Path) -> Result<Self> {
+        expect_log(path)?;
         Self::of(path, OpenOptions::new().append(true).create(true).open(path))
     }
 
@@ -70,6 +72,20 @@ impl Log {
             format!("cannot go on with the log {}; training continues", self.path.display())
         })
     }
+}
+
+/// Fails if the file at `path` is none that a log may take the place of: one with lines of JSON, or with
+/// nothing.
+fn expect_log(path: &Path) -> Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut first = [b'{'];
+    let cannot = || format!("cannot write the log {}", path.display());
+    let read = File::open(path).and_then(|mut file| file.read(&mut first));
+    read.with_context(cannot)?;
+    ensure!(first == *b"{", "{}: it is there and is no log; name another file", cannot());
+    Ok(())
 }
 
 #[cfg(test)]

@@ -187,54 +187,6 @@ fn inspect_tells_what_is_in_a_bundle() {
 }
 
 #[test]
-fn the_library_lists_adds_renames_and_removes() {
-    let (folder, toy) = own_toy();
-    let shelf = folder.path().join("shelf");
-    fs::create_dir(&shelf).unwrap();
-    fs::copy(&toy, shelf.join("a.distill")).unwrap();
-    fs::write(shelf.join("broken.distill"), b"nothing").unwrap();
-    fs::write(shelf.join("b.wav"), b"no bundle").unwrap();
-    let list = |more: &str| {
-        let arguments = format!("library --folder shelf --json {more}");
-        let listed = stdout(&succeed(folder.path(), &arguments));
-        serde_json::from_str::<Value>(&listed).unwrap()["bundles"].as_array().unwrap().clone()
-    };
-    let all = list("--sort longest");
-    assert_eq!(all.len(), 2);
-    assert!(all[0]["content"]["seconds"].as_f64().unwrap() > 0.0);
-    assert!(all[1]["content"]["problem"].is_string());
-    assert_eq!(list("--search BROKEN").len(), 1);
-    let preset = r#"{"version":1,"name":"S","bundle":{"digest":"","name":"Toy"},"values":{}}"#;
-    fs::write(shelf.join("Soft.distill-preset"), preset).unwrap();
-    let plain = stdout(&succeed(folder.path(), "library --folder shelf"));
-    assert!(plain.contains("cannot be read") && plain.lines().count() == 3, "{plain}");
-    assert!(plain.lines().any(|line| line.starts_with("Soft ") && line.contains("for Toy")));
-    let listed = stdout(&succeed(folder.path(), "library --folder shelf --json --search toy"));
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed["presets"][0]["content"]["bundle"], "Toy");
-    fail(folder.path(), "library rename shelf/a.distill broken", 1, "is there already");
-    let tagged = stdout(&succeed(folder.path(), "library tag shelf/a.distill soft,#felt soft"));
-    assert_eq!(tagged.trim(), "#soft #felt");
-    fail(folder.path(), "library tag shelf/a.distill a/b", 1, "is no tag");
-    fail(folder.path(), "library tag shelf/none.distill soft", 1, "is not a file");
-    succeed(folder.path(), "library rename shelf/a.distill bells");
-    let found = list("--search #FELT");
-    assert_eq!(found.iter().map(|entry| &entry["name"]).collect::<Vec<_>>(), ["bells"]);
-    assert!(stdout(&succeed(folder.path(), "library --folder shelf")).contains("#soft #felt"));
-    let name = toy.file_name().unwrap().to_string_lossy().into_owned();
-    let add = format!("library --folder shelf add {name} shelf/bells.distill");
-    assert!(stdout(&succeed(folder.path(), &add)).contains(&name));
-    assert_eq!(fs::read(shelf.join(&name)).unwrap(), fs::read(&toy).unwrap());
-    succeed(folder.path(), &format!("library remove shelf/{name} --yes"));
-    fail(folder.path(), "library --folder shelf add shelf/b.wav", 1, "is no .distill");
-    fail(folder.path(), "library --folder shelf add gone.distill", 1, "gone.distill cannot be");
-    fail(folder.path(), "library remove shelf/bells.distill", 2, "--yes");
-    assert!(shelf.join("bells.distill").exists());
-    succeed(folder.path(), "library remove shelf/bells.distill --yes");
-    assert_eq!(list("").len(), 1);
-}
-
-#[test]
 fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     let bundle = toy().join("toy.distill");
     let folder = tempfile::tempdir().unwrap();
@@ -243,6 +195,7 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse("train", "FOLDER");
     refuse("train x --budget 10", "90s, 10m");
     refuse("train x -o no/such/x.distill", "create it first");
+    refuse("train x -o x.wav", "a .distill file");
     refuse("train x --codec-steps 0", "codec-steps");
     refuse("train x --device metal", "metal");
     refuse("train x --device cpu --tf32", "trains on cpu");
@@ -258,6 +211,11 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse(&format!("{generate} --detail 4.1"), "--detail is 4.1, outside 0 to 4");
     refuse(&format!("{generate} --top-p 1.5"), "--top-p");
     refuse(&format!("{generate} --novelty nan"), "--novelty");
+    let place = "take the place of";
+    let shown = bundle.display();
+    refuse(&format!("encode {shown} {}/low/0.wav -o {shown}", sounds.display()), place);
+    refuse(&format!("encode {shown} {}/low/0.wav -o x.wav", sounds.display()), ".json");
+    refuse(&format!("decode {shown} {shown} -o {shown}.wav/x.wav"), "create it first");
     let evaluate = format!("evaluate {} {}", bundle.display(), sounds.display());
     refuse(&format!("{evaluate} --max-seconds 0.01"), "--max-seconds");
     refuse(&format!("{evaluate} -o {}/low/new", sounds.display()), "outside of it");
@@ -278,7 +236,25 @@ fn what_cannot_be_done_ends_with_code_1_and_one_sentence() {
     fail(own.path(), "evaluate own.distill missing", 1, "missing");
     fs::create_dir(own.path().join("empty")).unwrap();
     fail(own.path(), "evaluate own.distill empty", 1, "there is no sound file in empty");
-    fail(own.path(), "generate own.distill -o no/such.wav --duration 0.1", 1, "no/such.wav");
+    fail(own.path(), "generate own.distill -o no/such.wav --duration 0.1", 2, "no/such.wav");
+    let log = format!("train {} -o x.distill --log own.distill", toy().join("sounds").display());
+    let before = fs::read(own.path().join("own.distill")).unwrap();
+    fail(own.path(), &log, 1, "is no log");
+    assert_eq!(fs::read(own.path().join("own.distill")).unwrap(), before);
+}
+
+#[test]
+fn a_bundle_that_nobody_named_takes_the_place_of_none() {
+    let (folder, path) = own_toy();
+    let before = fs::read(&path).unwrap();
+    fs::rename(&path, folder.path().join("sounds.distill")).unwrap();
+    let sounds = toy().join("sounds");
+    let train = format!("train {} {TINY} --codec-steps 3 --prior-steps 2", sounds.display());
+    let output = succeed(folder.path(), &train);
+    assert!(stderr(&output).contains("stays; this one is sounds-2.distill"), "{}", stderr(&output));
+    assert_eq!(fs::read(folder.path().join("sounds.distill")).unwrap(), before);
+    succeed(folder.path(), &format!("{train} --quiet"));
+    assert!(folder.path().join("sounds-3.distill").exists());
 }
 
 /// Four recordings of one tone that lasts; silent if `level` is 0.

@@ -3,10 +3,10 @@
 
 mod small;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-#[cfg(unix)]
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use distill_trainer::audio::decode::decode;
 use serde_json::Value;
@@ -250,4 +250,40 @@ fn what_cannot_be_written_is_told_before_anything_is_made() {
     recipe["sampling"]["temperature"] = 11.into();
     fs::write(here.join("x.json"), recipe.to_string()).unwrap();
     fail(here, "generate --again x.json -o out.wav", 1, "temperature is 11, outside 0 to 10");
+}
+
+#[test]
+fn takes_that_are_made_at_the_same_time_do_not_take_each_others_place() {
+    let folder = folder();
+    let run = |seed: u32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_distill"));
+        command.current_dir(folder.path()).args(["generate", "one.distill", "--duration", "2"]);
+        command.args(["--seed", &seed.to_string()]).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let runs: Vec<_> = (0..3).map(run).collect();
+    let named = runs.into_iter().map(|run| {
+        let output = run.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    });
+    let named: HashSet<String> = named.collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    assert!(named.iter().all(|name| fs::metadata(folder.path().join(name)).unwrap().len() > 1000));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_take_that_is_stopped_leaves_its_name_free() {
+    let folder = folder();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_distill"));
+    command.current_dir(folder.path()).args(["generate", "one.distill", "--duration", "9000"]);
+    let mut stopped = command.stderr(Stdio::null()).spawn().unwrap();
+    let reserved = folder.path().join("one.wav");
+    while !reserved.exists() {
+        assert!(stopped.try_wait().unwrap().is_none(), "it ended before it began to write");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").arg(stopped.id().to_string()).status().unwrap().success());
+    stopped.wait().unwrap();
+    assert!(!reserved.exists(), "nothing is left of what was stopped");
 }

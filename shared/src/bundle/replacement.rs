@@ -32,9 +32,13 @@ impl Replacement {
     ///
     /// # Errors
     ///
-    /// Fails if the folder cannot be written to.
+    /// Fails if the folder cannot be written to, or `path` is a device, a pipe or a folder.
     pub fn of(path: &Path) -> Result<Self, WriteError> {
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
+            let error = io::Error::other("it is there and is no file; name another");
+            return Err(WriteError { path: path.to_owned(), error });
+        }
         let (temporary, file) = begin_temporary(folder_of(&target))
             .map_err(|error| WriteError { path: path.to_owned(), error })?;
         let replacement = Self { path: path.to_owned(), target, temporary, file: Some(file) };
@@ -163,6 +167,21 @@ mod tests {
         drop(replacement);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.distill"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [pipe.as_path(), Path::new("/dev/null"), folder.path()] {
+            let error = write_atomically(path, b"new").unwrap_err().to_string();
+            assert!(error.contains("is no file"), "{error}");
+        }
+        assert!(!fs::metadata(&pipe).unwrap().is_file());
+        assert_eq!(names(folder.path()), ["pipe"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use distill_shared::player::{Model, decode};
 use serde_json::json;
 
 use super::exit::Ending;
-use super::output::{print, print_json};
+use super::output::{check_target, print, print_json};
 use super::sound_file::SoundFileArgs;
 use crate::audio::resample::resample;
 use crate::codes_file::CodesFile;
@@ -38,6 +38,11 @@ pub(super) struct DecodeArgs {
 impl DecodeArgs {
     pub(super) fn run(self) -> Result<Ending> {
         let format = self.file.export_format()?;
+        if let Some(output) = &self.file.output {
+            let read = [Some(&self.bundle), self.codes.as_ref()];
+            let read: Vec<&Path> = read.into_iter().flatten().map(PathBuf::as_path).collect();
+            check_target(output, &read)?;
+        }
         let bundle = Bundle::open(&self.bundle)?;
         let (name, codes, samples) = self.read(&bundle)?;
         ensure!(samples > 0, "{name} holds no sound: it is shorter than a frame");

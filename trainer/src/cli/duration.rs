@@ -25,7 +25,9 @@ pub(super) fn budget(text: &str) -> Result<Duration, String> {
 /// Reads a number of seconds, `10` or `2.5`, or a time as [`budget`] does.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.trim().parse() {
-        Ok(seconds) => positive(seconds).ok_or_else(|| "it must be above 0".to_owned()),
+        Ok(seconds) => {
+            positive(seconds).ok_or_else(|| "it must be above 0, and a year at most".to_owned())
+        }
         Err(_) => budget(text),
     }
 }

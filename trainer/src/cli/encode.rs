@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use distill_shared::bundle::Bundle;
 use distill_shared::player::{Model, encode};
 use serde_json::json;
 
 use super::exit::Ending;
-use super::output::{free, print, print_json};
+use super::output::{check_target, free, print, print_json};
 use crate::clip::read_clip;
 use crate::codes_file::CodesFile;
+use crate::stop::Usage;
 
 /// Turns a recording into the codes of a bundle, as a JSON file
 #[derive(Debug, Args)]
@@ -31,6 +32,12 @@ pub(super) struct EncodeArgs {
 
 impl EncodeArgs {
     pub(super) fn run(self) -> Result<Ending> {
+        if let Some(output) = &self.output {
+            check_target(output, &[&self.bundle, &self.sound])?;
+            let is_named = output.extension().is_some_and(|own| own.eq_ignore_ascii_case("json"));
+            let shown = output.display();
+            ensure!(is_named, Usage(format!("cannot write {shown}: codes are .json files")));
+        }
         let bundle = Bundle::open(&self.bundle)?;
         let model = Model::from_bundle(&bundle)
             .with_context(|| format!("cannot play {}", self.bundle.display()))?;

@@ -5,6 +5,7 @@ mod maker;
 mod recipe;
 mod target;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use serde_json::json;
 
 use super::duration;
 use super::exit::Ending;
-use super::output::{free, print, print_json};
+use super::output::{Reserved, free, print, print_json};
 use super::set::SetArgs;
 use super::sound_file::SoundFileArgs;
 use crate::audio::export::Shape;
@@ -126,7 +127,7 @@ impl GenerateArgs {
             Some(again) => self.again(again)?,
             None => self.asked()?,
         };
-        let targets = self.targets(&mut recipe);
+        let (targets, _reserved) = self.targets(&mut recipe);
         let format = recipe.sound.format.format;
         let read: Vec<&Path> =
             heard.as_deref().into_iter().chain([player.path.as_path()]).collect();
@@ -220,13 +221,25 @@ impl GenerateArgs {
         }
     }
 
-    /// Where all takes are written.
-    fn targets(&self, recipe: &mut Recipe) -> Vec<Target> {
-        let target = |number| {
+    /// Where all takes are written. Names that nobody typed are reserved.
+    fn targets(&self, recipe: &mut Recipe) -> (Vec<Target>, Vec<Reserved>) {
+        let (mut targets, mut all_reserved) = (Vec::new(), Vec::new());
+        for number in 0..self.count {
             self.count_take(recipe, number);
-            Target::new(self.path(recipe), !self.no_sidecar, self.infill.codes)
-        };
-        (0..self.count).map(target).collect()
+            let mut path = self.path(recipe);
+            if self.file.output.is_none() {
+                let mut reserved = Reserved::new(&path);
+                while reserved.as_ref().is_err_and(|e| e.kind() == ErrorKind::AlreadyExists) {
+                    // Another run was faster; now its name is not free any more.
+                    path = self.path(recipe);
+                    reserved = Reserved::new(&path);
+                }
+                // What else is wrong with it is told as it is written.
+                all_reserved.extend(reserved);
+            }
+            targets.push(Target::new(path, !self.no_sidecar, self.infill.codes));
+        }
+        (targets, all_reserved)
     }
 
     /// Where a take is written.

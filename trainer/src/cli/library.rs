@@ -1,11 +1,12 @@
 //! `distill library`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::{Args, Subcommand, ValueEnum};
+use distill_shared::bundle::Bundle;
 use distill_shared::library::{self, Content, Entry, Order};
-use distill_shared::preset::{self, PresetEntry};
+use distill_shared::preset::{self, Preset, PresetEntry};
 use distill_shared::tags;
 use serde_json::{Value, json};
 
@@ -42,14 +43,14 @@ enum LibraryCommand {
     },
     /// Renames a bundle; the name is without .distill
     Rename {
-        /// The file
+        /// Its name in the library, or its file with a folder before it
         bundle: PathBuf,
         /// Its new name
         name: String,
     },
     /// Gives a bundle words to be found by, in place of those that it has; none takes them away
     Tag {
-        /// The file
+        /// Its name in the library, or its file with a folder before it
         bundle: PathBuf,
         /// Letters and digits, with # before them or without
         #[arg(value_name = "TAG")]
@@ -57,7 +58,7 @@ enum LibraryCommand {
     },
     /// Deletes a bundle for good
     Remove {
-        /// The file
+        /// Its name in the library, or its file with a folder before it
         bundle: PathBuf,
         /// Do it
         #[arg(long)]
@@ -80,13 +81,21 @@ impl LibraryArgs {
             Some(LibraryCommand::Add { files }) => {
                 let folder = self.folder()?;
                 for file in files {
+                    // What is damaged should be found out now, and not on a stage.
+                    if is(file, library::ENDING) {
+                        Bundle::open(file)?;
+                    } else if is(file, preset::ENDING) {
+                        Preset::read(file)?;
+                    }
                     print(&library::add(file, &folder)?.display().to_string())?;
                 }
             }
             Some(LibraryCommand::Rename { bundle, name }) => {
-                print(&library::rename(bundle, name)?.display().to_string())?;
+                let bundle = self.find(bundle)?;
+                print(&library::rename(&bundle, name)?.display().to_string())?;
             }
             Some(LibraryCommand::Tag { bundle, tags }) => {
+                let bundle = &self.find(bundle)?;
                 ensure!(bundle.is_file(), "{} is not a file", bundle.display());
                 let tags = tags::parse(&tags.join(" "))?;
                 let shown = tags::shown(&tags);
@@ -94,6 +103,7 @@ impl LibraryArgs {
                 print(&shown)?;
             }
             Some(LibraryCommand::Remove { bundle, yes }) => {
+                let bundle = &self.find(bundle)?;
                 let shown = bundle.display();
                 let sure = format!("{shown} is deleted for good with --yes, and was not without");
                 ensure!(*yes, Usage(sure));
@@ -104,6 +114,24 @@ impl LibraryArgs {
         Ok(Ending::Done)
     }
 
+    /// The file of a bundle or a preset that is named: by a name alone, one in the library.
+    fn find(&self, named: &Path) -> Result<PathBuf> {
+        let is_name = named.parent().is_some_and(|folder| folder.as_os_str().is_empty());
+        if !is_name {
+            return Ok(named.to_owned());
+        }
+        let folder = self.folder()?;
+        let with_ending = |ending| named.with_added_extension(ending);
+        let names = [named.to_owned(), with_ending(library::ENDING), with_ending(preset::ENDING)];
+        let mut files = names.iter().map(|name| folder.join(name));
+        let found = files.find(|file| file.is_file() && library::is_kept(file));
+        let (shown, folder) = (named.display(), folder.display());
+        found.ok_or_else(|| {
+            let problem = format!("{shown} is not in the library {folder}");
+            anyhow!("{problem}; a file elsewhere is named with its folder, as ./{shown}")
+        })
+    }
+
     fn folder(&self) -> Result<PathBuf> {
         let folder = self.folder.clone().or_else(library::folder);
         folder.ok_or_else(|| Usage("there is no home folder: say --folder".to_owned()).into())
@@ -111,6 +139,9 @@ impl LibraryArgs {
 
     fn list(&self) -> Result<()> {
         let folder = self.folder()?;
+        // The usual one need not have been made yet.
+        let is_missing = self.folder.is_some() && !folder.is_dir();
+        ensure!(!is_missing, "{} is not a folder", folder.display());
         let mut entries = library::list(std::slice::from_ref(&folder));
         entries.retain(|entry| entry.has(&self.search));
         library::sort(&mut entries, self.sort.into());
@@ -125,7 +156,9 @@ impl LibraryArgs {
             );
         }
         if entries.is_empty() {
-            eprintln!("no bundle is in {}", folder.display());
+            let is_any = self.search.trim().is_empty();
+            let what = if is_any { "no bundle" } else { "no bundle of these words" };
+            eprintln!("{what} is in {}", folder.display());
         }
         entries.iter().try_for_each(|entry| print(&line(entry)))?;
         presets.iter().try_for_each(|preset| print(&preset_line(preset)))
@@ -141,6 +174,11 @@ impl From<Sort> for Order {
             Sort::Largest => Self::Largest,
         }
     }
+}
+
+/// Whether a file has that ending.
+fn is(file: &Path, ending: &str) -> bool {
+    file.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending))
 }
 
 /// An entry in a line.

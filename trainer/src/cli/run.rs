@@ -64,7 +64,7 @@ pub(super) struct RunArgs {
     no_report: bool,
     /// Tell nothing on the way but warnings
     #[arg(long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 impl RunArgs {

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use distill_shared::bundle::{Bundle, Card, CodecMetadata, CorpusCodes};
+use distill_shared::library;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 use distill_shared::whole_file::is_same_file;
 
 use super::duration;
 use super::exit::Ending;
+use super::output::names;
 use super::prepare::ENDING;
 use super::run::{RunArgs, beside, end, given, stem};
 use super::train_prior::{PriorSource, prior_report, prior_run_dir, replace_prior};
@@ -37,7 +39,7 @@ pub(super) struct TrainArgs {
     /// Folder of recordings (WAV, AIFF, FLAC, MP3, OGG, M4A), the folders in it are searched too; or what
     /// `prepare` has made of one
     folder: PathBuf,
-    /// Bundle to write; the folder's name with .distill if not given
+    /// Bundle to write; if not given, the folder's name with .distill, and nothing is replaced
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Time for the whole run, such as 90s, 10m or 1h30m; 10m if not given. A stage that is given steps
@@ -116,9 +118,7 @@ impl TrainArgs {
         let start_with = self.begins_with()?;
         let (run_dir, report) = match self.stage {
             Stage::Prior => (prior_run_dir(&output), prior_report(&output)),
-            Stage::Codec | Stage::All => {
-                (output.with_added_extension("run"), beside(&output, "report.html"))
-            }
+            Stage::Codec | Stage::All => (run_dir_of(&output), beside(&output, "report.html")),
         };
         if self.stage == Stage::Prior {
             self.keeps_the_codec()?;
@@ -298,11 +298,16 @@ impl TrainArgs {
                 let is_prepared = folder.extension().is_some_and(|ending| ending == ENDING);
                 let name = if is_prepared { folder.file_stem() } else { folder.file_name() };
                 let name = name.unwrap_or("sounds".as_ref());
-                Path::new(name).with_added_extension("distill")
+                let named = Path::new(name).with_added_extension("distill");
+                if self.stage == Stage::Prior { named } else { self.unused(&named) }
             }
         };
+        let is_named =
+            output.extension().is_some_and(|own| own.eq_ignore_ascii_case(library::ENDING));
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let problem = if output.is_dir() {
+        let problem = if !is_named {
+            "a bundle is a .distill file"
+        } else if output.is_dir() {
             "it is a folder; name a file"
         } else if !folder.unwrap_or(Path::new(".")).is_dir() {
             "its folder does not exist; create it first"
@@ -312,6 +317,18 @@ impl TrainArgs {
             return Ok(output);
         };
         Err(Usage(format!("cannot write {}: {problem}", output.display())).into())
+    }
+
+    /// `path`, or the first of NAME-2, NAME-3 and so on that holds no bundle but one that an interrupted run
+    /// left: nothing is replaced that nobody named.
+    fn unused(&self, path: &Path) -> PathBuf {
+        let is_its_own =
+            |path: &Path| run_dir_of(path).is_dir() || path.symlink_metadata().is_err();
+        let found = names(path).find(|path| is_its_own(path)).unwrap_or_else(|| path.to_owned());
+        if found != path && !self.run.quiet {
+            eprintln!("{} is there and stays; this one is {}", path.display(), found.display());
+        }
+        found
     }
 
     fn lengths(&self, start: Instant, spent: Duration) -> Lengths {
@@ -324,6 +341,11 @@ impl TrainArgs {
             prior_follows: self.stage == Stage::All,
         }
     }
+}
+
+/// What a run keeps of itself, beside its bundle.
+fn run_dir_of(output: &Path) -> PathBuf {
+    output.with_added_extension("run")
 }
 
 /// Trains a prior on `codes` into `bundle`. If it diverges, the codec alone is written to `output`.

@@ -163,7 +163,15 @@ pub(super) fn replace_prior(
     // The preview is the old prior's, and the codes may be those of other recordings.
     let bundle = with_preview(bundle, session.seed)?;
     let bundle = match source.folder {
-        Some(_) if source.keep_codes => session.remembering(bundle, &codes)?,
+        Some(_) if source.keep_codes => {
+            if bundle.corpus_codes().is_empty() {
+                session.listeners.display.say(
+                    "note: the bundle holds these recordings as codes now, and whoever has it can play them; \
+                     --no-corpus-codes leaves them out",
+                );
+            }
+            session.remembering(bundle, &codes)?
+        }
         Some(_) => bundle.with_corpus_codes(&[])?,
         None => bundle,
     };

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use distill_shared::whole_file::is_same_file;
 
 use super::recipe::Recipe;
 use crate::audio::export::FileFormat;
+use crate::cli::output::check_target;
 use crate::stop::Usage;
 
 /// The files of a take.
@@ -38,23 +38,13 @@ impl Target {
         let sound = &self.sound;
         let cannot =
             |why: &str| Err(Usage(format!("cannot write {}: {why}", sound.display())).into());
-        if sound.is_dir() {
-            return cannot("it is a folder; name a file");
-        }
         let is_other = FileFormat::named(sound).is_some_and(|named| named != format);
         // What tells of it would take its place.
         if is_other || Recipe::path(sound) == *sound {
             return cannot(&format!("the sound is {0}; name a .{0} file", format.ending()));
         }
         let files = [Some(sound), self.sidecar.as_ref(), self.codes.as_ref()];
-        let is_written =
-            |read: &&&Path| files.into_iter().flatten().any(|file| is_same_file(file, read));
-        if let Some(read) = read.iter().find(is_written) {
-            return cannot(&format!(
-                "it would take the place of {}, which it is made from; choose another --output",
-                read.display()
-            ));
-        }
+        files.into_iter().flatten().try_for_each(|file| check_target(file, read))?;
         self.check_beside()
     }
 
