@@ -32,7 +32,8 @@ pub(super) struct Making {
     made: Made,
     answer: Answer<Codes>,
     /// As long as this lives, it is wanted.
-    _wish: Arc<()>,
+    #[expect(dead_code, reason = "that it is there says enough")]
+    wish: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -80,8 +81,8 @@ impl CodesPage {
         let all = Region { frames: 0..from.frames(), levels: 0..from.quantizers() };
         let (sender, answer) = bounded(1);
         let _ = sender.send(Ok((*codes).clone()));
-        let (opened, made, _wish) = (self.opened, Made::Anew(all, 0), Arc::default());
-        self.making = Some(Making { opened, from, made, answer, _wish });
+        let (opened, made, wish) = (self.opened, Made::Anew(all, 0), Arc::default());
+        self.making = Some(Making { opened, from, made, answer, wish });
     }
 
     /// Puts what was made where it belongs, if that is still there.
@@ -134,14 +135,14 @@ impl CodesPage {
         let settings = hands.params.settings();
         let key = TakeKey { seed: settings.seed, take: u64::MAX - self.rolls };
         let (sender, answer) = bounded(1);
-        let _wish = Arc::new(());
-        let wish = Arc::downgrade(&_wish);
+        let wish = Arc::new(());
+        let wished = Arc::downgrade(&wish);
         hands.params.selection.work(Box::new(move |closing| {
-            let goes_on = || !closing.load(Ordering::Acquire) && wish.strong_count() > 0;
+            let goes_on = || !closing.load(Ordering::Acquire) && wished.strong_count() > 0;
             let made = infill_while(model, key, &settings.sampling, given, goes_on);
             let _ = sender.send(made.map_err(|error| format!("{error}.")));
         }));
-        self.making = Some(Making { opened: self.opened, from: clip.codes, made, answer, _wish });
+        self.making = Some(Making { opened: self.opened, from: clip.codes, made, answer, wish });
     }
 
     /// Writes what is open to a file.
