@@ -62,7 +62,8 @@ fn what_is_no_codes_of_this_bundle_is_refused_in_a_sentence() {
     fail(folder, "decode one.distill -o out.wav", 2, "required");
     fail(folder, "decode one.distill none.json -o out.wav", 1, "cannot read none.json");
     fail(folder, "decode one.distill clip.wav -o out.wav", 1, "is not a file of codes");
-    fail(folder, "encode one.distill clip.json -o out.wav", 1, "in no known format");
+    fail(folder, "encode one.distill clip.json -o out.json", 1, "in no known format");
+    fail(folder, "encode one.distill clip.wav -o out.wav", 2, "codes are .json files");
 
     let text = fs::read_to_string(folder.join("clip.json")).unwrap();
     let file: Value = serde_json::from_str(&text).unwrap();
