@@ -131,6 +131,21 @@ fn a_choke_silences_it_until_playback_begins_anew() {
 }
 
 #[test]
+fn silence_of_another_channel_leaves_it_to_begin_anew() {
+    let heard = |silenced: bool| {
+        let mut stage = stage(Playing::Always);
+        stage.settings.restart_bars = 1;
+        let mut heard = play(&mut stage, 0, BAR, &[480]);
+        if silenced {
+            stage.engine.choke(&Which::of_channel(3));
+        }
+        heard.extend(go_on(&mut stage, BAR, 3 * BAR, &[480]));
+        heard
+    };
+    assert_eq!(heard(true), heard(false));
+}
+
+#[test]
 fn with_keys_one_take_lasts_as_long_as_any_is_down() {
     let mut stage = stage(Playing::WithKeys);
     assert!(is_silent(&listen(&mut stage, 1000)));
