@@ -19,6 +19,13 @@ pub fn resident() -> Result<f64> {
     Ok(pages * 4096.0 / MIB)
 }
 
+/// Has the allocator give back to the system what it keeps to be allocated again (malloc_trim(3)).
+#[cfg(target_env = "gnu")]
+pub fn give_back() {
+    // SAFETY: it has no preconditions.
+    unsafe { libc::malloc_trim(0) };
+}
+
 /// What is allocated, as the GNU library counts it (mallinfo2(3)): unlike what is resident, it leaves out
 /// what was freed and is kept to be allocated again.
 #[cfg(target_env = "gnu")]

@@ -37,8 +37,10 @@ const PAGES: [(i16, i16); 4] = [(78, 22), (145, 22), (212, 22), (279, 22)];
 /// What the process keeps while all instances do the same.
 pub(crate) struct Kept {
     pub(crate) hours: f64,
-    /// Memory in MiB: what is resident, and what of it is allocated.
+    /// Memory in MiB: what is resident, what still is when the allocator has given back what nobody needs,
+    /// and what is allocated.
     pub(crate) resident: f64,
+    pub(crate) needed: f64,
     pub(crate) allocated: f64,
     pub(crate) threads: usize,
     pub(crate) files: usize,
@@ -48,8 +50,10 @@ pub(crate) struct Kept {
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hours, resident, allocated, threads, files, in_place: [there, all] } = self;
-        write!(f, "{hours:.3} hours: {resident:.1} MiB, {allocated:.1} of them allocated, ")?;
+        let Self { hours, resident, needed, allocated, threads, files, .. } = self;
+        let [there, all] = self.in_place;
+        write!(f, "{hours:.3} hours: {resident:.1} MiB, {needed:.1} of them needed, ")?;
+        write!(f, "{allocated:.1} allocated, ")?;
         write!(f, "{threads} threads, {files} files; ")?;
         write!(f, "{there} of {all} samples in their place")
     }
@@ -266,9 +270,12 @@ impl Band {
         }
         self.members = members;
         let count = |of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
+        let resident = memory::resident().unwrap();
+        memory::give_back();
         Kept {
             hours: self.hours(),
-            resident: memory::resident().unwrap(),
+            resident,
+            needed: memory::resident().unwrap(),
             allocated: memory::allocated(),
             threads: count("task"),
             files: count("fd"),
