@@ -1,8 +1,11 @@
 //! The memory of this process, in MiB.
 #![cfg_attr(
     target_env = "gnu",
-    expect(unsafe_code, reason = "the allocator is asked by a call of C")
+    expect(unsafe_code, reason = "the allocator and the system are asked by calls of C")
 )]
+
+#[cfg(target_env = "gnu")]
+use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
 
@@ -19,11 +22,36 @@ pub fn resident() -> Result<f64> {
     Ok(pages * 4096.0 / MIB)
 }
 
-/// Has the allocator give back to the system what it keeps to be allocated again (malloc_trim(3)).
+/// What is resident, but for pages of files, if the allocator gives back to the system what nobody needs
+/// (malloc_trim(3)): asked of a copy of this process, so that this one stays as it is.
+///
+/// # Errors
+///
+/// Fails if there can be no copy, or it does not tell.
 #[cfg(target_env = "gnu")]
-pub fn give_back() {
-    // SAFETY: it has no preconditions.
-    unsafe { libc::malloc_trim(0) };
+pub fn needed() -> Result<f64> {
+    let (mut answer, mut sender) = std::io::pipe()?;
+    // SAFETY: of the threads only this one goes on in the copy; there it uses nothing but the allocator,
+    // which is made ready for that, and the system, and ends without a word to anybody else.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: it has no preconditions.
+            unsafe { libc::malloc_trim(0) };
+            let told = resident().and_then(|mib| Ok(sender.write_all(&mib.to_le_bytes())?));
+            // SAFETY: nothing of this copy is used any more.
+            unsafe { libc::_exit(i32::from(told.is_err())) }
+        }
+        -1 => Err(std::io::Error::last_os_error().into()),
+        copy => {
+            drop(sender);
+            let mut told = [0; size_of::<f64>()];
+            let read = answer.read_exact(&mut told);
+            // SAFETY: it is a child of this process, and nobody asks how it ended.
+            unsafe { libc::waitpid(copy, std::ptr::null_mut(), 0) };
+            read.context("the copy ended")?;
+            Ok(f64::from_le_bytes(told))
+        }
+    }
 }
 
 /// What is allocated, as the GNU library counts it (mallinfo2(3)): unlike what is resident, it leaves out
@@ -34,4 +62,22 @@ pub fn allocated() -> f64 {
     // SAFETY: it has no preconditions.
     let now = unsafe { libc::mallinfo2() };
     (now.uordblks + now.hblkhd) as f64 / MIB
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_is_what_is_kept_of_many_small_pieces() {
+        let before = needed().expect("there can be a copy");
+        let mut pieces: Vec<Vec<u8>> = (0..40_000).map(|_| vec![1; 1000]).collect();
+        let all = needed().expect("there can be a copy") - before;
+        assert!((35.0..60.0).contains(&all), "{all}");
+        // One of them holds the others, so that the allocator keeps them all.
+        pieces.drain(..39_999);
+        let one = needed().expect("there can be a copy") - before;
+        assert!(one < 5.0, "{one}");
+        assert_eq!(pieces.len(), 1);
+    }
 }

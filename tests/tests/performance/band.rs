@@ -37,8 +37,7 @@ const PAGES: [(i16, i16); 4] = [(78, 22), (145, 22), (212, 22), (279, 22)];
 /// What the process keeps while all instances do the same.
 pub(crate) struct Kept {
     pub(crate) hours: f64,
-    /// Memory in MiB: what is resident, what still is when the allocator has given back what nobody needs,
-    /// and what is allocated.
+    /// Memory in MiB: what is resident, what of it is needed, and what is allocated.
     pub(crate) resident: f64,
     pub(crate) needed: f64,
     pub(crate) allocated: f64,
@@ -270,12 +269,10 @@ impl Band {
         }
         self.members = members;
         let count = |of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
-        let resident = memory::resident().unwrap();
-        memory::give_back();
         Kept {
             hours: self.hours(),
-            resident,
-            needed: memory::resident().unwrap(),
+            resident: memory::resident().unwrap(),
+            needed: memory::needed().unwrap(),
             allocated: memory::allocated(),
             threads: count("task"),
             files: count("fd"),
