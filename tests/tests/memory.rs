@@ -1,6 +1,5 @@
 //! What a process needs of its memory can be told. Alone in its program, since others would need some too.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use distill_tests::memory::needed;
 
