@@ -49,7 +49,7 @@ fn the_library_lists_adds_renames_and_removes() {
     assert_eq!(fs::read(shelf.join(&name)).unwrap(), fs::read(&toy).unwrap());
     succeed(folder.path(), &format!("library remove shelf/{name} --yes"));
     fail(folder.path(), "library --folder shelf add shelf/b.wav", 1, "is no .distill");
-    fail(folder.path(), "library --folder shelf add gone.distill", 1, "gone.distill cannot be");
+    fail(folder.path(), "library --folder shelf add gone.distill", 1, "cannot read gone.distill");
     fs::write(shelf.join("../cut.distill"), b"nothing").unwrap();
     fail(folder.path(), "library --folder shelf add cut.distill", 1, "cut.distill");
     // A name alone is one of the library, whatever lies here.
