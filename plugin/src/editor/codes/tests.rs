@@ -108,6 +108,8 @@ fn what_is_locked_and_can_be_undone_is_found_again_unless_the_clip_is_another() 
     page.open(hands, Opened::Pad(0));
     page.draft.select(Some(Region { frames: 0..1, levels: 0..1 }));
     page.lock(hands);
+    let locked = pads.clips().get(0).is_some_and(|clip| clip.locks.hold(0, 0));
+    assert!(locked, "the project knows it at once");
     page.draft.select(None);
     let changed = page.draft.clear();
     page.edited(hands, changed);
