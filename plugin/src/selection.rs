@@ -1,7 +1,9 @@
 //! Which bundle an instance plays, and its place among the workers.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crossbeam::channel::{Receiver, bounded};
 use nice_plug::params::persist::PersistentField;
 
 use crate::auditions::Request;
@@ -76,6 +78,21 @@ impl Selection {
     /// Does what takes time, on a thread of its own. Not for the audio thread.
     pub fn work(&self, task: Task) {
         self.with_membership(|membership| membership.work(task));
+    }
+
+    /// What `question` answers, on that thread. It is not asked, and there is no answer, if the thread is to
+    /// end before its turn has come. Not for the audio thread.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce() -> T + Send + 'static,
+    ) -> Receiver<T> {
+        let (answer, inbox) = bounded(1);
+        self.work(Box::new(move |closing| {
+            if !closing.load(Ordering::Acquire) {
+                let _ = answer.send(question());
+            }
+        }));
+        inbox
     }
 
     fn with_membership(&self, act: impl FnOnce(&Membership)) {

@@ -19,6 +19,8 @@ pub struct HeadSets {
     /// Heads that replace them, and at which position.
     next: Option<(Heads, u64)>,
     spares: [Option<Heads>; SPARES],
+    /// Whether there was no room to ask for all that is missing.
+    waits: bool,
 }
 
 /// What the notes from a position on are to play.
@@ -39,7 +41,7 @@ impl HeadSets {
     #[must_use]
     pub fn new(patch: Patch) -> Self {
         let current = Heads::new(0, patch, 0);
-        Self { generation: 0, current, next: None, spares: [const { None }; SPARES] }
+        Self { generation: 0, current, next: None, spares: [const { None }; SPARES], waits: false }
     }
 
     /// Hands out the take of a note, as [`Heads::begin_take`] does. Real-time safe.
@@ -182,13 +184,22 @@ impl HeadSets {
     /// Asks for the heads that are missing. Real-time safe.
     pub fn ask(&mut self, end: &mut AudioEnd) {
         let oldest = self.all().map(|heads| heads.generation()).min().unwrap_or(0);
-        for heads in self.all() {
+        let waits = self.all().any(|heads| {
             while let Some(ticket) = heads.wanted(oldest) {
                 if end.tickets.push(ticket).is_err() {
-                    return;
+                    return true;
                 }
                 heads.has_asked(&ticket);
             }
+            false
+        });
+        self.waits = waits;
+    }
+
+    /// Asks for the rest, if there was no room for it. Real-time safe.
+    pub fn ask_on(&mut self, end: &mut AudioEnd) {
+        if self.waits {
+            self.ask(end);
         }
     }
 

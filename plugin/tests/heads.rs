@@ -66,7 +66,7 @@ fn a_take_that_began_while_there_was_no_room_to_ask_for_it_is_asked_for_first() 
     let begun = [45, 45, 50].map(|key| sets.begin_take(Some(key), 1.0, &mut audio));
     sets.ask(&mut audio);
     while worker.tickets.pop().is_ok() {}
-    sets.ask(&mut audio);
+    sets.ask_on(&mut audio);
     let asked: Vec<_> = (0..3).map(|_| worker.tickets.pop().unwrap()).collect();
     for start in &begun {
         let is_it =

@@ -141,8 +141,9 @@ pub(crate) fn files_in(folder: &Path, ending: &str, most: usize) -> Vec<PathBuf>
     files
 }
 
-/// The ending of a file of the library.
-fn ending_of(path: &Path) -> Option<&'static str> {
+/// The ending of a file of the library, [`ENDING`] or [`preset::ENDING`], by its name; none of others.
+#[must_use]
+pub fn ending_of(path: &Path) -> Option<&'static str> {
     let extension = path.extension()?;
     [ENDING, preset::ENDING].into_iter().find(|ending| extension.eq_ignore_ascii_case(ending))
 }
@@ -226,12 +227,6 @@ pub fn sort(entries: &mut [Entry], order: Order) {
     });
 }
 
-/// Whether the file at `path` is a bundle or a preset by its name.
-#[must_use]
-pub fn is_kept(path: &Path) -> bool {
-    ending_of(path).is_some()
-}
-
 /// Copies the file of a bundle or a preset into `folder`, which is made if there is none. Returns its new
 /// path; a file that lies there already stays as it is.
 ///
@@ -241,7 +236,7 @@ pub fn is_kept(path: &Path) -> bool {
 /// is left of it.
 pub fn add(path: &Path, folder: &Path) -> Result<PathBuf, LibraryError> {
     let foreign = || LibraryError::Foreign(path.to_owned());
-    let name = path.file_name().filter(|_| is_kept(path)).ok_or_else(foreign)?;
+    let name = path.file_name().filter(|_| ending_of(path).is_some()).ok_or_else(foreign)?;
     let new = folder.join(name);
     let system = |error| LibraryError::System { path: new.clone(), error };
     fs::create_dir_all(folder).map_err(system)?;

@@ -60,8 +60,8 @@ pub(crate) fn perform(package: &Path, minutes: f64) -> Result<()> {
     let mut command = on_display(&cargo(test))?;
     command.env("DISTILL_FOLDER", library()?).env("DISTILL_PACKAGE", package);
     // The GNU library keeps what threads have freed, in each of eight arenas for a core as much as was ever
-    // allocated there at a time (mallopt(3)). With one, that is soon all that it will be, and what is lost
-    // can be told from it.
+    // allocated there at a time (mallopt(3)). With one that is less, and what is lost can sooner be told
+    // from it.
     command.env("MALLOC_ARENA_MAX", "1");
     run(command.env("DISTILL_SOAK_MINUTES", minutes.to_string()))
 }

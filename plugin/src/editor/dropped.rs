@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use distill_shared::{library, preset};
+use distill_shared::library;
 use nice_plug::prelude::ParamSetter;
 
 use super::{Page, Window, bundle_row};
@@ -18,13 +18,10 @@ enum Kind {
 
 impl Kind {
     fn of(path: &Path) -> Self {
-        let is = |ending| path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending));
-        if is(library::ENDING) {
-            Self::Bundle
-        } else if is(preset::ENDING) {
-            Self::Preset
-        } else {
-            Self::Sound
+        match library::ending_of(path) {
+            Some(library::ENDING) => Self::Bundle,
+            Some(_) => Self::Preset,
+            None => Self::Sound,
         }
     }
 }

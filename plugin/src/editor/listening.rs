@@ -1,9 +1,8 @@
 //! Listening to bundles that are not loaded: their previews, beside the one that plays.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
-use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use crossbeam::channel::{Receiver, TryRecvError};
 use distill_shared::bundle::Bundle;
 
 use crate::instance::Instance;
@@ -57,13 +56,9 @@ impl Listening {
         if was_heard.as_ref() == Some(&path) {
             return;
         }
-        let (answer, inbox) = bounded(1);
         let file = path.clone();
-        params.selection.work(Box::new(move |closing| {
-            if !closing.load(Ordering::Acquire) {
-                let _ = answer.send(Bundle::open(&file).ok().as_ref().and_then(Preview::of));
-            }
-        }));
+        let preview = move || Bundle::open(&file).ok().as_ref().and_then(Preview::of);
+        let inbox = params.selection.ask(preview);
         *self = Self::Soon(path, inbox);
     }
 

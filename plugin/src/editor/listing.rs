@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
@@ -46,13 +45,7 @@ impl<T: Send + 'static> Errands<T> {
         params: &DistillParams,
         question: impl FnOnce() -> T + Send + 'static,
     ) {
-        let (answer, inbox) = bounded(1);
-        params.selection.work(Box::new(move |closing| {
-            if !closing.load(Ordering::Acquire) {
-                let _ = answer.send(question());
-            }
-        }));
-        self.0.push(inbox);
+        self.0.push(params.selection.ask(question));
     }
 
     /// What has come of the first one that is done, if any is.

@@ -341,8 +341,7 @@ impl Engine {
     /// Whether the next `len` samples of all voices are there.
     fn is_ready(&mut self, len: usize) -> bool {
         self.accept_streams();
-        // There may not have been room to ask for all of them before.
-        self.sets.ask(&mut self.end);
+        self.sets.ask_on(&mut self.end);
         let scene = self.scene();
         self.voices.iter_mut().all(|voice| {
             voice.send_controls(len, &scene);

@@ -144,8 +144,8 @@ impl Band {
         self.heard.peak = self.heard.peak.max(peak);
     }
 
-    /// All that takes much memory, in all instances at the same time, again and again: what the process
-    /// keeps for it is kept from the beginning, and not only once chance has brought it about.
+    /// All that takes much memory, in all instances at the same time, again and again: chance seldom brings
+    /// it about.
     pub(crate) fn tutti(&mut self) {
         for round in 0..TUTTI {
             let mut members = std::mem::take(&mut self.members);

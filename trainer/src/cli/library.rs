@@ -82,10 +82,10 @@ impl LibraryArgs {
                 let folder = self.folder()?;
                 for file in files {
                     // What is damaged should be found out now, and not on a stage.
-                    if is(file, library::ENDING) {
-                        Bundle::open(file)?;
-                    } else if is(file, preset::ENDING) {
-                        Preset::read(file)?;
+                    match library::ending_of(file) {
+                        Some(library::ENDING) => drop(Bundle::open(file)?),
+                        Some(_) => drop(Preset::read(file)?),
+                        None => {}
                     }
                     print(&library::add(file, &folder)?.display().to_string())?;
                 }
@@ -124,7 +124,7 @@ impl LibraryArgs {
         let with_ending = |ending| named.with_added_extension(ending);
         let names = [named.to_owned(), with_ending(library::ENDING), with_ending(preset::ENDING)];
         let mut files = names.iter().map(|name| folder.join(name));
-        let found = files.find(|file| file.is_file() && library::is_kept(file));
+        let found = files.find(|file| file.is_file() && library::ending_of(file).is_some());
         let (shown, folder) = (named.display(), folder.display());
         found.ok_or_else(|| {
             let problem = format!("{shown} is not in the library {folder}");
@@ -174,11 +174,6 @@ impl From<Sort> for Order {
             Sort::Largest => Self::Largest,
         }
     }
-}
-
-/// Whether a file has that ending.
-fn is(file: &Path, ending: &str) -> bool {
-    file.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending))
 }
 
 /// An entry in a line.

@@ -302,10 +302,8 @@ impl TrainArgs {
                 if self.stage == Stage::Prior { named } else { self.unused(&named) }
             }
         };
-        let is_named =
-            output.extension().is_some_and(|own| own.eq_ignore_ascii_case(library::ENDING));
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let problem = if !is_named {
+        let problem = if library::ending_of(&output) != Some(library::ENDING) {
             "a bundle is a .distill file"
         } else if output.is_dir() {
             "it is a folder; name a file"

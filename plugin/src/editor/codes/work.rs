@@ -226,12 +226,7 @@ impl CodesPage {
             return;
         };
         let codec = hands.instance().texts().playing.codec;
-        let (answer, inbox) = bounded(1);
-        hands.params.selection.work(Box::new(move |closing| {
-            if !closing.load(Ordering::Acquire) {
-                let _ = answer.send(import(&path, &model, &codec));
-            }
-        }));
-        self.importing = Some(inbox);
+        let clip = move || import(&path, &model, &codec);
+        self.importing = Some(hands.params.selection.ask(clip));
     }
 }
