@@ -19,12 +19,16 @@ use std::time::Duration;
 
 use built::{PHRASE, difference, host, instrument};
 use distill_tests::host::{Instrument, Playback, state};
+use distill_tests::memory::allocated;
 use distill_tests::phrase::Note;
 use distill_tests::screen::{Screen, write_png};
 use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, open_at, running, wait};
 
 /// How long is drawn while something is played.
 const SECONDS: f64 = 5.0;
+
+/// The most that may stay allocated of all windows together, in MiB.
+const MEMORY: f64 = 2.0;
 
 /// What the names of the threads begin with in which Mesa draws.
 const MESA: [&str; 2] = ["llvmpipe", "gdrv"];
@@ -193,7 +197,7 @@ fn busy() -> HashMap<(u32, String), Duration> {
 /// Windows of two instances come and go, one at a time.
 fn it_opens_as_often_as_one_likes(screen: &Screen) {
     let host = host();
-    let mut settled = [0; 3];
+    let mut settled = ([0; 3], 0.0);
     for cycle in 0..cycles() {
         let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
         for instrument in &mut instruments {
@@ -215,8 +219,11 @@ fn it_opens_as_often_as_one_likes(screen: &Screen) {
         }
         drop(instruments);
         if cycle == 3 {
-            settled = kept();
+            settled = (kept(), allocated());
         }
     }
-    leave_nothing_behind(settled);
+    leave_nothing_behind(settled.0);
+    let more = allocated() - settled.1;
+    println!("{} windows keep {more:.2} MiB", 2 * (cycles() - 4));
+    assert!(more <= MEMORY, "{more:.2} MiB more are allocated");
 }
