@@ -79,3 +79,29 @@ unsafe extern "C" fn state_of(
         state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::xkb_key_direction::XKB_KEY_DOWN;
+
+    #[test]
+    fn a_keyboard_without_a_map_takes_keys_and_has_no_text() {
+        let Some(x11) = xkbcommon_x11_option() else {
+            return println!("there is no libxkbcommon-x11 here");
+        };
+        let common = xkbcommon_option().unwrap();
+        let mut text = [1; 4];
+        // SAFETY: nothing is what all of these take.
+        unsafe {
+            let state = (x11.xkb_x11_state_new_from_device)(null_mut(), null_mut(), 0);
+            assert!(state.is_null());
+            assert_eq!((common.xkb_state_update_key)(state, 38, XKB_KEY_DOWN), 0);
+            assert_eq!((common.xkb_state_key_get_utf8)(state, 38, text.as_mut_ptr(), 4), 0);
+            (common.xkb_state_unref)(state);
+        }
+        assert_eq!(text, [1; 4]);
+    }
+}
