@@ -192,7 +192,10 @@ impl GenerateArgs {
                 Usage(format!("the take that {} tells of {problem}", again.display())).into()
             );
         }
-        let path = self.bundle.clone().unwrap_or_else(|| recipe.bundle.find(again));
+        let path = match &self.bundle {
+            Some(bundle) => bundle.clone(),
+            None => recipe.bundle.find(again)?,
+        };
         let player = Player::open(path)?;
         recipe.bundle.check(&player.bundle, &player.path, again)?;
         let program = env!("CARGO_PKG_VERSION");

@@ -129,10 +129,9 @@ impl Maker {
             Source::Prime(clip) => Take::primed(Arc::clone(model), key, clip),
             Source::Infill(clip, region) => {
                 let made = clip.infill(region, model, key, sampling).with_context(cannot)?;
-                if let Some(codes) = codes {
-                    CodesFile::new(of, &made.name, made.samples, &made.codes).write(codes)?;
-                }
-                return self.write_whole(recipe, path, &made);
+                self.write_whole(recipe, path, &made)?;
+                let Some(codes) = codes else { return Ok(()) };
+                return CodesFile::new(of, &made.name, made.samples, &made.codes).write(codes);
             }
         };
         self.write(recipe, path, take.with_context(cannot)?)

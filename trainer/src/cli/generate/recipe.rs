@@ -121,9 +121,16 @@ impl UsedBundle {
         Self { name, path: path.display().to_string(), digest }
     }
 
-    /// Where it is now, for a recipe that lies at `recipe`.
-    pub(super) fn find(&self, recipe: &Path) -> PathBuf {
-        find(&self.path, recipe)
+    /// Where it is now, for a recipe that lies at `recipe`. Fails if it is not there.
+    pub(super) fn find(&self, recipe: &Path) -> Result<PathBuf> {
+        let (path, recipe) = (find(&self.path, recipe), recipe.display());
+        ensure!(
+            path.exists(),
+            "{}, the bundle that {recipe} was made with, is not there; name where it is after --again \
+             {recipe}, or put it beside that",
+            path.display()
+        );
+        Ok(path)
     }
 
     /// Fails if `bundle` is another one.
@@ -150,6 +157,12 @@ impl UsedFile {
     /// Fails if what is there is something else.
     pub(super) fn find(&self, recipe: &Path, named: Option<&Path>) -> Result<PathBuf> {
         let path = named.map_or_else(|| find(&self.path, recipe), Path::to_owned);
+        ensure!(
+            named.is_some() || path.exists(),
+            "{}, which {} was made with, is not there; put it beside that",
+            path.display(),
+            recipe.display()
+        );
         ensure!(
             sha256(&path)? == self.sha256,
             "{} is not the file that {} was made with: its SHA-256 is another; put that one in its \
