@@ -17,19 +17,28 @@ use crate::locks::Locks;
 /// Sample rates that are read, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
-/// The WAV file at `path` as the codec with digest `codec`, which is that of `model`, hears it: as much
-/// of its beginning as a clip can be long.
+/// A sound file as a clip.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// As much of its beginning as a clip can be long.
+    pub clip: Clip,
+    /// The seconds of that, if there was more.
+    pub cut: Option<f64>,
+}
+
+/// The WAV file at `path` as the codec with digest `codec`, which is that of `model`, hears it.
 ///
 /// # Errors
 ///
 /// Fails with a sentence for the editor if the file cannot be read or holds no sound.
-pub fn import(path: &Path, model: &Arc<Model>, codec: &str) -> Result<Clip, String> {
+pub fn import(path: &Path, model: &Arc<Model>, codec: &str) -> Result<Imported, String> {
     let shown = path.display();
     let config = &model.config().codec;
     let frames = MAX_CODES / config.quantizers;
     let seconds = (frames * config.hop()) as f64 / f64::from(config.sample_rate);
-    let (sound, rate) =
-        read(path, seconds).map_err(|problem| format!("{shown} was not imported: {problem}."))?;
+    // A little more tells whether there is more.
+    let (sound, rate) = read(path, seconds + 0.1)
+        .map_err(|problem| format!("{shown} was not imported: {problem}."))?;
     let sound = resample(sound, rate, config.sample_rate);
     if sound.is_empty() {
         return Err(format!("{shown} was not imported: it holds no sound."));
@@ -42,7 +51,8 @@ pub fn import(path: &Path, model: &Arc<Model>, codec: &str) -> Result<Clip, Stri
     let codes = encode(model, &channels).first(whole.min(frames));
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let (codes, locks) = (Arc::new(codes), Locks::default());
-    Ok(Clip { name, rating: 0, codec: codec.to_owned(), codes, locks })
+    let clip = Clip { name, rating: 0, codec: codec.to_owned(), codes, locks };
+    Ok(Imported { clip, cut: (whole > frames).then_some(seconds) })
 }
 
 /// The first `seconds` of the file at `path`, as [`read_wave`] reads it.

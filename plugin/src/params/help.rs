@@ -18,7 +18,10 @@ pub const HELP: [(&str, &str); 32] = [
     ("Restart", "After how many bars an endless take is replaced by the next"),
     ("Hold", "Freezes the newest sound, or loops what was heard last of an endless take"),
     ("Loop length", "How long such a loop is"),
-    ("Trigger", "What a key does: sounds while it is down, once, or until it is pressed again"),
+    (
+        "Trigger",
+        "What a key does: sounds while it is down, for Attack and Decay, or until it is pressed again",
+    ),
     ("Voicing", "How keys that are down together sound: each, the newest, or one take led by them"),
     (
         "Begin anew",

@@ -22,6 +22,7 @@ use nice_plug::prelude::ParamSetter;
 use crate::auditions::Audition;
 use crate::clips::{Clip, MAX_CODES};
 use crate::export::Format;
+use crate::import::Imported;
 use crate::params::DistillParams;
 use crate::zones::Keys;
 use aside::Aside;
@@ -85,12 +86,12 @@ pub(crate) struct CodesPage {
     rolls: u64,
     /// What is being made.
     making: Option<Making>,
-    exporting: Option<Answer<PathBuf>>,
+    exporting: Option<Answer<String>>,
     /// The path that is typed, of a file to import.
     path: String,
     /// Files that are read next.
     to_import: VecDeque<PathBuf>,
-    importing: Option<Answer<Clip>>,
+    importing: Option<Answer<Imported>>,
     /// What happened last.
     message: String,
     /// The frames that are auditioned.

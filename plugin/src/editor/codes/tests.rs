@@ -141,7 +141,8 @@ fn what_is_kept_stays_open() {
     assert_eq!((page.opened, &page.message), (Some(Opened::Pad(0)), &message));
     let mut page = CodesPage::default();
     page.follow(hands);
-    page.take_in(hands, clip(3));
+    page.take_in(hands, Imported { clip: clip(3), cut: Some(87.38) });
+    assert!(page.message.contains("87 s"), "{}", page.message);
     page.follow(hands);
     assert_eq!(page.opened, Some(Opened::Pad(1)));
 }

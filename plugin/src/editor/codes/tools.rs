@@ -109,7 +109,7 @@ impl CodesPage {
             ui.separator();
             let busy = self.making.is_some();
             let regenerate = egui::Button::new(if busy { "Making…" } else { "Regenerate" });
-            let hint = "Make the selection anew, with what is around it in mind (R)";
+            let hint = "Make the selection anew, from what comes before it (R)";
             if ui.add_enabled(!busy, regenerate).on_hover_text(hint).clicked() {
                 self.regenerate(hands);
             }

@@ -1,6 +1,6 @@
 //! What takes time: it is done in the studio, and its answer comes later.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use super::draft::Region;
 use super::{CodesPage, FOREIGN, FULL, Hands, Opened, shelf};
 use crate::clips::{Clip, MAX_CODES};
 use crate::export::{Export, plain};
-use crate::import::import;
+use crate::import::{Imported, import};
 
 /// Frames that are made when a clip goes on: two seconds.
 const MORE: usize = 94;
@@ -59,7 +59,7 @@ impl CodesPage {
         }
         if let Some(importing) = self.importing.take() {
             match importing.try_recv() {
-                Ok(Ok(clip)) => self.take_in(hands, clip),
+                Ok(Ok(imported)) => self.take_in(hands, imported),
                 Ok(Err(problem)) => self.message = problem,
                 Err(TryRecvError::Empty) => self.importing = Some(importing),
                 Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
@@ -67,8 +67,7 @@ impl CodesPage {
         }
         if let Some(exporting) = self.exporting.take() {
             match exporting.try_recv() {
-                Ok(Ok(path)) => self.message = format!("Exported to {}", path.display()),
-                Ok(Err(problem)) => self.message = problem,
+                Ok(Ok(message) | Err(message)) => self.message = message,
                 Err(TryRecvError::Empty) => self.exporting = Some(exporting),
                 Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
             }
@@ -148,7 +147,7 @@ impl CodesPage {
     /// Writes what is open to a file.
     pub(super) fn export(&mut self, hands: Hands<'_>) {
         let clip = self.current();
-        self.write(hands, clip.into_iter().collect(), "");
+        self.write(hands, clip.into_iter().collect(), "", 0);
     }
 
     /// Writes all clips to a folder of their own, each named by its key: a sample pack.
@@ -160,11 +159,13 @@ impl CodesPage {
         };
         let clips = hands.instance().pads().clips();
         let playable = clips.iter().filter(|(_, clip)| clip.codec == texts.playing.codec);
-        self.write(hands, playable.map(named).collect(), &texts.reference.name);
+        let playable: Vec<Clip> = playable.map(named).collect();
+        let left_out = clips.iter().count() - playable.len();
+        self.write(hands, playable, &texts.reference.name, left_out);
     }
 
-    /// Writes `clips` into `folder` of what was exported.
-    fn write(&mut self, hands: Hands<'_>, clips: Vec<Clip>, folder: &str) {
+    /// Writes `clips` into `folder` of what was exported; so many of other bundles cannot be.
+    fn write(&mut self, hands: Hands<'_>, clips: Vec<Clip>, folder: &str, left_out: usize) {
         let Some(home) = library::folder().filter(|_| !clips.is_empty()) else {
             self.message = "There is nothing to export, or no home folder to export to.".to_owned();
             return;
@@ -186,18 +187,15 @@ impl CodesPage {
         hands.params.selection.work(Box::new(move |closing| {
             let written: Result<Vec<PathBuf>, String> =
                 exports.iter().map(|export| export.write(closing)).collect();
-            let last = |mut paths: Vec<PathBuf>| match paths.len() {
-                1 => paths.pop().unwrap_or_default(),
-                _ => folder,
-            };
-            let _ = answer.send(written.map(last));
+            let _ = answer.send(written.map(|paths| exported(&paths, &folder, left_out)));
         }));
         self.exporting = Some(inbox);
         self.message = "Exporting".to_owned();
     }
 
     /// Puts what was imported on the first free pad, and opens it.
-    pub(super) fn take_in(&mut self, hands: Hands<'_>, clip: Clip) {
+    pub(super) fn take_in(&mut self, hands: Hands<'_>, imported: Imported) {
+        let Imported { clip, cut } = imported;
         let pads = hands.instance().pads();
         let Some(pad) = pads.clips().first_free() else {
             self.message = FULL.to_owned();
@@ -207,6 +205,9 @@ impl CodesPage {
         hands.note_change();
         self.stays = true;
         self.open(hands, Opened::Pad(pad));
+        if let Some(seconds) = cut {
+            self.message = format!("A clip can be {seconds:.0} s long; the rest was left out.");
+        }
     }
 
     /// Reads sound files as clips, one after the other.
@@ -228,5 +229,29 @@ impl CodesPage {
         let codec = hands.instance().texts().playing.codec;
         let clip = move || import(&path, &model, &codec);
         self.importing = Some(hands.params.selection.ask(clip));
+    }
+}
+
+/// What is said when `paths` are written into `folder`.
+fn exported(paths: &[PathBuf], folder: &Path, left_out: usize) -> String {
+    let place = if let [path] = paths { path } else { folder };
+    let others = match left_out {
+        0 => String::new(),
+        left_out => format!("; {left_out} made by other bundles left out"),
+    };
+    format!("Exported to {}{others}", place.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_where_clips_were_exported_and_what_was_left_out() {
+        let paths = ["E/1.wav", "E/2.wav"].map(PathBuf::from);
+        let folder = Path::new("E");
+        assert_eq!(exported(&paths[..1], folder, 0), "Exported to E/1.wav");
+        let several = "Exported to E; 3 made by other bundles left out";
+        assert_eq!(exported(&paths, folder, 3), several);
     }
 }
