@@ -82,8 +82,6 @@ unsafe extern "C" fn state_of(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
     use crate::xkb_key_direction::XKB_KEY_DOWN;
 
