@@ -18,6 +18,7 @@ pub mod events;
 pub mod health;
 pub mod listeners;
 pub mod log;
+mod numbered;
 pub mod pipeline;
 pub mod progress;
 pub mod ranks;

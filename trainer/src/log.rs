@@ -1,7 +1,7 @@
 //! The log of a run: one JSON object a line, as it happens.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +16,8 @@ pub struct Log {
     path: PathBuf,
     /// `None` once writing has failed.
     file: Option<File>,
+    /// Whether what is in it goes when the first event comes: until then the run can be refused.
+    replaces: bool,
     start: Instant,
 }
 
@@ -35,8 +37,7 @@ impl Log {
     ///
     /// Fails if the file cannot be written, or holds something else than a log.
     pub fn create(path: &Path) -> Result<Self> {
-        expect_log(path)?;
-        Self::of(path, File::create(path))
+        Ok(Self { replaces: true, ..Self::go_on(path)? })
     }
 
     /// Goes on with the log at `path`, if there is one. Its time begins again at zero.
@@ -46,12 +47,10 @@ impl Log {
     /// As [`Self::create`].
     pub fn go_on(path: &Path) -> Result<Self> {
         expect_log(path)?;
-        Self::of(path, OpenOptions::new().append(true).create(true).open(path))
-    }
-
-    fn of(path: &Path, file: io::Result<File>) -> Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path);
         let file = file.with_context(|| format!("cannot write the log {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), file: Some(file), start: Instant::now() })
+        let start = Instant::now();
+        Ok(Self { path: path.to_owned(), file: Some(file), replaces: false, start })
     }
 
     /// Writes an event.
@@ -64,7 +63,11 @@ impl Log {
         let line = Line { time_s: self.start.elapsed().as_secs_f64(), event };
         let mut text = serde_json::to_string(&line)?;
         text.push('\n');
-        let written = file.write_all(text.as_bytes());
+        // What is no file, as a terminal, has nothing to replace.
+        let replaces = std::mem::take(&mut self.replaces)
+            && file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let emptied = if replaces { file.set_len(0) } else { Ok(()) };
+        let written = emptied.and_then(|()| file.write_all(text.as_bytes()));
         if written.is_err() {
             self.file = None;
         }
@@ -106,6 +109,23 @@ mod tests {
         assert_eq!(lines[0]["event"], "warning");
         assert_eq!(lines[0]["message"], "one\ntwo");
         assert!(lines[1]["time_s"].as_f64().unwrap() >= 0.0);
+    }
+
+    #[test]
+    fn a_log_stays_until_the_run_that_replaces_it_has_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let event = |message: &str| TrainingEvent::Warning { message: message.to_owned() };
+        Log::create(&path).unwrap().write(&event("hours")).unwrap();
+        let read = || std::fs::read_to_string(&path).unwrap();
+        let before = read();
+        // A run that is refused.
+        drop(Log::create(&path).unwrap());
+        assert_eq!(read(), before);
+        Log::go_on(&path).unwrap().write(&event("more")).unwrap();
+        assert!(read().starts_with(&before) && read().lines().count() == 2);
+        Log::create(&path).unwrap().write(&event("anew")).unwrap();
+        assert!(read().lines().count() == 1 && read().contains("anew"));
     }
 
     #[cfg(target_os = "linux")]

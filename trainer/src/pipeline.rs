@@ -36,6 +36,8 @@ use crate::train::{
     self, CodecPlan, Diverged, Keeper, KeptParts, KnownCodec, Length, PriorPlan, Run, TrainedPrior,
 };
 
+pub(crate) use keeping::is_finished;
+
 /// Seconds that a prior is trained for if the run was stopped before: a bundle without one plays
 /// nothing.
 const HASTY_PRIOR_S: f64 = 5.0;
@@ -413,8 +415,10 @@ pub fn summary_of(corpus: &Corpus) -> CorpusSummary {
     classes.sort();
     classes.dedup();
     classes.retain(|class| !class.is_empty());
+    // The end of a file that is held out is no file.
+    let tails = corpus.recordings.iter().filter(|recording| recording.is_tail()).count();
     CorpusSummary {
-        files: corpus.recordings.len(),
+        files: corpus.recordings.len() - tails,
         held_out_files: corpus.held_out().count(),
         seconds: corpus.seconds(),
         channels: corpus.channels,

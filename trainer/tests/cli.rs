@@ -255,6 +255,29 @@ fn a_bundle_that_nobody_named_takes_the_place_of_none() {
     assert_eq!(fs::read(folder.path().join("sounds.distill")).unwrap(), before);
     succeed(folder.path(), &format!("{train} --quiet"));
     assert!(folder.path().join("sounds-3.distill").exists());
+    // Nor does a report, of a bundle that was moved.
+    fs::remove_file(folder.path().join("sounds-2.distill")).unwrap();
+    let report = fs::read(folder.path().join("sounds-2.report.html")).unwrap();
+    succeed(folder.path(), &format!("{train} --quiet"));
+    assert_eq!(fs::read(folder.path().join("sounds-2.report.html")).unwrap(), report);
+    assert!(folder.path().join("sounds-4.distill").exists());
+    succeed(folder.path(), &format!("{train} --quiet --no-report"));
+    assert!(folder.path().join("sounds-2.distill").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_told_as_well_as_they_can_be() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"gr\xfcn.wav");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_distill"));
+    command.arg("generate").arg(toy().join("toy.distill")).arg("-o").arg(folder.path().join(name));
+    let output = command.args(["--duration", "0.1", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["files"][0]["path"].as_str().unwrap().ends_with("gr\u{fffd}n.wav"));
+    assert!(folder.path().join(name).is_file());
 }
 
 /// Four recordings of one tone that lasts; silent if `level` is 0.

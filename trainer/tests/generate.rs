@@ -68,7 +68,7 @@ fn what_would_be_another_take_is_refused_in_a_sentence() {
     fail(here, &format!("{again} -o out.wav"), 1, "clip.wav is not the file that take.json");
     fs::rename(here.join("one.distill"), here.join("moved.distill")).unwrap();
     fail(here, &format!("{again} -o out.wav"), 1, "is not there; name where it is after --again");
-    let elsewhere = format!("{again} moved.distill -o out.wav --prime moved.wav");
+    let elsewhere = format!("{again} moved.distill -o elsewhere.wav --prime moved.wav");
     succeed(here, &elsewhere);
 
     let mut recipe = read_json(&here.join("take.json"));

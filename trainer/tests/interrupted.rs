@@ -424,6 +424,55 @@ fn a_finished_bundle_outlasts_a_run_that_is_stopped() {
 }
 
 #[test]
+fn what_another_run_left_beside_a_finished_bundle_stays() {
+    let home = home();
+    let home = home.path();
+    fs::copy("../assets/factory.distill", home.join("x.distill")).unwrap();
+    fs::write(home.join("x.stopped.distill"), "of another run").unwrap();
+    let endless = format!("{ENDLESS} {TINY}");
+    let own = home.join("x.stopped-2.distill");
+    let mut digests = Vec::new();
+    for _ in 0..2 {
+        let output = stop(home, &endless, "x.distill.run", "-INT");
+        assert!(stderr(&output).contains("x.stopped-2.distill"), "{}", stderr(&output));
+        digests.push(Bundle::open(&own).unwrap().digest().to_owned());
+    }
+    assert_ne!(digests[0], digests[1], "its own it replaces");
+    // Repeated as it is, that command would drop what it came to.
+    let output = stop(home, &format!("{endless} --fresh"), "x.distill.run", "-INT");
+    let told = stderr(&output);
+    assert!(told.contains("repeat the command without --fresh to go on"), "{told}");
+    let report = fs::read_to_string(home.join("x.report.html")).unwrap();
+    assert!(report.contains("train sounds") && !report.contains("--fresh"));
+    assert!(home.join("x.stopped-3.distill").is_file());
+    assert_eq!(Bundle::open(&own).unwrap().digest(), digests[1]);
+    assert_eq!(fs::read(home.join("x.stopped.distill")).unwrap(), b"of another run");
+    fs::remove_file(home.join("x.stopped-3.distill")).unwrap();
+    expect(
+        home,
+        &format!("{endless} --fresh --codec-steps 2").replace(" --codec-steps 1000000", ""),
+        0,
+        "",
+    );
+    assert!(!home.join("x.distill.run").exists());
+}
+
+#[test]
+fn a_prior_that_is_finished_outlasts_whatever_became_of_its_codec() {
+    let home = home();
+    let home = home.path();
+    let codec = format!("{ENDLESS} {TINY}");
+    assert_eq!(stop(home, &codec, "x.distill.run", "-INT").status.code(), Some(3));
+    let alone = "train-prior x.distill --prior-batch 2 --checkpoint-every 0s";
+    expect(home, &format!("{alone} --steps 3"), 0, "");
+    let whole = fs::read(home.join("x.distill")).unwrap();
+    let output = stop(home, &format!("{alone} --steps 1000000"), "x.distill.prior.run", "-INT");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(fs::read(home.join("x.distill")).unwrap() == whole);
+    assert!(Bundle::open(&home.join("x.stopped.distill")).unwrap().has_prior());
+}
+
+#[test]
 fn what_an_interrupted_run_left_stays_until_another_begins() {
     let home = home();
     let home = home.path();

@@ -277,6 +277,51 @@ fn a_corpus_that_is_read_is_not_prepared_meanwhile() {
     prepared(&folder, &output, &Alone).unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_today_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let (folder, output) = (home.path().join("sounds"), home.path().join("out"));
+    write_recordings(&folder.join("here"));
+    prepared(&folder, &output, &Alone).unwrap();
+    // Of a drive that comes and goes.
+    write_recordings(&home.path().join("drive"));
+    std::os::unix::fs::symlink("../drive", folder.join("there")).unwrap();
+    let other = folder.join("there/new.wav");
+    write(&other, &[noise(5, 9000, 0.2)], 48_000, BitDepth::Int16);
+    prepared(&folder, &output, &Alone).unwrap();
+    let shards = || (0..100).filter(|n| output.join(format!("{n:05}.pcm")).is_file()).count();
+    let before = shards();
+    fs::rename(home.path().join("drive"), home.path().join("gone")).unwrap();
+    let without = prepared(&folder, &output, &Alone).unwrap().unwrap();
+    assert!(without.verdicts.iter().any(|verdict| verdict.name == "there"));
+    assert_eq!(shards(), before);
+    fs::remove_file(folder.join("there")).unwrap();
+    prepared(&folder, &output, &Alone).unwrap();
+    assert!(shards() < before, "what is gone for good is not kept");
+}
+
+#[test]
+fn what_is_prepared_of_another_folder_of_that_name_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    for pack in ["one", "two"] {
+        write_recordings(&folder.join(pack).join("Loops"));
+    }
+    write(&folder.join("two/Loops/new.wav"), &[noise(5, 9000, 0.2)], 48_000, BitDepth::Int16);
+    succeed(folder, "prepare one/Loops");
+    let index = || fs::read(folder.join("Loops.prepared/prepared.json")).unwrap();
+    let before = index();
+    succeed(folder, "prepare two/Loops");
+    assert_eq!(index(), before);
+    assert_same(&folder.join("two/Loops"), &folder.join("Loops-2.prepared"));
+    // Each goes on with its own.
+    succeed(folder, "prepare one/Loops");
+    succeed(folder, "prepare two/Loops");
+    assert!(!folder.join("Loops-3.prepared").exists());
+    assert_eq!(index(), before);
+}
+
 #[test]
 fn what_cannot_be_prepared_is_said() {
     let home = tempfile::tempdir().unwrap();

@@ -102,7 +102,7 @@ impl EvaluateArgs {
             .with_context(|| format!("cannot evaluate the prior of {}", self.bundle.display()))?;
         if self.json {
             let figures = json!({
-                "bundle": self.bundle,
+                "bundle": self.bundle.display().to_string(),
                 "digest": bundle.digest(),
                 "seed": self.seed,
                 "prior": evaluation,
@@ -314,9 +314,9 @@ impl EvaluateArgs {
         generation: Option<&Generation>,
     ) -> Result<Value> {
         let mut object = json!({
-            "bundle": self.bundle,
+            "bundle": self.bundle.display().to_string(),
             "digest": bundle.digest(),
-            "folder": folder,
+            "folder": folder.display().to_string(),
             "held_out": self.held_out,
             "max_seconds": self.limit(),
             "generation": generation,

@@ -98,11 +98,11 @@ pub(super) struct GenerateArgs {
 /// One file that was made.
 #[derive(Debug, Serialize)]
 struct Made {
-    path: PathBuf,
+    path: String,
     /// Where it is written how to make it again.
-    sidecar: Option<PathBuf>,
+    sidecar: Option<String>,
     /// Its codes, if they are written.
-    codes: Option<PathBuf>,
+    codes: Option<String>,
     /// Key of the take.
     take: u64,
     seed: u64,
@@ -144,10 +144,10 @@ impl GenerateArgs {
         }
         display.finish();
         if self.json {
-            print_json(&json!({ "bundle": path, "digest": digest, "files": made }))?;
+            let bundle = path.display().to_string();
+            print_json(&json!({ "bundle": bundle, "digest": digest, "files": made }))?;
         } else {
-            let paths: Vec<String> =
-                made.iter().map(|one| one.path.display().to_string()).collect();
+            let paths: Vec<String> = made.into_iter().map(|one| one.path).collect();
             print(&paths.join("\n"))?;
         }
         Ok(Ending::Done)
@@ -307,5 +307,15 @@ fn make(maker: &Maker, recipe: &mut Recipe, target: Target) -> Result<Made> {
     }
     let Recipe { seed, take, .. } = *recipe;
     let Shape { channels, samples, format } = recipe.sound.shape();
-    Ok(Made { path, sidecar, codes, take, seed, samples, channels, rate: format.rate })
+    let shown = |path: &PathBuf| path.display().to_string();
+    Ok(Made {
+        path: shown(&path),
+        sidecar: sidecar.as_ref().map(shown),
+        codes: codes.as_ref().map(shown),
+        take,
+        seed,
+        samples,
+        channels,
+        rate: format.rate,
+    })
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use distill_shared::whole_file::is_same_file;
 use serde::Serialize;
 
+use crate::numbered::numbered;
 use crate::stop::Usage;
 
 /// Prints a result. A reader that has gone away has had enough: that is no failure.
@@ -53,7 +54,7 @@ pub(super) fn free(path: PathBuf, endings: &[&str]) -> PathBuf {
         let beside = endings.iter().map(|ending| path.with_extension(ending));
         !std::iter::once(path.clone()).chain(beside).any(|path| path.symlink_metadata().is_ok())
     };
-    names(&path).find(is_free).unwrap_or_else(|| path.clone())
+    numbered(&path).find(is_free).unwrap_or_else(|| path.clone())
 }
 
 /// A new and empty file, so that nobody else takes its name while it is made; gone again if it stays empty.
@@ -73,15 +74,4 @@ impl Drop for Reserved {
             let _ = fs::remove_file(&self.0); // nobody can be told
         }
     }
-}
-
-/// `path`, and then NAME-2, NAME-3 and so on.
-pub(super) fn names(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let numbered = move |number: u32| {
-        let mut name = path.file_stem().unwrap_or_default().to_owned();
-        name.push(format!("-{number}"));
-        let ending = path.extension().unwrap_or_default();
-        path.with_file_name(PathBuf::from(name).with_added_extension(ending))
-    };
-    std::iter::once(path.to_owned()).chain((2..).map(numbered))
 }

@@ -13,6 +13,7 @@ use super::output::{print, print_json};
 use crate::corpus::prepared::{self, Prepared};
 use crate::corpus::{Before, OpenOptions, Outcome};
 use crate::device::cores;
+use crate::numbered::numbered;
 use crate::progress::{Display, clock};
 use crate::ranks;
 
@@ -26,7 +27,8 @@ pub(super) const ENDING: &str = "prepared";
 pub(super) struct PrepareArgs {
     /// Folder of recordings; the folders in it are searched too
     folder: PathBuf,
-    /// Folder to write; the name of the folder of recordings with .prepared if not given
+    /// Folder to write; if not given, the name of the folder of recordings with .prepared, and with a
+    /// number if that is of another folder
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Files to decode at a time; all cores if not given
@@ -67,7 +69,7 @@ impl PrepareArgs {
         let used = verdicts.iter().filter(|verdict| verdict.outcome.is_used()).count();
         if self.json {
             return print_json(&json!({
-                "path": output,
+                "path": output.display().to_string(),
                 "files": verdicts.len(),
                 "used": used,
                 "seconds": seconds,
@@ -95,7 +97,14 @@ impl PrepareArgs {
         self.output.clone().unwrap_or_else(|| {
             let folder = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
             let name = folder.file_name().unwrap_or("sounds".as_ref());
-            Path::new(name).with_added_extension(ENDING)
+            let named = Path::new(name).with_added_extension(ENDING);
+            let is_free = |output: &PathBuf| !prepared::is_of_another(output, &folder);
+            let free = numbered(&named).find(is_free).unwrap_or_else(|| named.clone());
+            if free != named {
+                let (named, free) = (named.display(), free.display());
+                eprintln!("{named} is of another folder and stays; this one is {free}");
+            }
+            free
         })
     }
 }

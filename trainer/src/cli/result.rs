@@ -6,7 +6,6 @@ use anyhow::Result;
 use distill_shared::bundle::Bundle;
 use serde_json::json;
 
-use super::exit::Ending;
 use super::output::{print, print_json};
 use crate::pipeline::Session;
 
@@ -15,8 +14,9 @@ pub(super) fn print_result(
     path: &Path,
     bundle: &Bundle,
     session: &Session,
+    is_full: bool,
     json: bool,
-) -> Result<Ending> {
+) -> Result<()> {
     let (card, config) = (bundle.card(), bundle.config());
     if !session.ranks.is_first() {
         // The first one tells.
@@ -34,7 +34,7 @@ pub(super) fn print_result(
         });
         let codec = &card.codec.training;
         print_json(&json!({
-            "bundle": path,
+            "bundle": path.display().to_string(),
             "digest": bundle.digest(),
             "name": card.name,
             "corpus": card.corpus,
@@ -47,9 +47,11 @@ pub(super) fn print_result(
             },
             "prior": prior,
             "stopped": session.is_stopped(),
+            "diverged": session.diverged.is_some(),
+            "disk_full": is_full,
         }))?;
     } else {
         print(&path.display().to_string())?;
     }
-    Ok(if session.is_stopped() { Ending::Stopped } else { Ending::Done })
+    Ok(())
 }

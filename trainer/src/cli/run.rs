@@ -68,6 +68,11 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
+    /// Whether a report is written.
+    pub(super) fn reports(&self) -> bool {
+        !self.no_report
+    }
+
     /// Prepares a run whose directory is `run_dir`, and whose report, which calls it `name`, is to lie at
     /// `report`.
     pub(super) fn session(
@@ -91,10 +96,10 @@ impl RunArgs {
         let leads = ranks.is_first();
         let log = if run_dir.resumes() { Log::go_on } else { Log::create };
         let log = self.log.as_deref().filter(|_| leads).map(log).transpose()?;
-        let report = (leads && !self.no_report).then(|| {
+        let report = (leads && self.reports()).then(|| {
             Report::new(
                 report,
-                Story { name, command: command_line(arguments()), ..Story::default() },
+                Story { name, command: command_line(repeated()), ..Story::default() },
             )
         });
         let display = if self.quiet || !leads { Display::quiet() } else { Display::new() };
@@ -147,14 +152,21 @@ pub(super) fn end(
         // It would come to the same again.
         session.give_up_run();
     }
-    let ended = trained.and_then(|(bundle, written)| {
-        session.show_bundle(&bundle, &written);
-        session.end_run(&written)?;
-        Ok((bundle, written))
-    });
+    let (bundle, written) = match trained {
+        Ok(trained) => trained,
+        Err(error) => {
+            session.end_report(Some(&error));
+            return Err(error);
+        }
+    };
+    session.show_bundle(&bundle, &written);
+    let is_full = session.is_full();
+    let ended = session.end_run(&written);
     session.end_report(ended.as_ref().err());
-    let (bundle, written) = ended?;
-    print_result(&written, &bundle, session, json)
+    // Whoever asked for the result is told where it is, whatever is to be said of it.
+    print_result(&written, &bundle, session, is_full, json)?;
+    ended?;
+    Ok(if session.is_stopped() { Ending::Stopped } else { Ending::Done })
 }
 
 /// What lies beside `bundle`, `X.distill`, as `X.` and this ending.
@@ -171,9 +183,11 @@ pub(super) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The words of our command line, whatever bytes they are of.
-fn arguments() -> impl Iterator<Item = String> {
-    env::args_os().map(|argument| argument.to_string_lossy().into_owned())
+/// The words of our command line, whatever bytes they are of, for a run to be repeated, or to go on: it is
+/// not to drop what it has come to.
+fn repeated() -> impl Iterator<Item = String> {
+    let words = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    words.filter(|word| word != "--fresh")
 }
 
 /// The command line of these `arguments`, the first of which is the program, as it would be typed.

@@ -14,14 +14,16 @@ use distill_shared::whole_file::is_same_file;
 
 use super::duration;
 use super::exit::Ending;
-use super::output::names;
 use super::prepare::ENDING;
 use super::run::{RunArgs, beside, end, given, stem};
 use super::train_prior::{PriorSource, prior_report, prior_run_dir, replace_prior};
 use crate::budget::{self, Budget};
 use crate::corpus::Corpus;
 use crate::date;
-use crate::pipeline::{Session, Trained, corpus_health, heard_by, summary_of, with_preview};
+use crate::numbered::numbered;
+use crate::pipeline::{
+    Session, Trained, corpus_health, heard_by, is_finished, summary_of, with_preview,
+};
 use crate::run_dir::terms::{Recordings, Terms};
 use crate::settings::{CodecOverrides, PriorOverrides, Settings};
 use crate::stop::Usage;
@@ -273,19 +275,18 @@ impl TrainArgs {
                 None => self.prior.settings(&bundle.config().codec, &codes)?,
                 Some(from) => self.prior.settings_from(from, &codes)?,
             };
-            bundle = with_prior(session, lengths, bundle, (&codes, &settings), output)?;
+            let stays = self.goes_on_with(output);
+            bundle = with_prior(session, lengths, bundle, (&codes, &settings), (output, stays))?;
         }
         let whole = session.is_whole();
-        let begun_with = self.from.as_ref().or(self.base.as_ref());
-        let overwrites = begun_with.is_some_and(|path| is_same_file(path, output));
-        let place = if !whole && overwrites {
-            // The command can only be repeated with the bundle that it began with.
-            &output.with_extension("stopped.distill")
-        } else {
-            output
-        };
-        let written = session.write(&bundle, place, whole)?;
+        let written = session.write(&bundle, output, whole, self.goes_on_with(output))?;
         Ok((bundle, written))
+    }
+
+    /// Whether it begins with the bundle that it writes: repeated, it needs that as it was.
+    fn goes_on_with(&self, output: &Path) -> bool {
+        let begun_with = self.from.as_ref().or(self.base.as_ref());
+        begun_with.is_some_and(|path| is_same_file(path, output))
     }
 
     /// The bundle to write, if it can be written: better to know before hours of training.
@@ -317,12 +318,16 @@ impl TrainArgs {
         Err(Usage(format!("cannot write {}: {problem}", output.display())).into())
     }
 
-    /// `path`, or the first of NAME-2, NAME-3 and so on that holds no bundle but one that an interrupted run
-    /// left: nothing is replaced that nobody named.
+    /// `path`, or the first of NAME-2, NAME-3 and so on that has neither bundle nor report, or what an
+    /// interrupted run left: nothing is replaced that nobody named.
     fn unused(&self, path: &Path) -> PathBuf {
-        let is_its_own =
-            |path: &Path| run_dir_of(path).is_dir() || path.symlink_metadata().is_err();
-        let found = names(path).find(|path| is_its_own(path)).unwrap_or_else(|| path.to_owned());
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        let is_its_own = |path: &Path| {
+            let finished = || Bundle::open(path).is_ok_and(|bundle| is_finished(&bundle));
+            let reported = || self.run.reports() && is_there(&beside(path, "report.html"));
+            if run_dir_of(path).is_dir() { !finished() } else { !is_there(path) && !reported() }
+        };
+        let found = numbered(path).find(|path| is_its_own(path)).unwrap_or_else(|| path.to_owned());
         if found != path && !self.run.quiet {
             eprintln!("{} is there and stays; this one is {}", path.display(), found.display());
         }
@@ -346,17 +351,18 @@ fn run_dir_of(output: &Path) -> PathBuf {
     output.with_added_extension("run")
 }
 
-/// Trains a prior on `codes` into `bundle`. If it diverges, the codec alone is written to `output`.
+/// Trains a prior on `codes` into `bundle`. If it diverges, the codec alone is written to `output`, or
+/// beside what `stays` there.
 fn with_prior(
     session: &mut Session,
     lengths: &Lengths,
     bundle: Bundle,
     (codes, settings): (&[CorpusCodes], &Settings<PriorConfig>),
-    output: &Path,
+    (output, stays): (&Path, bool),
 ) -> Result<Bundle> {
     let prior = match session.train_prior(&bundle, codes, settings, &|_| lengths.prior()) {
         Err(error) if error.is::<Diverged>() => {
-            let written = session.write(&bundle, output, false)?;
+            let written = session.write(&bundle, output, false, stays)?;
             let kept = format!("the codec is kept in {} without a prior", written.display());
             return Err(error.context(kept));
         }

@@ -175,6 +175,6 @@ pub(super) fn replace_prior(
         Some(_) => bundle.with_corpus_codes(&[])?,
         None => bundle,
     };
-    let written = session.write(&bundle, path, session.is_whole())?;
+    let written = session.write(&bundle, path, session.is_whole(), false)?;
     Ok((bundle, written))
 }

@@ -14,6 +14,8 @@ pub(super) struct SoundFile {
     pub(super) name: String,
     /// Why it cannot be one, if that is clear without opening it.
     pub(super) problem: Option<String>,
+    /// Whether it, or the folder that it is, cannot be read now, and perhaps can be later.
+    pub(super) is_unread: bool,
 }
 
 /// Endings of the formats that are decoded.
@@ -53,7 +55,11 @@ fn walk(
             continue;
         }
         let name = format!("{prefix}{own_name}");
-        let unreadable = |error| Some(format!("it cannot be read: {error}"));
+        let mut is_unread = false;
+        let mut unreadable = |error| {
+            is_unread = true;
+            Some(format!("it cannot be read: {error}"))
+        };
         let problem = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => {
                 let new = path.canonicalize().is_ok_and(|folder| seen.insert(folder));
@@ -67,7 +73,7 @@ fn walk(
             Ok(_) => Some("it is not a file".to_owned()),
             Err(error) => unreadable(error),
         };
-        files.push(SoundFile { path, name, problem });
+        files.push(SoundFile { path, name, problem, is_unread });
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Recording;
+use super::{Recording, Sound};
 
 /// Share of the files that is held out.
 const FILES: f64 = 0.1;
@@ -10,6 +10,11 @@ const FILES: f64 = 0.1;
 const LEAST_SOUND: f64 = 0.05;
 /// Share of the sound that is held out, at most.
 const MOST_SOUND: f64 = 0.2;
+
+/// How loud what sounds is at least, as a share of the loudest sample: 60 dB less.
+const SILENT: f32 = 1e-3;
+/// Samples that are looked at together.
+const BLOCK: usize = 1 << 20;
 
 /// What is put after the name of a recording for that of its end.
 const TAIL: &str = " (last tenth)";
@@ -85,6 +90,11 @@ fn hold_out_again(recordings: &mut Vec<Recording>, names: &[String], alike: &[us
     !named.is_empty()
 }
 
+/// Whether that is the name of the end of a recording. No file is called so: its name has an ending.
+pub(super) fn is_tail(name: &str) -> bool {
+    name.ends_with(TAIL)
+}
+
 /// Whether a recording of that name, or the end of it, is among `names`.
 fn is_among(name: &str, names: &[String]) -> bool {
     names.iter().any(|one| one == name || one.strip_suffix(TAIL) == Some(name))
@@ -139,9 +149,11 @@ fn split_off(recordings: &mut Vec<Recording>, index: usize, alike: &[usize]) {
     }
 }
 
-/// Cuts off the last tenth of a recording.
+/// Cuts off the last tenth of a recording: of what sounds of it, and what follows that. A measurement on
+/// silence would say nothing.
 fn split(whole: &mut Recording) -> Recording {
-    let cut = whole.samples() - whole.samples() / 10;
+    let sounds = sounding(&whole.sound).unwrap_or_else(|| whole.samples());
+    let cut = sounds - sounds / 10;
     Recording {
         name: format!("{}{TAIL}", whole.name),
         class: whole.class.clone(),
@@ -150,9 +162,27 @@ fn split(whole: &mut Recording) -> Recording {
     }
 }
 
+/// Samples up to the last that is within [`SILENT`] of the loudest; none if there is none, or if it cannot
+/// be read, which reading it later will tell.
+fn sounding(sound: &Sound) -> Option<usize> {
+    let blocks: Vec<usize> = (0..sound.samples()).step_by(BLOCK).collect();
+    // Blocks, since a recording on disk may be longer than what fits into memory.
+    let read = |&from: &usize| sound.read(from..from + BLOCK).ok();
+    let louder = |loudest: f32, sample: &f32| loudest.max(sample.abs());
+    let peaks: Option<Vec<f32>> =
+        blocks.iter().map(|from| Some(read(from)?.iter().flatten().fold(0.0, louder))).collect();
+    let peaks = peaks?;
+    let heard = SILENT * peaks.iter().copied().fold(0.0, f32::max);
+    let last = peaks.iter().rposition(|&peak| peak > heard)?;
+    let from = *blocks.get(last)?;
+    let audio = read(&from)?;
+    let end =
+        audio.iter().filter_map(|channel| channel.iter().rposition(|x| x.abs() > heard)).max();
+    end.map(|end| from + end + 1)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::Sound;
     use super::*;
 
     fn recordings(lengths: &[usize]) -> Vec<Recording> {
@@ -267,5 +297,23 @@ mod tests {
             assert_eq!(length(longest), 900);
             assert_eq!(length(&format!("{longest} (last tenth)")), 100);
         }
+    }
+
+    #[test]
+    fn the_last_tenth_is_of_what_sounds() {
+        let sound = |sounds: usize, silent: usize| {
+            let faint = std::iter::repeat_n(1e-4, silent);
+            Sound::new(vec![std::iter::repeat_n(0.5, sounds).chain(faint).collect()])
+        };
+        for (sounds, silent, cut) in [(1000, 0, 900), (1000, 3000, 900), (0, 1000, 900)] {
+            let mut whole = recordings(&[1]).remove(0);
+            whole.sound = sound(sounds, silent);
+            let tail = split(&mut whole);
+            assert_eq!((whole.samples(), tail.samples()), (cut, sounds + silent - cut));
+            assert!(tail.is_tail() && !whole.is_tail());
+        }
+        // Longer than what is read at a time, of which nothing sounds.
+        let long = sound(BLOCK + 5, BLOCK);
+        assert_eq!(sounding(&long), Some(BLOCK + 5));
     }
 }

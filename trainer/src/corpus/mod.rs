@@ -52,6 +52,12 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Whether it is the end of one that was split, to be held out.
+    #[must_use]
+    pub fn is_tail(&self) -> bool {
+        hold_out::is_tail(&self.name)
+    }
+
     /// Its length in samples.
     #[must_use]
     pub fn samples(&self) -> usize {

@@ -10,6 +10,7 @@ use distill_shared::model::config::CodecConfig;
 
 use super::{Session, Trained};
 use crate::events::TrainingEvent;
+use crate::numbered::numbered;
 use crate::run_dir::RunDir;
 use crate::run_dir::storage::is_full;
 use crate::run_dir::terms::Terms;
@@ -82,8 +83,9 @@ impl Session<'_> {
         !self.is_stopped() && self.diverged.is_none()
     }
 
-    /// Writes a bundle, and returns where it is. If it is not `whole`, a finished one at `path` stays, and
-    /// it lies beside that. On a full disk, what the run directory holds besides the newest checkpoint
+    /// Writes a bundle, and returns where it is. If it is not `whole`, a finished one at `path` stays, as
+    /// does any if `stays`, and it lies beside that under a name that nothing has but what this run left
+    /// there before. On a full disk, what the run directory holds besides the newest checkpoint
     /// makes room for it.
     ///
     /// # Errors
@@ -94,16 +96,21 @@ impl Session<'_> {
         bundle: &Bundle,
         path: &Path,
         whole: bool,
+        stays: bool,
     ) -> Result<PathBuf, WriteError> {
         let mut place = path.to_owned();
         if !self.ranks.is_first() {
             self.complete = whole;
             return Ok(place);
         }
-        if !whole && Bundle::open(path).is_ok_and(|there| is_finished(&there)) {
-            place.set_extension("stopped.distill");
+        if !whole && (stays || Bundle::open(path).is_ok_and(|there| is_finished(&there))) {
+            place = self.beside(path);
+            if let Some(run_dir) = &self.run_dir {
+                run_dir.leaves(&place);
+            }
+            let why = if stays { "is what this begins with" } else { "is finished" };
             let (path, place) = (path.display(), place.display());
-            let line = format!("{path} is finished and stays as it is; this one is {place}");
+            let line = format!("{path} {why} and stays as it is; this one is {place}");
             self.listeners.display.warn(&line);
         }
         loop {
@@ -119,6 +126,20 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the disk has filled up.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.run_dir.as_ref().is_some_and(RunDir::is_full)
+    }
+
+    /// Where a bundle goes that must not take the place of the one at `path`.
+    fn beside(&self, path: &Path) -> PathBuf {
+        let own = self.run_dir.as_ref().and_then(RunDir::left);
+        let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
+        let stopped = path.with_extension("stopped.distill");
+        own.or_else(|| numbered(&stopped).find(is_free)).unwrap_or(stopped)
     }
 
     /// Ends a run whose bundle is written to `path`. What it could go on from is left if it was stopped,
@@ -138,13 +159,14 @@ impl Session<'_> {
         let directory = run_dir.path().display().to_string();
         if run_dir.is_full() {
             let kept = format!(
-                "what was learnt is in {}; free some space and repeat the command to go on",
-                path.display()
+                "what was learnt is in {}; free some space and {}",
+                path.display(),
+                run_dir.repeat()
             );
             return Err(anyhow::Error::new(run_dir.full_error()).context(kept));
         }
         if self.is_stopped() {
-            let line = format!("repeat the command to go on, or delete {directory}");
+            let line = format!("{}, or delete {directory}", run_dir.repeat());
             self.listeners.display.say(&line);
         } else {
             self.give_up_run();
@@ -175,11 +197,10 @@ fn with_codes(bundle: Bundle, codes: &[CorpusCodes]) -> Result<(Bundle, Option<S
     }
 }
 
-/// Whether no part of a bundle was stopped before its time.
-fn is_finished(bundle: &Bundle) -> bool {
+/// Whether what was trained last of a bundle was not stopped before its time.
+pub(crate) fn is_finished(bundle: &Bundle) -> bool {
     let prior = bundle.prior_metadata().map(|prior| &prior.training);
-    let mut runs = [Some(&bundle.card().codec.training), prior].into_iter().flatten();
-    !runs.any(|run| run.stopped_early)
+    !prior.unwrap_or(&bundle.card().codec.training).stopped_early
 }
 
 #[cfg(test)]

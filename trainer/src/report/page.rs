@@ -86,7 +86,7 @@ fn add_state(story: &Story, html: &mut Html) {
             "Stopped".to_owned(),
             format!(
                 "The run was stopped before its end. What was learnt until then is in {bundle}; repeat the \
-                 command to go on."
+                 command below to go on."
             ),
         ),
         State::Diverged(why) => ("failed", "Training diverged".to_owned(), sentence(why)),
@@ -139,7 +139,7 @@ fn add_times(times: &Times, html: &mut Html) {
         html.line("h2", "Times");
         html.pairs(&rows);
         if times.left_s.is_some() {
-            let text = "If this was written long ago, the run was interrupted: repeat the command to go on.";
+            let text = "If this was written long ago, the run was interrupted: repeat the command above to go on.";
             html.element("p", &[("class", "note")], text);
         }
     });
@@ -188,7 +188,7 @@ mod tests {
             text_of(&page)
         };
         assert!(told(State::Done).contains("What was learnt is in x.distill."));
-        assert!(told(State::Stopped).contains("repeat the command to go on"));
+        assert!(told(State::Stopped).contains("repeat the command below to go on"));
         let diverged = told(State::Diverged("the loss became NaN at step 7".to_owned()));
         assert!(diverged.contains("Training diverged\nThe loss became NaN at step 7."));
         assert!(told(State::Failed("the disk is full".to_owned())).contains("The disk is full."));

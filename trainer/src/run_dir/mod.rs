@@ -34,6 +34,8 @@ use terms::{Differences, Terms};
 
 /// What the lock is on. The system lets go of it when the process ends, however it does.
 const LOCK: &str = "lock";
+/// What tells of a bundle that the run left beside a finished one.
+const LEFT: &str = "left";
 /// A checkpoint may cost one in so many seconds.
 const COST: u32 = 50;
 
@@ -198,6 +200,33 @@ impl RunDir {
         &self.path
     }
 
+    /// What there is to do to go on with it later.
+    #[must_use]
+    pub fn repeat(&self) -> &'static str {
+        // Repeated as it is, that would drop this run, too.
+        if self.start.found == FoundRun::Drop {
+            "repeat the command without --fresh to go on"
+        } else {
+            "repeat the command to go on"
+        }
+    }
+
+    /// The bundle that the run left beside a finished one when it was stopped before.
+    #[must_use]
+    pub fn left(&self) -> Option<PathBuf> {
+        let name = fs::read_to_string(self.path.join(LEFT)).ok()?;
+        // It is one of ours, and in this folder.
+        let name = Path::new(&name).file_name()?;
+        Some(self.path.with_file_name(name))
+    }
+
+    /// Remembers that the run left this bundle, beside its directory. Where that fails the next one is left
+    /// under another name.
+    pub fn leaves(&self, bundle: &Path) {
+        let name = bundle.file_name().unwrap_or_default().to_string_lossy();
+        let _ = fs::write(self.path.join(LEFT), &*name);
+    }
+
     /// Whether an interrupted run is to go on.
     #[must_use]
     pub fn resumes(&self) -> bool {
@@ -234,6 +263,7 @@ impl RunDir {
         }
         if self.start.found == FoundRun::Drop {
             self.store.clear().map_err(|error| failed(&self.path, error))?;
+            let _ = fs::remove_file(self.path.join(LEFT));
             self.holds = false;
         }
         self.terms = terms;
@@ -438,6 +468,7 @@ impl Drop for RunDir {
                 // It removes no file that is open.
                 self.lock = None;
             }
+            let _ = fs::remove_file(self.path.join(LEFT));
             let _ = fs::remove_file(self.path.join(LOCK));
             let _ = fs::remove_dir(&self.path);
         }

@@ -16,6 +16,7 @@ mod prepare;
 mod shard;
 mod stored;
 
+pub use index::is_of_another;
 pub use prepare::{Prepared, prepare};
 
 pub(super) use index::open;

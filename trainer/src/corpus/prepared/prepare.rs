@@ -11,7 +11,7 @@ use distill_shared::bundle::write_atomically;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::index::{self, Index, recording};
+use super::index::{self, Index, recording, source_of};
 use super::shard::{Entry, Known, Shard, Version, number_of};
 use super::stored::{Place, Store};
 use super::{INDEX, LOCK, is_prepared};
@@ -212,7 +212,8 @@ fn all_alike(plan: &[Vec<Versioned>], shards: &[u32], ranks: &dyn Ranks) -> Resu
     Ok(all.iter().all(|one| *one == all[0]))
 }
 
-/// Writes the index of all `files`, and removes shards that nothing of is used.
+/// Writes the index of all `files`, and removes shards that nothing of is used, unless some of what there is
+/// cannot be read now.
 fn finish(
     folder: &Path,
     output: &Path,
@@ -256,9 +257,11 @@ fn finish(
     let measured = Measured { gain, alike: alike(&recordings)? };
     let seconds = recordings.iter().map(|one| one.samples() as f64).sum::<f64>()
         / f64::from(crate::corpus::SAMPLE_RATE);
-    let index = Index::new(used, measured, verdicts.clone());
+    let index = Index::new(source_of(folder), used, measured, verdicts.clone());
     write_atomically(&output.join(INDEX), index.text()?.as_bytes())?;
-    for &number in shards.iter().filter(|number| !used_shards.contains(number)) {
+    // What a drive held that is not there today was read from it once.
+    let all_read = !files.iter().any(|(_, file)| file.is_unread);
+    for &number in shards.iter().filter(|number| all_read && !used_shards.contains(number)) {
         Shard::remove(store, output, number)?;
     }
     let bytes = used_shards
