@@ -168,7 +168,8 @@ impl Clip {
             // Cells have other places now.
             (Arc::new(self.codes.last(most)), Locks::default())
         } else {
-            (self.codes, self.locks)
+            let frames = self.codes.frames();
+            (self.codes, self.locks.within(frames))
         };
         let name = self.name.chars().take(MAX_NAME).collect();
         Self { name, rating: self.rating.min(MAX_RATING), codes, locks, ..self }
@@ -222,7 +223,10 @@ mod tests {
     #[test]
     fn clips_survive_saving_and_loading() {
         let mut clips = Clips::default();
-        clips.set(0, Some(clip(4095)));
+        let mut locked = clip(4095);
+        // Beyond the end of the clip there is nothing to be locked.
+        locked.locks.toggle(&[(7, 1)]);
+        clips.set(0, Some(locked));
         clips.set(PADS - 1, Some(clip(0)));
         clips.set(PADS, Some(clip(1)));
         assert_eq!(clips.iter().count(), 2);

@@ -21,6 +21,7 @@ use crate::clips::{Clip, Clips};
 use crate::denormals;
 use crate::desk::Desk;
 use crate::engine::{Block, Engine, Playing, Settings, Trigger, Voicing};
+use crate::envelope::Shape;
 use crate::instance::{Instance, ModelRef};
 use crate::source::Source;
 use crate::state::BundleRef;
@@ -157,6 +158,8 @@ impl Export {
             keys: Keys::Pads,
             playing: Playing::Notes,
             trigger: Trigger::Gate,
+            // It is held until it is over, which for a one-shot would be sooner.
+            shape: Shape { one_shot: false, ..self.settings.shape },
             voicing: Voicing::Poly,
             hold: Hold::Off,
             locked: false,

@@ -68,6 +68,8 @@ pub struct Texts {
     pub details: String,
     /// Why the chosen bundle does not play, or a project could not be read; empty if all is well.
     pub error: String,
+    /// Whether that stays whatever plays meanwhile, until something is chosen: a project was refused.
+    pub error_stays: bool,
     /// What plays: its model, and which codec it has; none and empty until it does.
     pub playing: ModelRef,
 }
@@ -283,9 +285,19 @@ impl Instance {
         self.lock().clone()
     }
 
-    /// Says `error` without changing what plays. Not for the audio thread.
+    /// Says `error` without changing what plays, until something is chosen. Not for the audio thread.
     pub fn show_error(&self, error: String) {
-        self.lock().error = error;
+        let mut texts = self.lock();
+        (texts.error_stays, texts.error) = (!error.is_empty(), error);
+    }
+
+    /// Whether the bundle of `reference` plays already, and nothing else is to be said of it than that.
+    /// Not for the audio thread.
+    #[must_use]
+    pub fn plays(&self, reference: &BundleRef) -> bool {
+        let texts = self.lock();
+        let alike = !reference.digest.is_empty() && texts.reference == *reference;
+        alike && self.phase() == Phase::Ready && texts.error.is_empty()
     }
 
     /// Makes `reference` the chosen bundle, which is to be loaded; returns the number of the
@@ -313,7 +325,10 @@ impl Instance {
         if current {
             self.pads.serve(&playing.codec);
             self.history.serve(edition, &playing.codec);
-            *texts = Texts { reference, details, error: String::new(), playing };
+            let error_stays = texts.error_stays;
+            let error = Some(std::mem::take(&mut texts.error)).filter(|_| error_stays);
+            let error = error.unwrap_or_default();
+            *texts = Texts { reference, details, error, error_stays, playing };
             self.resume(Stop::Worker);
             for (half, shift) in self.pitches.iter().zip([0, 64]) {
                 #[expect(clippy::cast_possible_truncation, reason = "a half")]
@@ -333,7 +348,7 @@ impl Instance {
     pub fn fail(&self, edition: u64, error: String) {
         let mut texts = self.lock();
         if self.edition() == edition {
-            texts.error = error;
+            (texts.error, texts.error_stays) = (error, false);
             self.phase.store(3, Ordering::Release);
         }
     }
@@ -342,7 +357,7 @@ impl Instance {
     pub fn wait(&self, edition: u64, late: String) {
         let mut texts = self.lock();
         if self.edition() == edition && self.phase() == Phase::Loading {
-            texts.error = late;
+            (texts.error, texts.error_stays) = (late, false);
         }
     }
 

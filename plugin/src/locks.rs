@@ -35,6 +35,15 @@ impl Locks {
         }
     }
 
+    /// The same, of a clip that has only so many `frames` now.
+    #[must_use]
+    pub fn within(self, frames: usize) -> Self {
+        if self.0.iter().all(|&(t, _)| t < frames) {
+            return self;
+        }
+        Self(Arc::new(self.0.iter().filter(|&&(t, _)| t < frames).copied().collect()))
+    }
+
     /// As a project saves those of a clip of `levels` levels: a bit for each cell, frame by frame and coarse
     /// to fine, the first the highest of its hexadecimal digit; nothing after the last that is locked.
     #[must_use]

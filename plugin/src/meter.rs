@@ -86,7 +86,7 @@ impl Meter {
     /// Whether the song goes on here, after a block at `before`, and not somewhere earlier.
     #[must_use]
     pub fn goes_on_from(&self, before: &Self) -> bool {
-        self.beat >= before.beat
+        self.beat >= before.beat - SEAM_BEATS
     }
 
     /// The same, in bars that are counted as those of `before` if the song goes on from there, so many
@@ -219,6 +219,13 @@ mod tests {
         for beat in [3.999_999_9, 4.0, 4.000_000_1] {
             assert_eq!(Meter::new(&song(beat), 48_000.0).unwrap().bar_at(0), bar(1), "{beat}");
         }
+    }
+
+    #[test]
+    fn a_tempo_that_falls_within_a_block_is_no_way_back() {
+        let meter = |beat| Meter::new(&song(beat), 48_000.0).unwrap();
+        assert!([4.0, 4.1, 3.99].iter().all(|beat| meter(*beat).goes_on_from(&meter(4.0))));
+        assert!([3.9, 0.0].iter().all(|beat| !meter(*beat).goes_on_from(&meter(4.0))));
     }
 
     #[test]

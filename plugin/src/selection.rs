@@ -63,7 +63,12 @@ impl Selection {
     /// Begins to load the factory bundle if nothing was chosen. Not for the audio thread.
     pub fn attach(&self) {
         if self.instance.phase() == Phase::Empty {
+            let refused = self.instance.texts().error;
             self.choose(BundleRef::default());
+            // The host has told of the project first.
+            if !refused.is_empty() {
+                self.instance.show_error(refused);
+            }
         }
     }
 
@@ -109,7 +114,10 @@ impl Selection {
 
 impl PersistentField<'_, BundleRef> for Selection {
     fn set(&self, reference: BundleRef) {
-        self.choose(reference);
+        // A host may load the state again and again, to undo or to compare: what plays goes on.
+        if !self.instance.plays(&reference) {
+            self.choose(reference);
+        }
     }
 
     fn map<F, R>(&self, f: F) -> R

@@ -344,7 +344,8 @@ impl Voice {
             .stream
             .as_ref()
             .map_or(1.0, |stream| f64::from(stream.rate) / f64::from(scene.rate));
-        let raised = self.played.shift + scene.tune + self.tuning + self.bend + self.led;
+        let raised = nearest(self.played.shift + scene.tune + self.led);
+        let raised = raised + self.tuning + self.bend;
         ratio * speed_of(raised.clamp(-FARTHEST, FARTHEST))
     }
 
@@ -357,6 +358,12 @@ impl Voice {
         let speed = self.speed(scene);
         Motion { speed, filter: scene.filters.at(speed) }
     }
+}
+
+/// The nearest pitch of that name, in semitones, that a take can be raised to.
+fn nearest(raised: f32) -> f32 {
+    let octaves = ((raised.abs() - FARTHEST) / 12.0).ceil().max(0.0);
+    raised - (12.0 * octaves).copysign(raised)
 }
 
 /// Samples of a take in a loop that is to have `samples`, of `rate` in a second: of too long a one a

@@ -55,12 +55,13 @@ impl Voices {
         self.iter_mut().filter(|voice| which.means(voice.called()))
     }
 
-    /// Fades the oldest of those that are not making room yet, until `most` are left.
+    /// Fades those that are not making room yet, until `most` are left: what was let go of before what is
+    /// held, and of these the oldest.
     pub fn leave(&mut self, most: usize) {
         let holds = |voice: &Voice| !voice.envelope().is_fading() && !voice.envelope().is_done();
         while self.iter().filter(|voice| holds(voice)).count() > most {
             let held = self.iter_mut().filter(|voice| holds(voice));
-            held.max_by_key(|voice| voice.age()).map(Voice::fade);
+            held.max_by_key(|voice| (!voice.envelope().is_held(), voice.age())).map(Voice::fade);
         }
     }
 

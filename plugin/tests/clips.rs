@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use distill_plugin::auditions::Audition;
 use distill_plugin::clips::{Clip, Clips};
-use distill_plugin::engine::{Playing, Trigger, Voicing};
-use distill_plugin::envelope::FADE_SECONDS;
+use distill_plugin::engine::{Playing, Settings, Trigger, Voicing};
+use distill_plugin::envelope::{FADE_SECONDS, Shape};
 use distill_plugin::export::{Export, Format};
 use distill_plugin::instance::ModelRef;
 use distill_plugin::preview::Preview;
@@ -391,7 +391,12 @@ fn a_file_holds_what_a_host_renders() {
         let export = Export {
             model: ModelRef { model: Arc::downgrade(&model), codec: CODEC.repeat(32) },
             clip: clip(&codes),
-            settings: stage.settings,
+            // A one-shot is heard to its end, too.
+            settings: Settings {
+                trigger: Trigger::OneShot,
+                shape: Shape { one_shot: true, decay: 0.1, ..stage.settings.shape },
+                ..stage.settings
+            },
             rate,
             format: Format::WavFloat,
             folder: folder.path().join("Exports"),

@@ -319,6 +319,20 @@ fn what_is_replaced_fades_with_its_release() {
 }
 
 #[test]
+fn what_is_latched_leads_although_an_older_key_is_down() {
+    let mut stage = stage(Playing::WithKeys);
+    stage.settings.trigger = Trigger::Latch;
+    stage.settings.restart_bars = 2;
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    stage.listen(100);
+    stage.engine.note_on(note(64));
+    stage.engine.note_off(&key(64));
+    play(&mut stage, 0, 3 * BAR, &[480]);
+    assert_eq!(stage.instance.sounding(), 1 << 64);
+}
+
+#[test]
 fn what_is_latched_begins_anew_and_gives_way_too() {
     let mut stage = stage(Playing::WithKeys);
     stage.settings.trigger = Trigger::Latch;

@@ -128,3 +128,33 @@ fn the_last_of_many_choices_wins() {
     assert_eq!(selection.instance().phase(), Phase::Ready);
     assert_eq!(saved(&selection).name, "Toy 8");
 }
+
+#[test]
+fn a_bundle_that_plays_goes_on_when_the_same_state_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("toy.distill");
+    toy::bundle(7).write(&path).unwrap();
+    let selection = choose(file(&path));
+    let (reference, edition) = (saved(&selection), selection.instance().edition());
+    choose_with(&selection, reference.clone());
+    assert_eq!(selection.instance().edition(), edition);
+    // Another one, and one that is chosen by hand, are loaded.
+    toy::bundle(8).write(&path).unwrap();
+    choose_with(&selection, file(&path));
+    assert_ne!(saved(&selection).digest, reference.digest);
+    assert!(selection.instance().edition() > edition);
+}
+
+#[test]
+fn why_a_project_was_refused_is_said_until_something_is_chosen() {
+    let (selection, _) = Selection::new();
+    let refused = "A newer Distill saved this project.".to_owned();
+    // The host loads the state before it activates the instrument.
+    choose_with(&selection, BundleRef { refused: refused.clone(), ..BundleRef::default() });
+    selection.attach();
+    let instance = selection.instance();
+    wait_at_most(Duration::from_secs(20), || instance.phase() != Phase::Loading);
+    assert_eq!((instance.phase(), instance.texts().error), (Phase::Ready, refused));
+    choose_with(&selection, saved(&selection));
+    assert_eq!((instance.phase(), instance.texts().error), (Phase::Ready, String::new()));
+}

@@ -128,3 +128,38 @@ fn a_choke_is_heard_by_the_take_that_its_key_leads() {
     stage.engine.choke(&key(64));
     assert!(ends(&mut stage));
 }
+
+#[test]
+fn what_was_let_go_of_makes_room_before_what_is_held() {
+    let mut stage = stage(Voicing::Poly);
+    stage.settings.voices = 2;
+    stage.settings.shape.release = 100.0;
+    stage.engine.note_on(note(60));
+    stage.listen(100);
+    stage.engine.note_on(note(62));
+    stage.engine.note_off(&key(62));
+    stage.listen(100);
+    stage.engine.note_on(note(64));
+    stage.listen(2 * FADE);
+    assert_eq!(stage.instance.sounding(), 1 << 60 | 1 << 64);
+    // Of what is held the oldest.
+    stage.engine.note_on(note(65));
+    stage.listen(2 * FADE);
+    assert_eq!(stage.instance.sounding(), 1 << 64 | 1 << 65);
+}
+
+#[test]
+fn a_legato_take_that_is_led_too_far_keeps_the_name_of_the_pitch() {
+    let heard = |led: u8| {
+        let mut stage = stage(Voicing::Legato);
+        stage.settings.keys = Keys::Pitches;
+        stage.engine.reset(&stage.settings.clone());
+        stage.work();
+        stage.engine.note_on(note(60));
+        stage.engine.note_on(note(led));
+        listen(&mut stage, 8)
+    };
+    assert_eq!(heard(60 + 30), heard(60 + 18));
+    assert_eq!(heard(60 - 25), heard(60 - 13));
+    assert_ne!(heard(60 + 30), heard(60 + 24));
+}

@@ -26,8 +26,8 @@ impl Engine {
             Playing::Notes => {}
             // Its keys begin it and end it.
             Playing::WithKeys => {
-                // What is latched has no key that is down.
-                let newest = self.keyboard.newest().or(self.latched);
+                // What is latched leads, though its key is not down and others may be.
+                let newest = self.latched.or(self.keyboard.newest());
                 // A clip on a pad comes to its end.
                 let is_over = sounding.is_none()
                     && self.settings.trigger != Trigger::OneShot

@@ -185,6 +185,8 @@ impl Draft {
     fn exchange(&mut self, codes: Arc<Codes>, locked: Option<Locks>) -> Step {
         let codes = std::mem::replace(&mut self.codes, codes);
         let locked = locked.map(|locked| std::mem::replace(&mut self.locked, locked));
+        // Locking is no step: what is gone may have been locked since.
+        self.locked = std::mem::take(&mut self.locked).within(self.codes.frames());
         self.stay_inside();
         Step::Codes { codes, locked }
     }

@@ -177,3 +177,17 @@ fn what_was_locked_before_cropping_is_locked_again_after_it_is_undone() {
     draft.redo();
     assert!(draft.is_locked(0, 0) && !draft.is_locked(2, 1));
 }
+
+#[test]
+fn what_is_undone_takes_its_locks_along() {
+    let mut draft = draft();
+    let longer = unflatten_codes(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 2).expect("five frames");
+    assert!(draft.go_on(&longer));
+    // What was added is selected.
+    draft.toggle_lock();
+    assert!(draft.is_locked(4, 0));
+    draft.undo();
+    assert!(draft.locks().are_none());
+    draft.redo();
+    assert!(!draft.is_locked(4, 0));
+}
