@@ -291,13 +291,13 @@ impl Instance {
         (texts.error_stays, texts.error) = (!error.is_empty(), error);
     }
 
-    /// Whether the bundle of `reference` plays already, and nothing else is to be said of it than that.
+    /// Whether the bundle of `reference` plays already, and nothing is wrong that loading it would mend.
     /// Not for the audio thread.
     #[must_use]
     pub fn plays(&self, reference: &BundleRef) -> bool {
         let texts = self.lock();
         let alike = !reference.digest.is_empty() && texts.reference == *reference;
-        alike && self.phase() == Phase::Ready && texts.error.is_empty()
+        alike && self.phase() == Phase::Ready && texts.error.is_empty() && self.stopped().is_none()
     }
 
     /// Makes `reference` the chosen bundle, which is to be loaded; returns the number of the

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use distill_plugin::instance::Phase;
+use distill_plugin::instance::{Phase, Stop};
 use distill_plugin::patience::wait_at_most;
 use distill_plugin::selection::Selection;
 use distill_plugin::state::BundleRef;
@@ -138,6 +138,10 @@ fn a_bundle_that_plays_goes_on_when_the_same_state_is_loaded() {
     let (reference, edition) = (saved(&selection), selection.instance().edition());
     choose_with(&selection, reference.clone());
     assert_eq!(selection.instance().edition(), edition);
+    // It mends what has stopped.
+    selection.instance().stop(Stop::Worker);
+    choose_with(&selection, reference.clone());
+    assert!(selection.instance().edition() > edition && selection.instance().stopped().is_none());
     // Another one, and one that is chosen by hand, are loaded.
     toy::bundle(8).write(&path).unwrap();
     choose_with(&selection, file(&path));

@@ -1,6 +1,6 @@
 //! The part of `xkbcommon-dl` that `baseview` uses, without two faults of the latter (0.4.2):
 //!
-//! * For each window it asks for a map of the keyboard (47 kB), makes a state from it, and lets go of the
+//! * For each window it asks for a map of the keyboard (70 kB with its context), makes a state from it, and lets go of the
 //!   state alone. Here a state takes the caller's map over.
 //! * It takes for granted that there is a keyboard and a map of it. Here a state that is not there takes
 //!   keys and gives no text.

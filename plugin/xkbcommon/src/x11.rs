@@ -25,12 +25,13 @@ type StateNew = unsafe extern "C" fn(*mut xkb_keymap, *mut xcb_connection_t, i32
 pub struct XkbCommonX11 {
     /// The number of the keyboard; 0, which is none, if there is none.
     pub xkb_x11_get_core_keyboard_device_id: Keyboard,
-    /// A new map of a keyboard, or null.
+    /// A new map of a keyboard, or null; null has none.
     pub xkb_x11_keymap_new_from_device: KeymapNew,
     /// A new state of a keyboard, or null. It lets go of the map for the caller, who must not use it any
     /// more; null has no state.
     pub xkb_x11_state_new_from_device: StateNew,
     keyboard: Keyboard,
+    keymap_new: KeymapNew,
     state_new: StateNew,
 }
 
@@ -44,11 +45,10 @@ pub fn xkbcommon_x11_option() -> Option<&'static XkbCommonX11> {
         unsafe {
             Some(XkbCommonX11 {
                 xkb_x11_get_core_keyboard_device_id: keyboard_of,
-                xkb_x11_keymap_new_from_device: *library
-                    .get(c"xkb_x11_keymap_new_from_device")
-                    .ok()?,
+                xkb_x11_keymap_new_from_device: keymap_of,
                 xkb_x11_state_new_from_device: state_of,
                 keyboard: *library.get(c"xkb_x11_get_core_keyboard_device_id").ok()?,
+                keymap_new: *library.get(c"xkb_x11_keymap_new_from_device").ok()?,
                 state_new: *library.get(c"xkb_x11_state_new_from_device").ok()?,
             })
         }
@@ -59,6 +59,21 @@ pub fn xkbcommon_x11_option() -> Option<&'static XkbCommonX11> {
 unsafe extern "C" fn keyboard_of(connection: *mut xcb_connection_t) -> i32 {
     // SAFETY: the caller's word is that of the library's own function.
     xkbcommon_x11_option().map_or(0, |x11| unsafe { (x11.keyboard)(connection) }.max(0))
+}
+
+unsafe extern "C" fn keymap_of(
+    context: *mut xkb_context,
+    connection: *mut xcb_connection_t,
+    keyboard: i32,
+    flags: xkb_keymap_compile_flags,
+) -> *mut xkb_keymap {
+    match xkbcommon_x11_option() {
+        // SAFETY: the caller's word is that of the library's own function.
+        Some(x11) if !context.is_null() => unsafe {
+            (x11.keymap_new)(context, connection, keyboard, flags)
+        },
+        _ => null_mut(),
+    }
 }
 
 unsafe extern "C" fn state_of(
@@ -94,7 +109,9 @@ mod tests {
         let mut text = [1; 4];
         // SAFETY: nothing is what all of these take.
         unsafe {
-            let state = (x11.xkb_x11_state_new_from_device)(null_mut(), null_mut(), 0);
+            let flags = xkb_keymap_compile_flags::XKB_KEYMAP_COMPILE_NO_FLAGS;
+            let keymap = (x11.xkb_x11_keymap_new_from_device)(null_mut(), null_mut(), 0, flags);
+            let state = (x11.xkb_x11_state_new_from_device)(keymap, null_mut(), 0);
             assert!(state.is_null());
             assert_eq!((common.xkb_state_update_key)(state, 38, XKB_KEY_DOWN), 0);
             assert_eq!((common.xkb_state_key_get_utf8)(state, 38, text.as_mut_ptr(), 4), 0);

@@ -19,9 +19,6 @@ const FORMAT: u32 = 2;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Index {
     format: u32,
-    /// The folder of recordings; empty where it was not written down.
-    #[serde(default)]
-    source: String,
     gain: f32,
     /// Sorted by name.
     recordings: Vec<Entry>,
@@ -39,16 +36,15 @@ struct Entry {
 }
 
 impl Index {
-    /// The index of recordings of the folder `source`, with these names, in these places.
+    /// The index of recordings with these names, in these places.
     pub(super) fn new(
-        source: String,
         recordings: Vec<(String, Place)>,
         measured: Measured,
         verdicts: Vec<Verdict>,
     ) -> Self {
         let entry = |((name, place), alike)| Entry { name, alike, place };
         let recordings = recordings.into_iter().zip(measured.alike).map(entry).collect();
-        Self { format: FORMAT, source, gain: measured.gain, recordings, verdicts }
+        Self { format: FORMAT, gain: measured.gain, recordings, verdicts }
     }
 
     pub(super) fn text(&self) -> Result<String> {
@@ -89,24 +85,6 @@ pub(super) fn read(folder: &Path, store: &Store) -> Result<Index> {
     let index: Index = serde_json::from_str(&text).with_context(cannot)?;
     index.check(store).with_context(cannot)?;
     Ok(index)
-}
-
-/// Whether what is in the folder `output` is known to have been made of another folder than `folder`.
-pub fn is_of_another(output: &Path, folder: &Path) -> bool {
-    #[derive(Deserialize)]
-    struct Told {
-        #[serde(default)]
-        source: String,
-    }
-    let told = fs::read(output.join(INDEX)).ok();
-    let told = told.and_then(|text| serde_json::from_slice::<Told>(&text).ok());
-    told.is_some_and(|told| !told.source.is_empty() && told.source != source_of(folder))
-}
-
-/// How a folder of recordings is written down.
-pub(super) fn source_of(folder: &Path) -> String {
-    let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    whole.display().to_string()
 }
 
 /// Opens the prepared corpus in `folder`, which stays as it is for as long as there are sounds of it.
