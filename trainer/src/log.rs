@@ -66,7 +66,8 @@ impl Log {
         // What is no file, as a terminal, has nothing to replace.
         let replaces = std::mem::take(&mut self.replaces)
             && file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let emptied = if replaces { file.set_len(0) } else { Ok(()) };
+        // By its name: not on every system may a file that is only appended to be cut.
+        let emptied = if replaces { File::create(&self.path).map(drop) } else { Ok(()) };
         let written = emptied.and_then(|()| file.write_all(text.as_bytes()));
         if written.is_err() {
             self.file = None;

@@ -419,7 +419,7 @@ pub fn summary_of(corpus: &Corpus) -> CorpusSummary {
     let tails = corpus.recordings.iter().filter(|recording| recording.is_tail()).count();
     CorpusSummary {
         files: corpus.recordings.len() - tails,
-        held_out_files: corpus.held_out().count(),
+        held_out_files: corpus.held_out().count() - tails,
         seconds: corpus.seconds(),
         channels: corpus.channels,
         classes,

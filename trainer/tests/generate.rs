@@ -63,7 +63,7 @@ fn what_would_be_another_take_is_refused_in_a_sentence() {
     fail(here, &format!("{again} -o out.wav --seed 2"), 2, "cannot be used with");
     fs::rename(here.join("clip.wav"), here.join("moved.wav")).unwrap();
     succeed(here, &format!("{again} -o again.wav --prime moved.wav"));
-    fail(here, &format!("{again} -o out.wav"), 1, "is not there; put it beside that");
+    fail(here, &format!("{again} -o out.wav"), 1, "is not there; name where it is with --prime");
     fs::copy(here.join("take.wav"), here.join("clip.wav")).unwrap();
     fail(here, &format!("{again} -o out.wav"), 1, "clip.wav is not the file that take.json");
     fs::rename(here.join("one.distill"), here.join("moved.distill")).unwrap();

@@ -438,6 +438,15 @@ fn what_another_run_left_beside_a_finished_bundle_stays() {
         digests.push(Bundle::open(&own).unwrap().digest().to_owned());
     }
     assert_ne!(digests[0], digests[1], "its own it replaces");
+    // Not if there is something else by now.
+    let moved = home.join("moved.distill");
+    fs::rename(&own, &moved).unwrap();
+    fs::copy("../assets/factory.distill", &own).unwrap();
+    let output = stop(home, &endless, "x.distill.run", "-INT");
+    assert!(stderr(&output).contains("x.stopped-3.distill"), "{}", stderr(&output));
+    assert_eq!(fs::read(&own).unwrap(), fs::read("../assets/factory.distill").unwrap());
+    fs::remove_file(home.join("x.stopped-3.distill")).unwrap();
+    fs::rename(&moved, &own).unwrap();
     // Repeated as it is, that command would drop what it came to.
     let output = stop(home, &format!("{endless} --fresh"), "x.distill.run", "-INT");
     let told = stderr(&output);

@@ -296,6 +296,12 @@ fn what_cannot_be_read_today_is_kept() {
     let without = prepared(&folder, &output, &Alone).unwrap().unwrap();
     assert!(without.verdicts.iter().any(|verdict| verdict.name == "there"));
     assert_eq!(shards(), before);
+    // What has changed beside it is.
+    write(&folder.join("here/changed.wav"), &[noise(6, 9000, 0.2)], 48_000, BitDepth::Int16);
+    prepared(&folder, &output, &Alone).unwrap();
+    fs::remove_file(folder.join("here/changed.wav")).unwrap();
+    prepared(&folder, &output, &Alone).unwrap();
+    assert_eq!(shards(), before);
     fs::remove_file(folder.join("there")).unwrap();
     prepared(&folder, &output, &Alone).unwrap();
     assert!(shards() < before, "what is gone for good is not kept");
@@ -320,6 +326,10 @@ fn what_is_prepared_of_another_folder_of_that_name_stays() {
     succeed(folder, "prepare two/Loops");
     assert!(!folder.join("Loops-3.prepared").exists());
     assert_eq!(index(), before);
+    // What was interrupted is known by then, too.
+    fs::remove_file(folder.join("Loops.prepared/prepared.json")).unwrap();
+    succeed(folder, "prepare two/Loops");
+    assert!(!folder.join("Loops.prepared/prepared.json").exists());
 }
 
 #[test]

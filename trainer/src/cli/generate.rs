@@ -30,6 +30,9 @@ pub use recipe::Recipe;
 use recipe::{Settings, Sound, UsedBundle, UsedFile};
 use target::Target;
 
+/// What to do where a recording to go on from is not where it was.
+const PUT_SOUND: &str = "name where it is with --prime, or put it beside that";
+
 /// Makes new sound with a bundle, as the instrument does
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
@@ -206,10 +209,10 @@ impl GenerateArgs {
             );
         }
         let (source, heard) = if let Some(clip) = &recipe.prime {
-            let path = clip.find(again, self.prime.as_deref())?;
+            let path = clip.find(again, self.prime.as_deref(), PUT_SOUND)?;
             (Source::Prime(player.prime(&path)?), Some(path))
         } else if let Some(region) = &recipe.infill {
-            let path = region.clip.find(again, None)?;
+            let path = region.clip.find(again, None, "put it beside that")?;
             (Source::Infill(player.clip(&path)?, region.clone()), Some(path))
         } else {
             (Source::Nothing, None)

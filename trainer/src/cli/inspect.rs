@@ -228,7 +228,10 @@ fn corpus_text(corpus: &CorpusSummary) -> String {
         "{} files, {} in {channels}, {} held out to measure with",
         corpus.files,
         clock(corpus.seconds),
-        corpus.held_out_files
+        match corpus.held_out_files {
+            0 => "the end of one".to_owned(),
+            files => files.to_string(),
+        }
     );
     if !corpus.classes.is_empty() {
         text += &format!("; folders: {}", corpus.classes.join(", "));

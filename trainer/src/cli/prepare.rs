@@ -15,7 +15,7 @@ use crate::corpus::{Before, OpenOptions, Outcome};
 use crate::device::cores;
 use crate::numbered::numbered;
 use crate::progress::{Display, clock};
-use crate::ranks;
+use crate::ranks::{self, Ranks};
 
 /// What is put after the name of a folder for that of what is prepared of it.
 pub(super) const ENDING: &str = "prepared";
@@ -57,7 +57,7 @@ impl PrepareArgs {
             before: &Before::default(),
             on_file: &on_file,
         };
-        let output = self.output();
+        let output = self.output(ranks)?;
         let prepared = prepared::prepare(&self.folder, &output, &options, ranks)?;
         display.finish();
         prepared.iter().try_for_each(|prepared| self.tell(prepared, &output, &display))?;
@@ -92,19 +92,24 @@ impl PrepareArgs {
         print(&output.display().to_string())
     }
 
-    /// The folder to write.
-    fn output(&self) -> PathBuf {
-        self.output.clone().unwrap_or_else(|| {
-            let folder = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
-            let name = folder.file_name().unwrap_or("sounds".as_ref());
-            let named = Path::new(name).with_added_extension(ENDING);
-            let is_free = |output: &PathBuf| !prepared::is_of_another(output, &folder);
-            let free = numbered(&named).find(is_free).unwrap_or_else(|| named.clone());
-            if free != named {
-                let (named, free) = (named.display(), free.display());
-                eprintln!("{named} is of another folder and stays; this one is {free}");
-            }
-            free
-        })
+    /// The folder to write, the same for all `ranks`.
+    fn output(&self, ranks: &dyn Ranks) -> Result<PathBuf> {
+        if let Some(output) = &self.output {
+            return Ok(output.clone());
+        }
+        let folder = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let name = folder.file_name().unwrap_or("sounds".as_ref());
+        let named = Path::new(name).with_added_extension(ENDING);
+        let is_free = |output: PathBuf| !prepared::is_of_another(&output, &folder);
+        let place = numbered(&named).position(is_free).unwrap_or_default();
+        // The others may find the folder elsewhere.
+        let first = ranks.gather(&place.to_le_bytes())?.swap_remove(0);
+        let place = first.try_into().map_or(place, usize::from_le_bytes);
+        let free = numbered(&named).nth(place).unwrap_or_else(|| named.clone());
+        if place > 0 && ranks.is_first() {
+            let (named, free) = (named.display(), free.display());
+            eprintln!("{named} is of another folder and stays; this one is {free}");
+        }
+        Ok(free)
     }
 }

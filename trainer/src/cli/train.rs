@@ -318,8 +318,8 @@ impl TrainArgs {
         Err(Usage(format!("cannot write {}: {problem}", output.display())).into())
     }
 
-    /// `path`, or the first of NAME-2, NAME-3 and so on that has neither bundle nor report, or what an
-    /// interrupted run left: nothing is replaced that nobody named.
+    /// `path`, or the first of NAME-2, NAME-3 and so on that has neither bundle nor report, or has what an
+    /// interrupted run left and no finished bundle: nothing is replaced that nobody named.
     fn unused(&self, path: &Path) -> PathBuf {
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
         let is_its_own = |path: &Path| {
@@ -330,6 +330,10 @@ impl TrainArgs {
         let found = numbered(path).find(|path| is_its_own(path)).unwrap_or_else(|| path.to_owned());
         if found != path && !self.run.quiet {
             eprintln!("{} is there and stays; this one is {}", path.display(), found.display());
+            if run_dir_of(path).is_dir() {
+                let (run_dir, path) = (run_dir_of(path), path.display());
+                eprintln!("{} holds a run that -o {path} goes on with", run_dir.display());
+            }
         }
         found
     }

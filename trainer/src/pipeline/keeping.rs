@@ -106,7 +106,7 @@ impl Session<'_> {
         if !whole && (stays || Bundle::open(path).is_ok_and(|there| is_finished(&there))) {
             place = self.beside(path);
             if let Some(run_dir) = &self.run_dir {
-                run_dir.leaves(&place);
+                run_dir.leaves(bundle, &place);
             }
             let why = if stays { "is what this begins with" } else { "is finished" };
             let (path, place) = (path.display(), place.display());

@@ -9,7 +9,7 @@ use distill_shared::codes::Codes;
 use distill_shared::model::config::{CodecConfig, ModelConfig};
 use distill_shared::player::Model;
 
-use super::{Session, corpus_health};
+use super::{Session, corpus_health, summary_of};
 use crate::corpus::{Corpus, Outcome, Verdict};
 use crate::descriptors::words::offered;
 use crate::evaluate::prior::likelihood::nats_of_tables;
@@ -32,11 +32,7 @@ impl Session<'_> {
     /// Tells what became of the files of a folder.
     pub(super) fn tell_files(&mut self, corpus: &Corpus, verdicts: &[Verdict]) {
         let used = |verdict: &&Verdict| verdict.outcome.is_used();
-        let mut classes: Vec<String> =
-            corpus.recordings.iter().map(|recording| recording.class.clone()).collect();
-        classes.sort();
-        classes.dedup();
-        classes.retain(|class| !class.is_empty());
+        let summary = summary_of(corpus);
         let skipped = verdicts.iter().filter_map(|verdict| {
             let why = match &verdict.outcome {
                 Outcome::Used | Outcome::Resampled => return None,
@@ -48,11 +44,11 @@ impl Session<'_> {
         let odd = verdicts.iter().filter(used).filter(|verdict| !verdict.notes.is_empty());
         let files = Files {
             used: verdicts.iter().filter(used).count(),
-            held_out: corpus.held_out().count(),
+            held_out: summary.held_out_files,
             found: verdicts.len(),
-            seconds: corpus.seconds(),
-            channels: corpus.channels,
-            classes,
+            seconds: summary.seconds,
+            channels: summary.channels,
+            classes: summary.classes,
             skipped: skipped.collect(),
             odd: odd.map(|verdict| (verdict.name.clone(), verdict.notes.join("; "))).collect(),
         };

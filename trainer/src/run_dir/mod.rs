@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use distill_shared::bundle::WriteError;
+use distill_shared::bundle::{Bundle, WriteError};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 use crate::corpus::Before;
@@ -211,20 +211,20 @@ impl RunDir {
         }
     }
 
-    /// The bundle that the run left beside a finished one when it was stopped before.
+    /// The bundle that the run left beside its directory when it was stopped before, if it still lies there.
     #[must_use]
     pub fn left(&self) -> Option<PathBuf> {
-        let name = fs::read_to_string(self.path.join(LEFT)).ok()?;
-        // It is one of ours, and in this folder.
-        let name = Path::new(&name).file_name()?;
-        Some(self.path.with_file_name(name))
+        let note = fs::read_to_string(self.path.join(LEFT)).ok()?;
+        let (digest, name) = note.split_once(' ')?;
+        let path = self.path.with_file_name(Path::new(name).file_name()?);
+        Bundle::open(&path).is_ok_and(|there| there.digest() == digest).then_some(path)
     }
 
-    /// Remembers that the run left this bundle, beside its directory. Where that fails the next one is left
-    /// under another name.
-    pub fn leaves(&self, bundle: &Path) {
-        let name = bundle.file_name().unwrap_or_default().to_string_lossy();
-        let _ = fs::write(self.path.join(LEFT), &*name);
+    /// Remembers that the run leaves `bundle` at `path`, beside its directory. Where that fails the next one
+    /// is left under another name.
+    pub fn leaves(&self, bundle: &Bundle, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let _ = fs::write(self.path.join(LEFT), format!("{} {name}", bundle.digest()));
     }
 
     /// Whether an interrupted run is to go on.

@@ -129,9 +129,12 @@ impl Maker {
             Source::Prime(clip) => Take::primed(Arc::clone(model), key, clip),
             Source::Infill(clip, region) => {
                 let made = clip.infill(region, model, key, sampling).with_context(cannot)?;
-                self.write_whole(recipe, path, &made)?;
-                let Some(codes) = codes else { return Ok(()) };
-                return CodesFile::new(of, &made.name, made.samples, &made.codes).write(codes);
+                // Whoever stops it has stopped all of it.
+                self.go_on()?;
+                if let Some(codes) = codes {
+                    CodesFile::new(of, &made.name, made.samples, &made.codes).write(codes)?;
+                }
+                return self.write_whole(recipe, path, &made);
             }
         };
         self.write(recipe, path, take.with_context(cannot)?)

@@ -153,13 +153,13 @@ impl UsedFile {
         Ok(Self { path: path.display().to_string(), sha256: sha256(path)? })
     }
 
-    /// Where it is now, for a recipe that lies at `recipe`, unless it is said to be at `named`.
-    /// Fails if what is there is something else.
-    pub(super) fn find(&self, recipe: &Path, named: Option<&Path>) -> Result<PathBuf> {
+    /// Where it is now, for a recipe that lies at `recipe`, unless it is said to be at `named`. Fails if
+    /// nothing is there, and then says what to `put` where, or if it is something else.
+    pub(super) fn find(&self, recipe: &Path, named: Option<&Path>, put: &str) -> Result<PathBuf> {
         let path = named.map_or_else(|| find(&self.path, recipe), Path::to_owned);
         ensure!(
             named.is_some() || path.exists(),
-            "{}, which {} was made with, is not there; put it beside that",
+            "{}, which {} was made with, is not there; {put}",
             path.display(),
             recipe.display()
         );

@@ -16,8 +16,7 @@ mod prepare;
 mod shard;
 mod stored;
 
-pub use index::is_of_another;
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, is_of_another, prepare};
 
 pub(super) use index::open;
 pub(super) use stored::Stored;

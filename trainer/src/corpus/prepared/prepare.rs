@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions as FileOptions, TryLockError};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,7 @@ use distill_shared::bundle::write_atomically;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::index::{self, Index, recording, source_of};
+use super::index::{self, Index, recording};
 use super::shard::{Entry, Known, Shard, Version, number_of};
 use super::stored::{Place, Store};
 use super::{INDEX, LOCK, is_prepared};
@@ -103,7 +104,20 @@ pub fn prepare(
     Ok(prepared)
 }
 
-/// Makes the folder, or goes on in it, and takes its lock.
+/// Whether what lies in `output` is known to be prepared of another folder than `folder`.
+#[must_use]
+pub fn is_of_another(output: &Path, folder: &Path) -> bool {
+    let source = fs::read_to_string(output.join(LOCK)).unwrap_or_default();
+    !source.is_empty() && source != source_of(folder)
+}
+
+/// How a folder of recordings is written down.
+fn source_of(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    whole.display().to_string()
+}
+
+/// Makes the folder, or goes on in it, and takes its lock, which tells what it is made of.
 fn begin(folder: &Path, output: &Path) -> Result<File> {
     let cannot = || format!("cannot write to {}", output.display());
     let (is_new, is_ours) = (!output.exists(), output.join(LOCK).is_file());
@@ -132,7 +146,7 @@ fn begin(folder: &Path, output: &Path) -> Result<File> {
         );
     }
     let lock = FileOptions::new().write(true).create(true).truncate(false).open(output.join(LOCK));
-    let lock = lock.with_context(cannot)?;
+    let mut lock = lock.with_context(cannot)?;
     // Where files cannot be locked, it is left to the musician.
     if let Err(TryLockError::WouldBlock) = lock.try_lock() {
         bail!(
@@ -140,6 +154,8 @@ fn begin(folder: &Path, output: &Path) -> Result<File> {
             output.display()
         );
     }
+    let told = lock.set_len(0).and_then(|()| lock.write_all(source_of(folder).as_bytes()));
+    told.with_context(cannot)?;
     remove_leftovers(output).with_context(cannot)?;
     Ok(lock)
 }
@@ -257,17 +273,27 @@ fn finish(
     let measured = Measured { gain, alike: alike(&recordings)? };
     let seconds = recordings.iter().map(|one| one.samples() as f64).sum::<f64>()
         / f64::from(crate::corpus::SAMPLE_RATE);
-    let index = Index::new(source_of(folder), used, measured, verdicts.clone());
+    let index = Index::new(used, measured, verdicts.clone());
     write_atomically(&output.join(INDEX), index.text()?.as_bytes())?;
-    // What a drive held that is not there today was read from it once.
-    let all_read = !files.iter().any(|(_, file)| file.is_unread);
-    for &number in shards.iter().filter(|number| all_read && !used_shards.contains(number)) {
-        Shard::remove(store, output, number)?;
+    for &number in shards.iter().filter(|number| !used_shards.contains(number)) {
+        let kept = Shard::read(output, number)?.files;
+        // What a drive held that is not there today was read from it once.
+        if !kept.iter().any(|entry| is_unread(&entry.version.name, files)) {
+            Shard::remove(store, output, number)?;
+        }
     }
     let bytes = used_shards
         .iter()
         .map(|&shard| fs::metadata(store.samples_of(shard)).map_or(0, |metadata| metadata.len()));
     Ok(Prepared { verdicts, seconds, channels, bytes: bytes.sum() })
+}
+
+/// Whether what is called `name` cannot be read now, or lies in a folder that cannot.
+fn is_unread(name: &str, files: &[Versioned]) -> bool {
+    let holds = |unread: &str| {
+        name.strip_prefix(unread).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    files.iter().any(|(_, file)| file.is_unread && holds(&file.name))
 }
 
 /// What shards tell of `files` as they are now, by name, and in which shard; without levels, which of all

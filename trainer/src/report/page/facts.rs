@@ -38,9 +38,13 @@ fn files_in_words(files: &Files) -> String {
     let Files { used, held_out, found, seconds, channels, classes, .. } = files;
     let channels = if *channels == 1 { "mono" } else { "stereo" };
     let mut told = format!(
-        "{used} of {found} files are used: {} in {channels}. {held_out} of them are held out from \
-         training, to measure with.",
-        clock(*seconds)
+        "{used} of {found} files are used: {} in {channels}. {} held out from training, to measure with.",
+        clock(*seconds),
+        match held_out {
+            0 => "The end of one is".to_owned(),
+            1 => "1 of them is".to_owned(),
+            held_out => format!("{held_out} of them are"),
+        }
     );
     if !classes.is_empty() {
         told += &format!(" Folders that are kinds of sound: {}.", classes.join(", "));
@@ -99,7 +103,10 @@ mod tests {
         let mut html = Html::default();
         add_files(&Story { files, ..Story::default() }, &mut html);
         let text = html.into_text();
-        assert!(text.contains("3 of 253 files are used: 0:00 in mono."), "{text}");
+        assert!(
+            text.contains("3 of 253 files are used: 0:00 in mono. The end of one is"),
+            "{text}"
+        );
         assert!(text.contains("not used, and why: 250") && text.contains("and 50 more"));
         assert_eq!(text.matches("it is silent").count(), NAMED);
     }
