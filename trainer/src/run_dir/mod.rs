@@ -2,7 +2,8 @@
 //!
 //! It lies beside the bundle that is to be written, `X.distill.run` for `X.distill`, and holds
 //! checkpoints: everything that training has come to, so that a run that goes on from one ends in the
-//! same bits as one that was never interrupted. It is gone once the bundle is complete.
+//! same bits as one that was never interrupted. It is gone once the bundle is complete. Where a stopped run
+//! left its bundle beside a finished one, a note tells which.
 //!
 //! * [`storage`]: the few things that are done to the disk;
 //! * [`store`]: in which order, so that whatever happens there is a whole checkpoint;

@@ -26,7 +26,7 @@ use std::path::Path;
 /// The file that tells of all recordings.
 const INDEX: &str = "prepared.json";
 
-/// Keeps two programs from preparing one corpus.
+/// Keeps two programs from preparing one corpus, and says of which folder it is made.
 const LOCK: &str = "lock";
 
 /// Whether a folder is a prepared corpus.
