@@ -2,6 +2,7 @@
 
 use arrayvec::ArrayVec;
 
+use crate::expression::{Expressed, Expression};
 use crate::voice::Note;
 use crate::voices::Which;
 
@@ -17,6 +18,7 @@ pub struct Keyboard(ArrayVec<Held, MOST>);
 struct Held {
     note: Note,
     pedalled: bool,
+    expressed: Expressed,
 }
 
 impl Keyboard {
@@ -27,7 +29,7 @@ impl Keyboard {
         if self.0.is_full() {
             self.0.remove(0);
         }
-        self.0.push(Held { note, pedalled: false });
+        self.0.push(Held { note, pedalled: false, expressed: Expressed::default() });
     }
 
     /// The keys that `which` means come up; pedals that are down hold them, as `is_held` says of
@@ -46,6 +48,19 @@ impl Keyboard {
     /// The keys that `which` means are forgotten, whatever holds them. Real-time safe.
     pub fn forget(&mut self, which: &Which) {
         self.0.retain(|held| !which.means(&held.note));
+    }
+
+    /// The host says something of the keys that `which` means. Real-time safe.
+    pub fn express(&mut self, which: &Which, expression: Expression) {
+        let that = self.0.iter_mut().filter(|held| which.means(&held.note));
+        that.for_each(|held| held.expressed.take(expression));
+    }
+
+    /// What was said of the key of `note` since it went down.
+    #[must_use]
+    pub fn expressed(&self, note: &Note) -> Expressed {
+        let its = self.0.iter().find(|held| held.note == *note);
+        its.map(|held| held.expressed).unwrap_or_default()
     }
 
     /// The key that went down last of those that are held.

@@ -28,6 +28,7 @@ pub mod editor;
 pub mod engine;
 pub mod envelope;
 pub mod export;
+pub mod expression;
 pub mod factory;
 pub mod file_thread;
 pub mod filters;
@@ -72,11 +73,12 @@ use nice_plug::prelude::*;
 
 use crate::editor::DistillEditor;
 use crate::engine::{Block, Engine};
+use crate::expression::Expression;
 use crate::instance::Stop;
 use crate::meter::{Meter, Song};
 use crate::params::DistillParams;
 use crate::selection::Selection;
-use crate::voice::{Expression, Note};
+use crate::voice::Note;
 use crate::voices::Which;
 
 /// By how many semitones a wheel at its end bends notes: what MIDI begins with (General MIDI 1).

@@ -3,6 +3,7 @@
 use distill_shared::model::conditioning::speed_of;
 
 use crate::envelope::{Envelope, FADE_SECONDS, Rates};
+use crate::expression::{Expressed, Expression};
 use crate::filters::Filters;
 use crate::heads::Start;
 use crate::interpolator::{Interpolator, Motion};
@@ -22,21 +23,8 @@ pub struct Note {
     pub velocity: f32,
 }
 
-/// What a host says of one note while it sounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Expression {
-    /// By how many semitones it is raised, beside all else.
-    Tuning(f32),
-    /// Gain as a factor, 1 being none.
-    Volume(f32),
-    /// Where it is, -1 (left) to 1 (right); the other side is lowered.
-    Pan(f32),
-}
-
 /// The farthest that a take is raised or lowered, in semitones.
 const FARTHEST: f32 = 24.0;
-/// The largest gain of a note, 12 dB.
-const LOUDEST: f32 = 4.0;
 
 /// The longest loop in seconds of its take: a dozen megabytes.
 const LONGEST_LOOP_S: f64 = 32.0;
@@ -71,9 +59,9 @@ pub struct Voice {
     envelope: Envelope,
     /// How it plays its take.
     played: Played,
-    /// By how many semitones the host has raised it since it began.
-    tuning: f32,
-    /// By how many the wheel of its channel does.
+    /// What the host says of it.
+    expressed: Expressed,
+    /// By how many semitones the wheel of its channel raises it.
     bend: f32,
     /// By how many another key does, to which it was led.
     led: f32,
@@ -81,8 +69,6 @@ pub struct Voice {
     called: Note,
     /// Whether its key has come up, and the pedal holds it.
     pedalled: bool,
-    volume: f32,
-    pan: f32,
     /// The gains of both sides that volume and pan have come to.
     sides: [f32; 2],
     player: Interpolator,
@@ -106,13 +92,11 @@ impl Voice {
             stream,
             envelope: Envelope::new(),
             played,
-            tuning: 0.0,
+            expressed: Expressed::default(),
             bend: 0.0,
             led: 0.0,
             called: note,
             pedalled: false,
-            volume: 1.0,
-            pan: 0.0,
             sides: [1.0; 2],
             player: Interpolator::default(),
             position: 0,
@@ -222,14 +206,20 @@ impl Voice {
 
     /// Changes what the host may change while it sounds. What is no number changes nothing.
     pub fn express(&mut self, expression: Expression) {
-        match expression {
-            Expression::Tuning(by) if !by.is_nan() => self.tuning = by.clamp(-FARTHEST, FARTHEST),
-            Expression::Volume(gain) if !gain.is_nan() => self.volume = gain.clamp(0.0, LOUDEST),
-            Expression::Pan(pan) if !pan.is_nan() => self.pan = pan.clamp(-1.0, 1.0),
-            _ => {}
-        }
+        self.expressed.take(expression);
+        self.begin_at_sides();
+    }
+
+    /// Sounds as was said of the key that plays it now.
+    pub fn bear(&mut self, expressed: Expressed) {
+        self.expressed = expressed;
+        self.begin_at_sides();
+    }
+
+    /// What has not been heard yet does not move from anywhere.
+    fn begin_at_sides(&mut self) {
         if self.position == 0 {
-            self.sides = self.wanted_sides();
+            self.sides = self.expressed.sides();
         }
     }
 
@@ -295,7 +285,7 @@ impl Voice {
         let motion = self.motion(scene);
         let fade_len = fade_len(scene.rate);
         let slope = 1.0 / fade_len as f32;
-        let wanted = self.wanted_sides();
+        let wanted = self.expressed.sides();
         let waiting = self.stream.as_mut().map_or(0, |stream| {
             self.player.drop_late(&mut stream.sound);
             stream.sound.slots()
@@ -345,13 +335,8 @@ impl Voice {
             .as_ref()
             .map_or(1.0, |stream| f64::from(stream.rate) / f64::from(scene.rate));
         let raised = nearest(self.played.shift + scene.tune + self.led);
-        let raised = raised + self.tuning + self.bend;
+        let raised = raised + self.expressed.tuning + self.bend;
         ratio * speed_of(raised.clamp(-FARTHEST, FARTHEST))
-    }
-
-    /// The gains of both sides that volume and pan ask for.
-    fn wanted_sides(&self) -> [f32; 2] {
-        [-self.pan, self.pan].map(|toward| self.volume * (1.0 + toward).min(1.0))
     }
 
     fn motion(&self, scene: &Scene) -> Motion<'static> {

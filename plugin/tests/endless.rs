@@ -5,10 +5,10 @@
 mod toy;
 
 use distill_plugin::engine::{Playing, Trigger};
+use distill_plugin::expression::Expression;
 use distill_plugin::meter::{Meter, Song};
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{Hold, LOOKAHEAD};
-use distill_plugin::voice::Expression;
 use distill_plugin::voices::Which;
 use distill_shared::player::Sampling;
 use toy::{HOP, RATE, Stage, key, note};

@@ -4,7 +4,8 @@
 
 mod toy;
 
-use distill_plugin::voice::Expression;
+use distill_plugin::engine::Voicing;
+use distill_plugin::expression::Expression;
 use distill_plugin::zones::Keys;
 use toy::{HOP, Stage, key, note};
 
@@ -129,4 +130,32 @@ fn a_pedal_that_comes_up_lets_no_key_go_that_is_down() {
     stage.begin(0);
     stage.engine.note_on(note(60));
     assert_eq!(stage.listen(6 * HOP), expressed(&[]), "a reset puts wheels and pedals to rest");
+}
+
+#[test]
+fn what_was_said_of_a_key_holds_for_all_that_begins_or_goes_on_at_it() {
+    // The key before is heard again as it was.
+    let heard = |voicing: Voicing, first: &[Expression], second: &[Expression]| {
+        let mut stage = Stage::new(7);
+        stage.settings.voicing = voicing;
+        stage.engine.reset(&stage.settings.clone());
+        stage.work();
+        stage.engine.note_on(note(60));
+        first.iter().for_each(|one| stage.engine.express(&key(60), *one));
+        stage.listen(HOP);
+        stage.engine.note_on(note(64));
+        second.iter().for_each(|one| stage.engine.express(&key(64), *one));
+        let between = stage.listen(4 * HOP);
+        stage.engine.note_off(&key(64));
+        [between, stage.listen(4 * HOP)]
+    };
+    let (left, right) = ([Expression::Pan(-1.0)], [Expression::Pan(1.0)]);
+    let is_silent = |side: &[f32]| side[2 * HOP..].iter().all(|sample| *sample == 0.0);
+    for voicing in [Voicing::Mono, Voicing::Legato] {
+        let [between, after] = heard(voicing, &left, &right);
+        assert_eq!(between.map(|side| is_silent(&side)), [true, false], "{voicing:?}");
+        assert_eq!(after.map(|side| is_silent(&side)), [false, true], "{voicing:?}");
+        let [between, _] = heard(voicing, &left, &[]);
+        assert_eq!(between.map(|side| is_silent(&side)), [false; 2], "nothing was said of it");
+    }
 }

@@ -4,7 +4,7 @@
 
 mod toy;
 
-use distill_plugin::voice::Expression;
+use distill_plugin::expression::Expression;
 use distill_plugin::zones::{Keys, PADS};
 use distill_shared::player::Sampling;
 use toy::{HOP, Stage, key, note};

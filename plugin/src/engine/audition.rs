@@ -3,10 +3,11 @@
 use super::Engine;
 use crate::auditions::SIDES;
 use crate::envelope::{Rates, Shape};
+use crate::expression::Expression;
 use crate::heads::Start;
 use crate::instance::Instance;
 use crate::stream::{AUDITION, AudioEnd, ControlFrame, Hold, LOOKAHEAD, Stream};
-use crate::voice::{Expression, Note, Scene, Voice};
+use crate::voice::{Note, Scene, Voice};
 use crate::zones::Played;
 
 /// Sound as it is, whatever the envelope of notes.

@@ -2,7 +2,8 @@
 
 use super::endless::FREE;
 use super::{Engine, Playing, Trigger, Voicing, begin_take};
-use crate::voice::{Expression, Note, Voice};
+use crate::expression::Expression;
+use crate::voice::{Note, Voice};
 use crate::voices::Which;
 use crate::zones::Keys;
 
@@ -59,6 +60,7 @@ impl Engine {
         if self.keys_are_deaf() && which.key.is_some() {
             return;
         }
+        self.keyboard.express(which, expression);
         self.voices.that(which).for_each(|voice| voice.express(expression));
     }
 
@@ -98,6 +100,7 @@ impl Engine {
         let start = begin_take(&mut self.sets, &self.settings, &note, &mut self.end);
         let mut voice = Voice::new(note, start);
         voice.bend(self.channels.bend(note.channel));
+        voice.bear(self.keyboard.expressed(&note));
         if let Some(stream) = self.voices.add(voice) {
             self.end.retire(stream);
         }
@@ -124,6 +127,7 @@ impl Engine {
         let Some(voice) = held else { return false };
         voice.call(note, self.settings.keys == Keys::Pitches);
         voice.bend(self.channels.bend(note.channel));
+        voice.bear(self.keyboard.expressed(note));
         true
     }
 

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use distill_plugin::auditions::Audition;
 use distill_plugin::engine::{Block, Engine, Playing, Trigger, Voicing};
+use distill_plugin::expression::Expression;
 use distill_plugin::meter::{Meter, Song};
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::Hold;
-use distill_plugin::voice::{Expression, Note};
+use distill_plugin::voice::Note;
 use distill_plugin::voices::Which;
 use distill_plugin::zones::Keys;
 use distill_shared::player::{TakeKey, uniform};
