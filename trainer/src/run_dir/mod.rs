@@ -12,6 +12,7 @@
 //! * [`RunDir`]: all of it, for one run.
 
 pub mod checkpoint;
+mod left;
 pub mod storage;
 pub mod store;
 pub mod terms;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use distill_shared::bundle::{Bundle, WriteError};
+use distill_shared::bundle::WriteError;
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
 
 use crate::corpus::Before;
@@ -35,8 +36,6 @@ use terms::{Differences, Terms};
 
 /// What the lock is on. The system lets go of it when the process ends, however it does.
 const LOCK: &str = "lock";
-/// What tells of a bundle that the run left beside a finished one.
-const LEFT: &str = "left";
 /// A checkpoint may cost one in so many seconds.
 const COST: u32 = 50;
 
@@ -212,22 +211,6 @@ impl RunDir {
         }
     }
 
-    /// The bundle that the run left beside its directory when it was stopped before, if it still lies there.
-    #[must_use]
-    pub fn left(&self) -> Option<PathBuf> {
-        let note = fs::read_to_string(self.path.join(LEFT)).ok()?;
-        let (digest, name) = note.split_once(' ')?;
-        let path = self.path.with_file_name(Path::new(name).file_name()?);
-        Bundle::open(&path).is_ok_and(|there| there.digest() == digest).then_some(path)
-    }
-
-    /// Remembers that the run leaves `bundle` at `path`, beside its directory. Where that fails the next one
-    /// is left under another name.
-    pub fn leaves(&self, bundle: &Bundle, path: &Path) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let _ = fs::write(self.path.join(LEFT), format!("{} {name}", bundle.digest()));
-    }
-
     /// Whether an interrupted run is to go on.
     #[must_use]
     pub fn resumes(&self) -> bool {
@@ -264,7 +247,7 @@ impl RunDir {
         }
         if self.start.found == FoundRun::Drop {
             self.store.clear().map_err(|error| failed(&self.path, error))?;
-            let _ = fs::remove_file(self.path.join(LEFT));
+            self.forget_left();
             self.holds = false;
         }
         self.terms = terms;
@@ -469,7 +452,7 @@ impl Drop for RunDir {
                 // It removes no file that is open.
                 self.lock = None;
             }
-            let _ = fs::remove_file(self.path.join(LEFT));
+            self.forget_left();
             let _ = fs::remove_file(self.path.join(LOCK));
             let _ = fs::remove_dir(&self.path);
         }
