@@ -228,7 +228,7 @@ fn all_alike(plan: &[Vec<Versioned>], shards: &[u32], ranks: &dyn Ranks) -> Resu
     Ok(all.iter().all(|one| *one == all[0]))
 }
 
-/// Writes the index of all `files`, and removes shards that nothing of is used, unless some of what there is
+/// Writes the index of all `files`, and removes shards that nothing of is used, unless they are of what
 /// cannot be read now.
 fn finish(
     folder: &Path,
