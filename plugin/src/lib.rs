@@ -19,6 +19,7 @@
 //!
 //! This file only ties them to the framework.
 
+pub mod allocator;
 pub mod auditions;
 pub mod channels;
 pub mod clips;

@@ -16,6 +16,7 @@ use distill_shared::bundle::Bundle;
 use distill_shared::library::{self, bundles_in};
 use distill_shared::player::Model;
 
+use crate::allocator;
 use crate::factory;
 use crate::file_thread::{Drive, FileThread};
 use crate::instance::{Instance, ModelRef};
@@ -126,7 +127,10 @@ fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
             job.reference.path,
         );
         let (shelf, desks) = (Arc::clone(&shelf), Arc::clone(office));
-        let read = move |drive: &Drive| shelf.serve(&job, &desks, drive);
+        let read = move |drive: &Drive| {
+            shelf.serve(&job, &desks, drive);
+            allocator::give_back();
+        };
         match FileThread::start("distill reader", read) {
             Err(error) => instance.fail(edition, format!("The bundle cannot be read: {error}.")),
             Ok(reader) => {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use distill_shared::player::{Model, ModelError, VOICES};
 
+use crate::allocator;
 use crate::denormals;
 use crate::desk::Desk;
 use crate::instance::{Instance, Stop};
@@ -111,6 +112,7 @@ impl Drop for Membership {
             // Freeing takes its time, in which the workers should not have to wait.
             drop(desks);
             drop(desk);
+            allocator::give_back();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The memory of this process, in MiB.
+//! The memory of this process.
 #![cfg_attr(
     target_env = "gnu",
     expect(unsafe_code, reason = "the allocator and the system are asked by calls of C")
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// What of it is resident.
+/// What of it is resident, in MiB.
 ///
 /// # Errors
 ///
@@ -22,7 +22,23 @@ pub fn resident() -> Result<f64> {
     Ok(pages * 4096.0 / MIB)
 }
 
-/// What is resident, but for pages of files, if the allocator gives back to the system what nobody needs
+/// Bytes of addresses that belong to no file and can be both written and run.
+///
+/// # Errors
+///
+/// Fails if the system does not tell.
+pub fn code() -> Result<usize> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let mut bytes = 0;
+    for map in maps.lines().filter(|map| map.contains(" rwxp ") && !map.contains('/')) {
+        let (from, to) = map.split_once('-').context("proc(5) has changed")?;
+        let to = to.split(' ').next().unwrap_or(to);
+        bytes += usize::from_str_radix(to, 16)? - usize::from_str_radix(from, 16)?;
+    }
+    Ok(bytes)
+}
+
+/// What is resident in MiB, but for pages of files, if the allocator gives back to the system what nobody needs
 /// (malloc_trim(3)): asked of a copy of this process, so that this one stays as it is.
 ///
 /// # Errors
@@ -54,7 +70,7 @@ pub fn needed() -> Result<f64> {
     }
 }
 
-/// What is allocated, as the GNU library counts it (mallinfo2(3)): unlike what is resident, it leaves out
+/// What is allocated in MiB, as the GNU library counts it (mallinfo2(3)): unlike what is resident, it leaves out
 /// what was freed and is kept to be allocated again.
 #[cfg(target_env = "gnu")]
 #[must_use]

@@ -197,7 +197,7 @@ fn busy() -> HashMap<(u32, String), Duration> {
 /// Windows of two instances come and go, one at a time.
 fn it_opens_as_often_as_one_likes(screen: &Screen) {
     let host = host();
-    let mut settled = ([0; 3], 0.0);
+    let mut settled = ([0; 4], 0.0);
     for cycle in 0..cycles() {
         let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
         for instrument in &mut instruments {

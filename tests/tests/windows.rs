@@ -18,7 +18,7 @@ use opened::{CODES, cycles, drawn, kept, leave_nothing_behind, open, running, wa
 fn a_window_goes_on_when_that_of_another_instance_closes() {
     let screen = Screen::connect().unwrap();
     let host = host();
-    let mut settled = [0; 3];
+    let mut settled = [0; 4];
     for cycle in 0..cycles() {
         let mut instruments = [(); 2].map(|()| host.instrument().unwrap());
         let before = running();

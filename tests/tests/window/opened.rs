@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use distill_tests::host::Instrument;
 use distill_tests::keys;
+use distill_tests::memory::code;
 use distill_tests::screen::Screen;
 
 /// Where the page of codes is chosen in the window, as large as usual.
@@ -42,10 +43,10 @@ pub(crate) fn open_at(
     (parent, size)
 }
 
-/// Threads, open files, and keys for values of threads of this process.
-pub(crate) fn kept() -> [usize; 3] {
+/// Threads, open files, keys for values of threads, and bytes of code that can be written, of this process.
+pub(crate) fn kept() -> [usize; 4] {
     let count = |of| fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
-    [count("task"), count("fd"), keys::taken()]
+    [count("task"), count("fd"), keys::taken(), code().unwrap()]
 }
 
 /// Threads of this process that run, by number, but for those in which instances load and work. One that
@@ -87,7 +88,9 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Nothing is kept beyond what was once. The thread of a window may need a moment to end.
-pub(crate) fn leave_nothing_behind(settled: [usize; 3]) {
+pub(crate) fn leave_nothing_behind(settled: [usize; 4]) {
     let more = || kept().iter().zip(settled).any(|(now, then)| *now > then);
-    wait(&format!("threads, files and keys are {settled:?} again"), || (!more()).then_some(()));
+    wait(&format!("threads, files, keys and code are {settled:?} again"), || {
+        (!more()).then_some(())
+    });
 }

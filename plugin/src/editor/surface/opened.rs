@@ -44,5 +44,6 @@ impl Drop for Opened {
             let _ = self.window.request_poll();
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
+        crate::allocator::give_back();
     }
 }
