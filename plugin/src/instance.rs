@@ -3,7 +3,7 @@
 //! The audio thread touches the atomic numbers of an [`Instance`] only; texts lie behind a lock
 //! that the worker, the loader, the host's main thread and the editor share.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use atomic_float::AtomicF32;
@@ -107,6 +107,7 @@ pub struct Instance {
     pads: Pads,
     naming: Naming,
     auditions: Auditions,
+    shown: AtomicBool,
 }
 
 impl Instance {
@@ -114,6 +115,17 @@ impl Instance {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Tells whether a window shows it.
+    pub fn show(&self, shown: bool) {
+        self.shown.store(shown, Ordering::Relaxed);
+    }
+
+    /// Whether a window shows it: then a click may be heard at any moment.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.shown.load(Ordering::Relaxed)
     }
 
     /// What lies on the pads.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use distill_shared::bundle::Bundle;
 use distill_shared::library::{self, bundles_in};
 use distill_shared::player::Model;
@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 /// For how long a drive is waited for once nobody wants what is read any more.
 const LAST_PATIENCE: Duration = Duration::from_millis(50);
+/// For how long nothing is loaded before memory is given back.
+const REST: Duration = Duration::from_secs(2);
 
 /// A bundle to be loaded.
 #[derive(Debug)]
@@ -111,7 +113,7 @@ impl Shown {
 fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
     let shelf = Arc::new(Shelf::default());
     let mut waiting: Vec<FileThread> = Vec::new();
-    for job in inbox {
+    while let Some(job) = next(inbox) {
         // Only the newest choice of an instance matters.
         if office.is_closing() || job.instance.edition() != job.edition {
             continue;
@@ -127,10 +129,7 @@ fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
             job.reference.path,
         );
         let (shelf, desks) = (Arc::clone(&shelf), Arc::clone(office));
-        let read = move |drive: &Drive| {
-            shelf.serve(&job, &desks, drive);
-            allocator::give_back();
-        };
+        let read = move |drive: &Drive| shelf.serve(&job, &desks, drive);
         match FileThread::start("distill reader", read) {
             Err(error) => instance.fail(edition, format!("The bundle cannot be read: {error}.")),
             Ok(reader) => {
@@ -147,6 +146,18 @@ fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
     let since = Instant::now();
     for reader in waiting {
         reader.leave(LAST_PATIENCE.saturating_sub(since.elapsed()));
+    }
+}
+
+/// What comes next, until nobody sends any more. Once nothing has come for a while, what was freed goes
+/// back to the system: bundles of before, and the takes that sounded on.
+fn next(inbox: &Receiver<Job>) -> Option<Job> {
+    match inbox.recv_timeout(REST) {
+        Err(RecvTimeoutError::Timeout) => {
+            allocator::give_back();
+            inbox.recv().ok()
+        }
+        job => job.ok(),
     }
 }
 

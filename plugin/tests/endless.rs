@@ -350,6 +350,10 @@ fn the_host_has_to_call_as_long_as_something_may_begin() {
     let mut stage = stage(Playing::Notes);
     listen(&mut stage, 1000);
     assert!(!stage.engine.is_awake());
+    stage.instance.show(true);
+    assert!(stage.engine.is_awake(), "a window may ask for sound");
+    stage.instance.show(false);
+    assert!(!stage.engine.is_awake());
     stage.playing = true;
     listen(&mut stage, 1000);
     assert!(stage.engine.is_awake() && !stage.engine.is_sounding(), "takes are counted");

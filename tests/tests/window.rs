@@ -43,6 +43,7 @@ fn the_window_opens_closes_and_leaves_nothing_behind() {
     it_costs_little_while_it_follows_what_is_played(&screen);
     person::makes_a_part_anew_keeps_it_and_finds_it_again(&screen);
     person::drops_files(&screen);
+    it_keeps_the_host_calling(&screen);
     it_opens_as_often_as_one_likes(&screen);
 }
 
@@ -192,6 +193,22 @@ fn busy() -> HashMap<(u32, String), Duration> {
             Some(((thread.file_name().to_str()?.parse().ok()?, name.trim().to_owned()), time))
         })
         .collect()
+}
+
+/// What is clicked on in it can be heard although nothing plays: a host must not put the instance to sleep.
+fn it_keeps_the_host_calling(screen: &Screen) {
+    let mut instrument = instrument();
+    let rest = Playback { stands: true, ..Playback::default() };
+    let may_sleep = |instrument: &mut Instrument| {
+        instrument.play(&[], &rest).unwrap();
+        instrument.may_sleep()
+    };
+    assert!(may_sleep(&mut instrument));
+    let (parent, _) = open(screen, &mut instrument);
+    assert!(!may_sleep(&mut instrument));
+    instrument.close_window();
+    screen.destroy(parent).unwrap();
+    assert!(may_sleep(&mut instrument));
 }
 
 /// Windows of two instances come and go, one at a time.

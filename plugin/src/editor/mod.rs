@@ -150,6 +150,7 @@ impl Window {
     fn opened(&mut self, context: &egui::Context, host: GuiContext) {
         context.set_theme(egui::Theme::Dark);
         self.host = Some(host);
+        self.params.selection.instance().show(true);
     }
 
     /// It is to be drawn.
@@ -171,6 +172,7 @@ impl Window {
         self.library.leave(&self.params);
         self.presets.leave();
         self.host = None;
+        self.params.selection.instance().show(false);
     }
 }
 

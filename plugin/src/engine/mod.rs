@@ -222,10 +222,12 @@ impl Engine {
     }
 
     /// Whether the host has to go on calling although nothing sounds: while the song plays, takes are
-    /// counted and bars go by, and an endless take may begin at any moment.
+    /// counted and bars go by; an endless take may begin at any moment, and so may what is clicked on in a
+    /// window.
     #[must_use]
     pub fn is_awake(&self) -> bool {
-        self.is_sounding() || self.playing || self.settings.playing != Playing::Notes
+        let called = self.playing || self.settings.playing != Playing::Notes;
+        self.is_sounding() || called || self.instance.is_shown()
     }
 
     /// Takes over changed settings.

@@ -75,7 +75,7 @@ impl Host {
             &self.id,
             &self.info,
         )?;
-        Ok(Instrument { plugin })
+        Ok(Instrument { plugin, may_sleep: false })
     }
 }
 
@@ -97,6 +97,8 @@ pub struct Parameter {
 /// One instance of the plugin.
 pub struct Instrument {
     plugin: PluginInstance<Handlers>,
+    /// What it said last.
+    may_sleep: bool,
 }
 
 impl Instrument {

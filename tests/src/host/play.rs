@@ -41,6 +41,8 @@ pub struct Playback {
     pub modulation: Option<(ClapId, f64)>,
     /// How many times as fast as real time the host plays; as fast as it can without.
     pub pace: Option<f64>,
+    /// Whether the song stands still at `start`.
+    pub stands: bool,
 }
 
 impl Default for Playback {
@@ -56,6 +58,7 @@ impl Default for Playback {
             message: None,
             modulation: None,
             pace: None,
+            stands: false,
         }
     }
 }
@@ -159,7 +162,16 @@ impl Instrument {
             audio.join().map_err(|_| anyhow!("the audio thread panicked"))?
         })?;
         self.plugin.deactivate(stopped);
-        sound
+        let (sound, status) = sound?;
+        self.may_sleep = status == ProcessStatus::ContinueIfNotQuiet;
+        Ok(sound)
+    }
+
+    /// Whether it said of the last block of what was played last that the host need not call again while
+    /// nothing sounds.
+    #[must_use]
+    pub const fn may_sleep(&self) -> bool {
+        self.may_sleep
     }
 }
 
@@ -182,12 +194,15 @@ struct Piece {
 }
 
 impl Piece {
-    fn render(&self, plugin: &mut StartedPluginAudioProcessor<Handlers>) -> Result<Sound> {
+    fn render(
+        &self,
+        plugin: &mut StartedPluginAudioProcessor<Handlers>,
+    ) -> Result<(Sound, ProcessStatus)> {
         let total = self.playback.samples();
         let mut channels = vec![vec![0.0_f32; total]; 2];
         let mut ports = AudioPorts::with_capacity(2, 1);
         let begun = Instant::now();
-        let mut position = 0;
+        let (mut position, mut status) = (0, ProcessStatus::Continue);
         for number in 0.. {
             if position == total {
                 break;
@@ -203,7 +218,7 @@ impl Piece {
                 latency: 0,
                 channels: AudioPortBufferType::f32_output_only(buffers),
             }]);
-            plugin.process(
+            status = plugin.process(
                 &InputAudioBuffers::empty(),
                 &mut output,
                 &events.as_input(),
@@ -213,7 +228,7 @@ impl Piece {
             )?;
             position = end;
         }
-        Ok(Sound { rate: self.playback.rate, channels })
+        Ok((Sound { rate: self.playback.rate, channels }, status))
     }
 
     fn events_between(&self, start: usize, end: usize) -> Result<EventBuffer> {
@@ -237,7 +252,11 @@ impl Piece {
     }
 
     fn transport(&self, position: usize) -> TransportEvent {
-        transport(self.playback.start + position as f64 / f64::from(self.playback.rate))
+        let Playback { start, rate, stands, .. } = self.playback;
+        let passed = if stands { 0.0 } else { position as f64 / f64::from(rate) };
+        let mut transport = transport(start + passed);
+        transport.flags.set(TransportFlags::IS_PLAYING, !stands);
+        transport
     }
 }
 
