@@ -15,3 +15,30 @@ pub(crate) fn give_back() {
         libc::malloc_trim(0);
     }
 }
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use std::fs;
+
+    use super::give_back;
+
+    /// Bytes of this process that are resident.
+    fn resident() -> usize {
+        let status = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages = status.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        4096 * pages.unwrap_or(0_usize)
+    }
+
+    #[test]
+    fn what_was_freed_goes_back_although_something_lies_behind_it() {
+        const BLOCK: usize = 16 << 10;
+        let mut blocks: Vec<_> = (0..4096).map(|_| vec![1_u8; BLOCK]).collect();
+        let behind = blocks.split_off(4000);
+        drop(blocks);
+        let kept = resident();
+        give_back();
+        let freed = kept.saturating_sub(resident());
+        assert!(freed > 2000 * BLOCK, "{freed} of {} bytes", 4000 * BLOCK);
+        drop(behind);
+    }
+}

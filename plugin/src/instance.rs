@@ -3,6 +3,7 @@
 //! The audio thread touches the atomic numbers of an [`Instance`] only; texts lie behind a lock
 //! that the worker, the loader, the host's main thread and the editor share.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
@@ -295,6 +296,14 @@ impl Instance {
     #[must_use]
     pub fn texts(&self) -> Texts {
         self.lock().clone()
+    }
+
+    /// The file of a bundle is at `to` now, and was at `from`. Not for the audio thread.
+    pub fn follow(&self, from: &Path, to: &Path) {
+        let mut texts = self.lock();
+        if Path::new(&texts.reference.path) == from {
+            texts.reference.path = to.to_string_lossy().into_owned();
+        }
     }
 
     /// Says `error` without changing what plays, until something is chosen. Not for the audio thread.

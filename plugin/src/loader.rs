@@ -21,6 +21,7 @@ use crate::factory;
 use crate::file_thread::{Drive, FileThread};
 use crate::instance::{Instance, ModelRef};
 use crate::state::BundleRef;
+use crate::stream::LOOKAHEAD;
 use crate::worker::Office;
 use crate::zones::Zones;
 
@@ -32,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 /// For how long a drive is waited for once nobody wants what is read any more.
 const LAST_PATIENCE: Duration = Duration::from_millis(50);
+/// The shortest time in seconds that frames which are made ahead must last: blocks, filters and fades at
+/// twice the speed have to find room in it.
+const SHORTEST: f64 = 0.02;
 /// For how long nothing is loaded before memory is given back.
 const REST: Duration = Duration::from_secs(2);
 
@@ -247,6 +251,13 @@ impl Shelf {
                         `distill train-prior` on it"
                 .to_owned());
         }
+        let codec = &bundle.config().codec;
+        if ((LOOKAHEAD * codec.hop()) as f64) < SHORTEST * f64::from(codec.sample_rate) {
+            return Err(format!(
+                "its frames are of {} samples, too short to be made in time",
+                codec.hop()
+            ));
+        }
         let digest = bundle.digest().to_owned();
         let mut models = lock(&self.models);
         let model = match models.get(&digest).and_then(Weak::upgrade) {
@@ -262,7 +273,6 @@ impl Shelf {
         drop(models);
         let card = bundle.card();
         let name = BundleRef::short_name(if card.name.is_empty() { name } else { &card.name });
-        let codec = &bundle.config().codec;
         let details = format!(
             "{} recordings, {:.0} s, {}, {} Hz",
             card.corpus.files,

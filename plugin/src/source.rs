@@ -302,12 +302,14 @@ impl Source {
             let all = self.model.config().codec.quantizers;
             let asked = if sampling.levels == 0 { all } else { all.min(sampling.levels as usize) };
             let levels = self.thrift.levels(waiting, *live, asked);
-            self.spared = levels < asked;
-            if let Some(levels) = u32::try_from(levels).ok().filter(|_| self.spared) {
+            // Clips, loops and what is frozen draw nothing that could be spared.
+            let draws = self.clip.is_none() && *hold != Hold::Freeze;
+            if let Some(levels) = u32::try_from(levels).ok().filter(|_| levels < asked) {
                 sampling.levels = levels;
             }
             sampling.frozen = *hold == Hold::Freeze;
             *sampling = self.asking(*sampling);
+            self.spared = levels < asked && draws && self.looper.needs_frame(&control);
             Some(control)
         }
     }

@@ -26,6 +26,8 @@ pub struct Note {
 /// The farthest that a take is raised or lowered, in semitones.
 const FARTHEST: f32 = 24.0;
 
+/// Samples of a take, beyond all errors of rounding after days and less than a sample at any speed.
+const ROUNDED: f64 = 1e-3;
 /// The longest loop in seconds of its take: a dozen megabytes.
 const LONGEST_LOOP_S: f64 = 32.0;
 
@@ -251,14 +253,15 @@ impl Voice {
         self.stream
     }
 
-    /// Sends the controls of every frame that begins in the next `len` samples.
+    /// Sends the controls of every frame that begins in the next `len` samples. One that begins with the
+    /// sample after them is not among these, however blocks are cut: where their last one lies is rounded.
     pub fn send_controls(&mut self, len: usize, scene: &Scene) {
         let speed = self.speed(scene);
         let Some(stream) = &mut self.stream else { return };
         let loop_len = loop_len(scene.loop_s * f64::from(scene.rate) * speed, stream.rate);
         let control = ControlFrame { loop_len, ..scene.control };
         let end = self.player.position() + len as f64 * speed;
-        while ((self.controlled * stream.hop as u64) as f64) < end {
+        while (self.controlled * stream.hop as u64) as f64 + ROUNDED < end {
             // A worker that is more than a second late gets these controls when it has room again.
             if stream.controls.push(control).is_err() {
                 break;

@@ -191,6 +191,23 @@ fn an_endless_clip_begins_again_where_it_ends_to_the_sample_however_it_is_cut() 
 }
 
 #[test]
+fn a_clip_fades_from_its_end_however_blocks_are_cut() {
+    let codes = random_codes(FRAMES, 3);
+    let heard = |block: usize| {
+        let mut stage = stage(&codes);
+        stage.engine.activate(44_100.0, false);
+        stage.engine.reset(&stage.settings.clone());
+        stage.work();
+        stage.engine.note_on(note(5));
+        let mut heard = [vec![f32::NAN; 40 * HOP], vec![f32::NAN; 40 * HOP]];
+        stage.play(&mut heard, block);
+        heard
+    };
+    let whole = heard(128);
+    assert!([1, 61, 500].iter().all(|block| heard(*block) == whole));
+}
+
+#[test]
 fn what_a_pad_played_to_its_end_is_in_the_history_whole() {
     for frames in [3, FRAMES] {
         let codes = random_codes(frames, 3);

@@ -363,3 +363,26 @@ fn the_host_has_to_call_as_long_as_something_may_begin() {
         assert!(stage.engine.is_awake(), "{playing:?}");
     }
 }
+
+#[test]
+fn a_change_on_the_border_of_two_frames_is_heard_alike_however_blocks_are_cut() {
+    /// Samples of the host after which a frame ends with a sample of the host's again: five frames.
+    const BORDER: usize = 1176;
+    let heard = |borders: usize, block: usize| {
+        let mut stage = stage(Playing::Always);
+        stage.engine.activate(44_100.0, false);
+        stage.engine.reset(&stage.settings.clone());
+        stage.work();
+        let mut before = [vec![0.0; borders * BORDER], vec![0.0; borders * BORDER]];
+        stage.play(&mut before, block);
+        stage.settings.hold = Hold::Freeze;
+        let after = stage.listen(4 * BORDER);
+        (before, after)
+    };
+    for borders in 2..8 {
+        let whole = heard(borders, 64);
+        for block in [49, 60, 100, 441, 480, 512, 588, BORDER] {
+            assert!(heard(borders, block) == whole, "{borders} borders, blocks of {block}");
+        }
+    }
+}

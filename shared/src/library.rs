@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::{Bundle, Replacement};
+use crate::bundle::{Bundle, MAX_BYTES, Replacement};
 use crate::preset;
 use crate::tags::{self, MAX_LETTERS, MAX_TAGS, Tags};
 use crate::whole_file::is_same_file;
@@ -36,6 +36,8 @@ pub struct Entry {
 /// What a bundle holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Content {
+    /// Which model it is: see [`Bundle::digest`].
+    pub digest: String,
     /// The name on its card, which it was trained under; may be empty.
     pub title: String,
     /// When it was made, as an RFC 3339 date and time.
@@ -80,7 +82,7 @@ pub enum LibraryError {
     /// There is a file of that name.
     #[error("{0} is there already: choose another name")]
     Exists(PathBuf),
-    /// It is neither bundle nor preset by its name.
+    /// It is neither bundle nor preset by its name, or no file, or too large for one.
     #[error("{0} is no .distill or .distill-preset file")]
     Foreign(PathBuf),
     /// A word is no tag, or one too many.
@@ -182,6 +184,7 @@ impl Entry {
             Ok(bundle) => {
                 let (card, codec) = (bundle.card(), &bundle.config().codec);
                 let content = Content {
+                    digest: bundle.digest().to_owned(),
                     title: card.name.clone(),
                     created: card.created.clone(),
                     files: card.corpus.files,
@@ -245,6 +248,13 @@ pub fn add(path: &Path, folder: &Path) -> Result<PathBuf, LibraryError> {
         let there = same(&new).is_some() && same(&new) == same(path);
         return if there { Ok(new) } else { Err(LibraryError::Exists(new)) };
     }
+    // Asked before it is opened: a pipe would wait for a writer.
+    let there = fs::metadata(path);
+    let there = there.map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
+    let most = if ending_of(path) == Some(ENDING) { MAX_BYTES } else { preset::MAX_BYTES };
+    if !there.is_file() || there.len() > most as u64 {
+        return Err(foreign());
+    }
     let mut source =
         File::open(path).map_err(|error| LibraryError::System { path: path.to_owned(), error })?;
     let replacement = Replacement::of(&new).map_err(|refused| system(refused.error))?;
@@ -272,8 +282,10 @@ pub fn rename(path: &Path, name: &str) -> Result<PathBuf, LibraryError> {
     // has them.
     let renamed = match fs::hard_link(path, &new) {
         Ok(()) => fs::remove_file(path),
-        // Where letters have no case, another case of the same name.
-        Err(_) if is_same_file(path, &new) => fs::rename(path, &new),
+        // Where letters have no case, another case of the same name. A link is another file.
+        Err(_) if is_same_file(path, &new) && !path.is_symlink() && !new.is_symlink() => {
+            fs::rename(path, &new)
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists || new.exists() => {
             return Err(LibraryError::Exists(new));
         }
@@ -305,6 +317,7 @@ mod tests {
 
     fn entry(name: &str, seconds: f64, created: &str) -> Entry {
         let content = Content {
+            digest: String::new(),
             title: String::new(),
             created: created.to_owned(),
             files: 3,
@@ -390,5 +403,30 @@ mod tests {
         let entries = list(&[folder.path().to_owned(), folder.path().to_owned()]);
         assert_eq!(entries.len(), 1);
         assert!(entries[0].content.is_err() && entries[0].name == "other");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_added() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let pipe = folder.path().join("pipe.distill");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("there is such a command").success());
+        let added = add(&pipe, &folder.path().join("Distill"));
+        assert!(matches!(added, Err(LibraryError::Foreign(_))), "{added:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_never_takes_the_place_of_what_it_points_to() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let [mine, latest] =
+            ["mine.distill", "latest.distill"].map(|name| folder.path().join(name));
+        fs::write(&mine, b"mine").expect("it can be written");
+        std::os::unix::fs::symlink("mine.distill", &latest).expect("it can be made");
+        assert!(matches!(rename(&latest, "mine"), Err(LibraryError::Exists(_))));
+        assert!(matches!(rename(&mine, "latest"), Err(LibraryError::Exists(_))));
+        assert_eq!(fs::read(&mine).expect("it is there"), b"mine");
+        assert!(latest.is_symlink());
     }
 }

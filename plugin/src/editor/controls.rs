@@ -140,7 +140,9 @@ fn seed(ui: &mut egui::Ui, param: &IntParam, setter: &ParamSetter<'_>) {
     ui.horizontal(|ui| {
         let last = param.preview_plain(1.0);
         let mut value = param.value();
-        let field = ui.add(egui::DragValue::new(&mut value).range(0..=last).speed(0.2));
+        let field = egui::DragValue::new(&mut value).range(0..=last).speed(0.2);
+        // Half a number is no seed.
+        let field = ui.add(field.update_while_editing(false));
         if field.changed() {
             set(param, value, setter);
         }

@@ -162,6 +162,7 @@ fn window(state: State) -> Window {
 
 fn entries() -> Vec<Entry> {
     let content = Content {
+        digest: String::new(),
         title: "Felt Piano and Bells".to_owned(),
         created: "2026-11-28T10:00:00Z".to_owned(),
         files: 214,

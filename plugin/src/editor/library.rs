@@ -30,8 +30,17 @@ pub(crate) struct LibraryPage {
     renaming: Renaming,
     tagging: Typing,
     message: String,
-    errands: Errands<Result<(), String>>,
+    errands: Errands<Result<Done, String>>,
     listening: Listening,
+}
+
+/// What was done with a file.
+#[derive(Debug)]
+enum Done {
+    /// It has another name.
+    Renamed { from: PathBuf, to: PathBuf },
+    /// Something else.
+    Plainly,
 }
 
 impl LibraryPage {
@@ -62,9 +71,8 @@ impl LibraryPage {
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             egui::Grid::new("library").num_columns(5).striped(true).show(ui, |ui| {
                 for entry in self.list.entries.iter().filter(|entry| entry.has(&self.words)) {
-                    let path = entry.path.to_string_lossy();
                     let now = Now {
-                        plays: path == chosen.path && instance.phase() != Phase::Failed,
+                        plays: instance.phase() != Phase::Failed && is_of(entry, &chosen),
                         is_heard: heard.as_ref() == Some(&entry.path),
                         can_listen: instance.phase() == Phase::Ready,
                     };
@@ -75,37 +83,47 @@ impl LibraryPage {
             });
         });
         let Some((path, act)) = act else { return };
+        self.message.clear();
         match act {
             Act::Listen => self.listening.turn(params, path),
             Act::File(Deed::Load) => {
                 self.listening.end(params);
                 params.selection.choose(BundleRef::file(path.to_string_lossy().into_owned()));
                 note_change(params, setter);
-                self.message.clear();
             }
             Act::File(Deed::Reveal) => self.message = reveal(&path).err().unwrap_or_default(),
             Act::Tag(typed) => self.errands.begin(params, move || {
-                tags::parse(&typed).and_then(|tags| tags::set(&path, tags)).map_err(sentence)
+                let set = tags::parse(&typed).and_then(|tags| tags::set(&path, tags));
+                set.map(|()| Done::Plainly).map_err(sentence)
             }),
-            Act::File(Deed::Rename(name)) => self
-                .errands
-                .begin(params, move || library::rename(&path, &name).map(drop).map_err(sentence)),
-            Act::File(Deed::Remove) => {
-                self.errands.begin(params, move || library::remove(&path).map_err(sentence));
-            }
+            Act::File(Deed::Rename(name)) => self.errands.begin(params, move || {
+                let to = library::rename(&path, &name).map_err(sentence)?;
+                Ok(Done::Renamed { from: path, to })
+            }),
+            Act::File(Deed::Remove) => self.errands.begin(params, move || {
+                library::remove(&path).map(|()| Done::Plainly).map_err(sentence)
+            }),
         }
     }
 
     /// Copies a bundle that was dropped into the library folder.
     pub(super) fn add(&mut self, params: &DistillParams, path: PathBuf) {
-        self.errands.begin(params, move || add(&path));
+        self.message.clear();
+        self.errands.begin(params, move || add(&path).map(|()| Done::Plainly));
     }
 
     /// Takes in what was done with files. To be called often, whatever page is shown.
-    pub(super) fn attend(&mut self) {
-        if let Some(done) = self.errands.take_in() {
-            self.message = done.err().unwrap_or_default();
-            self.list.is_old();
+    pub(super) fn attend(&mut self, params: &DistillParams) {
+        let Some(done) = self.errands.take_in() else { return };
+        self.list.is_old();
+        match done {
+            Ok(Done::Plainly) => {}
+            Ok(Done::Renamed { from, to }) => params.selection.instance().follow(&from, &to),
+            // Of several files each may have its own.
+            Err(problem) => {
+                let line = if self.message.is_empty() { "" } else { "\n" };
+                self.message += &format!("{line}{problem}");
+            }
         }
     }
 
@@ -158,6 +176,14 @@ impl LibraryPage {
         if !self.message.is_empty() {
             ui.colored_label(ui.visuals().warn_fg_color, &self.message);
         }
+    }
+}
+
+/// Whether it is what was chosen. A file may have got other content since, or another name.
+fn is_of(entry: &Entry, chosen: &BundleRef) -> bool {
+    match &entry.content {
+        Ok(content) if !chosen.digest.is_empty() => content.digest == chosen.digest,
+        _ => !chosen.path.is_empty() && entry.path.to_string_lossy() == chosen.path,
     }
 }
 
@@ -234,8 +260,9 @@ fn show_content(ui: &mut egui::Ui, entry: &Entry) {
 
 /// What a bundle holds, in a line. What somebody has named comes last, since that may be long.
 fn in_words(content: &Content, bytes: u64, tags: &str) -> String {
-    let Content { title, created, files, seconds, channels, sample_rate, classes, has_prior } =
-        content;
+    let Content {
+        title, created, files, seconds, channels, sample_rate, classes, has_prior, ..
+    } = content;
     let channels = if *channels == 2 { "stereo" } else { "mono" };
     let prior = if *has_prior { "" } else { "no new sound yet, " };
     let day = created.get(..10).unwrap_or_default();
@@ -254,8 +281,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_plays_is_told_by_what_it_holds() {
+        let entry = |path: &str, digest: &str| Entry {
+            path: path.into(),
+            name: String::new(),
+            bytes: 9,
+            tags: Vec::new(),
+            content: Ok(Content {
+                digest: digest.to_owned(),
+                title: String::new(),
+                created: String::new(),
+                files: 1,
+                seconds: 1.0,
+                channels: 1,
+                sample_rate: 48_000,
+                classes: Vec::new(),
+                has_prior: true,
+            }),
+        };
+        let chosen = BundleRef { digest: "aa".to_owned(), ..BundleRef::file("/a".to_owned()) };
+        assert!(is_of(&entry("/a", "aa"), &chosen));
+        assert!(is_of(&entry("/renamed", "aa"), &chosen));
+        assert!(!is_of(&entry("/a", "bb"), &chosen), "another one took its place");
+        let unread = BundleRef::file("/a".to_owned());
+        assert!(is_of(&entry("/a", "aa"), &unread) && !is_of(&entry("/b", "aa"), &unread));
+    }
+
+    #[test]
     fn a_line_says_what_a_bundle_holds() {
         let content = Content {
+            digest: "0f".to_owned(),
             title: "Kit".to_owned(),
             created: "2026-11-28T10:00:00Z".to_owned(),
             files: 58,

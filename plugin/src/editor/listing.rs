@@ -204,22 +204,26 @@ impl Renaming {
         first: impl FnOnce(&mut egui::Ui),
     ) -> Option<Deed> {
         let mut deed = None;
-        ui.menu_button("More", |ui| {
-            first(ui);
-            if ui.button("Rename").clicked() {
-                self.0.begin(path, name.to_owned());
-                ui.close();
-            }
-            if ui.button("Show in folder").clicked() {
-                deed = Some(Deed::Reveal);
-                ui.close();
-            }
-            ui.menu_button("Remove", |ui| {
-                if ui.button(format!("Delete {} for good", path.display())).clicked() {
-                    deed = Some(Deed::Remove);
+        // It stays that of the file whatever becomes of the rows above.
+        let of_file = egui::UiBuilder::new().scope_id(egui::Id::unique(("more", path)));
+        ui.scope_builder(of_file, |ui| {
+            ui.menu_button("More", |ui| {
+                first(ui);
+                if ui.button("Rename").clicked() {
+                    self.0.begin(path, name.to_owned());
                     ui.close();
                 }
-            });
+                if ui.button("Show in folder").clicked() {
+                    deed = Some(Deed::Reveal);
+                    ui.close();
+                }
+                ui.menu_button("Remove", |ui| {
+                    if ui.button(format!("Delete {} for good", path.display())).clicked() {
+                        deed = Some(Deed::Remove);
+                        ui.close();
+                    }
+                });
+            })
         });
         deed
     }
@@ -252,6 +256,62 @@ mod tests {
     use super::*;
     use crate::patience::wait_at_most;
     use crate::selection::Selection;
+
+    /// The texts of a picture of that many files with their menus, and where they are.
+    fn picture(
+        context: &egui::Context,
+        events: Vec<egui::Event>,
+        files: &[&str],
+    ) -> Vec<(String, egui::Pos2)> {
+        let screen_rect =
+            Some(egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(800.0, 400.0)));
+        let input = egui::RawInput { screen_rect, events, ..Default::default() };
+        let mut output = context.run_ui(input, |ui| {
+            egui::Grid::new("files").show(ui, |ui| {
+                for file in files {
+                    Renaming::default().show_menu(ui, Path::new(file), file, |ui| {
+                        ui.label(format!("of {file}"));
+                    });
+                    ui.end_row();
+                }
+            });
+        });
+        // There is no graphics card that would take them.
+        output.textures_delta.clear();
+        let texts = output.shapes.iter().filter_map(|shape| match &shape.shape {
+            egui::Shape::Text(text) => Some((text.galley.text().to_owned(), text.pos)),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    #[test]
+    fn an_open_menu_is_that_of_its_file_whatever_becomes_of_others() {
+        let context = egui::Context::default();
+        let all = ["/a", "/b", "/c"];
+        let see = |events: Vec<egui::Event>, files: &[&str]| picture(&context, events, files);
+        see(Vec::new(), &all);
+        let texts = see(Vec::new(), &all);
+        let (_, second) = texts.iter().filter(|(text, _)| text == "More").nth(1).expect("a button");
+        let at = *second + egui::vec2(4.0, 4.0);
+        let press = |pressed| egui::Event::PointerButton {
+            pos: at,
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers: egui::Modifiers::NONE,
+        };
+        see(vec![egui::Event::PointerMoved(at)], &all);
+        see(vec![press(true)], &all);
+        see(vec![press(false)], &all);
+        let shows =
+            |texts: &[(String, egui::Pos2)], what: &str| texts.iter().any(|(text, _)| text == what);
+        (0..3).for_each(|_| drop(see(Vec::new(), &all)));
+        assert!(shows(&see(Vec::new(), &all), "of /b"));
+        let without = see(Vec::new(), &["/b", "/c"]);
+        assert!(shows(&without, "of /b") && !shows(&without, "of /c"), "{without:?}");
+        let gone = see(Vec::new(), &["/a", "/c"]);
+        assert!(!shows(&gone, "of /a") && !shows(&gone, "of /c"), "{gone:?}");
+    }
 
     #[test]
     fn a_window_waits_for_no_file_and_gets_every_answer_in_its_turn() {

@@ -115,7 +115,7 @@ impl Window {
         if self.page != Page::Codes {
             self.codes.attend(&self.params, &setter);
         }
-        self.library.attend();
+        self.library.attend(&self.params);
         self.presets.attend(&self.params, &setter);
         ui.separator();
         let stopped = instance.stopped();

@@ -78,6 +78,7 @@ impl PresetsPage {
     /// Begins to do it.
     fn act(&mut self, entry: PresetEntry, deed: Deed, params: &DistillParams) {
         let errands = &mut self.errands;
+        self.message.clear();
         match deed {
             // It may have changed since it was listed; and it is called as its file is.
             Deed::Load => {
@@ -102,6 +103,7 @@ impl PresetsPage {
 
     /// Copies a preset that was dropped into the library folder.
     pub(super) fn add(&mut self, params: &DistillParams, path: PathBuf) {
+        self.message.clear();
         self.errands.begin(params, move || add(&path).map(|()| Done::Plainly));
     }
 
@@ -113,8 +115,11 @@ impl PresetsPage {
         });
         let read = self.loading.take_in();
         let loaded = read.map(|read| read.and_then(|preset| load(params, setter, &preset)));
-        if let Some(said) = done.or(loaded) {
-            self.message = said.unwrap_or_else(|problem| problem);
+        match done.or(loaded) {
+            // What was wrong with other files is still said.
+            Some(Ok(said)) if said.is_empty() => {}
+            Some(Ok(said) | Err(said)) => self.message = said,
+            None => {}
         }
     }
 

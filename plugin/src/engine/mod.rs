@@ -361,12 +361,11 @@ impl Engine {
         Scene { control, rates: self.rates, rate: self.rate, loop_s, tune, filters }
     }
 
-    /// For how many samples no clip comes to its end, where an endless one is to begin again.
+    /// For how many samples no clip comes to its end: an endless one begins again there, another fades.
     fn until_end(&self) -> Option<usize> {
-        let endless = self.settings.playing != Playing::Notes;
-        let scene = endless.then(|| self.scene())?;
-        let held = self.voices.iter().filter(|voice| voice.envelope().is_held());
-        held.filter_map(|voice| voice.until_end(&scene)).min()
+        let scene = self.scene();
+        let ends = self.voices.iter().filter_map(|voice| voice.until_end(&scene));
+        ends.filter(|samples| *samples > 0).min()
     }
 
     /// Renders all voices into one stretch.

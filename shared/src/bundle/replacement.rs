@@ -25,6 +25,8 @@ pub struct Replacement {
     temporary: PathBuf,
     /// None once it is closed.
     file: Option<File>,
+    /// Whether it is in place: then its name is anybody's.
+    is_in_place: bool,
 }
 
 impl Replacement {
@@ -32,16 +34,23 @@ impl Replacement {
     ///
     /// # Errors
     ///
-    /// Fails if the folder cannot be written to, or `path` is a device, a pipe or a folder.
+    /// Fails if the folder cannot be written to, or `path` is a device, a pipe, a folder, or a link to
+    /// nothing: a drive may be missing.
     pub fn of(path: &Path) -> Result<Self, WriteError> {
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let target = match fs::canonicalize(path) {
+            Err(error) if path.is_symlink() => {
+                return Err(WriteError { path: path.to_owned(), error });
+            }
+            target => target.unwrap_or_else(|_| path.to_owned()),
+        };
         if fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
             let error = io::Error::other("it is there and is no file; name another");
             return Err(WriteError { path: path.to_owned(), error });
         }
         let (temporary, file) = begin_temporary(folder_of(&target))
             .map_err(|error| WriteError { path: path.to_owned(), error })?;
-        let replacement = Self { path: path.to_owned(), target, temporary, file: Some(file) };
+        let replacement =
+            Self { path: path.to_owned(), target, temporary, file: Some(file), is_in_place: false };
         replacement.keep_permissions();
         Ok(replacement)
     }
@@ -79,6 +88,7 @@ impl Replacement {
         written
             .and_then(|()| fs::rename(&self.temporary, &self.target))
             .map_err(|error| self.error(error))?;
+        self.is_in_place = true;
         sync_folder(folder_of(&self.target));
         Ok(())
     }
@@ -93,8 +103,10 @@ impl Replacement {
 impl Drop for Replacement {
     fn drop(&mut self) {
         self.file = None;
-        // It is not there any more if it is in place, and an error before this is the one to tell.
-        let _ = fs::remove_file(&self.temporary);
+        if !self.is_in_place {
+            // An error before this is the one to tell.
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 
@@ -239,5 +251,9 @@ mod tests {
         write_atomically(&link, b"new").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&file).unwrap(), b"new");
+        // The drive that it points to is not there.
+        fs::remove_file(&file).unwrap();
+        assert!(write_atomically(&link, b"new").is_err());
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 }

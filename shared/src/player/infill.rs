@@ -13,6 +13,8 @@ pub struct GivenCodes {
     quantizers: usize,
     /// `[T, N]`.
     codes: Vec<Option<u32>>,
+    /// How many of them are given.
+    given: usize,
     /// Frames that are those of a clip, whatever is left open in them.
     clip: usize,
 }
@@ -21,8 +23,9 @@ impl GivenCodes {
     /// All of `codes`.
     #[must_use]
     pub fn new(codes: &Codes) -> Self {
-        let given = codes.as_slice().iter().copied().map(Some).collect();
-        Self { quantizers: codes.quantizers(), codes: given, clip: codes.frames() }
+        let (given, clip) = (codes.as_slice().len(), codes.frames());
+        let all = codes.as_slice().iter().copied().map(Some).collect();
+        Self { quantizers: codes.quantizers(), codes: all, given, clip }
     }
 
     /// Leaves `levels`, 0 being the coarsest, of `frames` open. What lies outside is passed over. If that
@@ -31,9 +34,11 @@ impl GivenCodes {
         for t in frames.start..frames.end.min(self.frames()) {
             let frame = &mut self.codes[t * self.quantizers..][..self.quantizers];
             let levels = levels.start.min(frame.len())..levels.end.min(frame.len());
-            frame.get_mut(levels).unwrap_or_default().fill(None);
+            let opened = frame.get_mut(levels).unwrap_or_default();
+            self.given -= opened.iter().flatten().count();
+            opened.fill(None);
         }
-        if self.codes.iter().all(Option::is_none) {
+        if self.given == 0 {
             self.clip = 0;
         }
     }

@@ -84,8 +84,10 @@ impl Model {
     ) -> Result<Self, ModelError> {
         let bytes: usize = tensors.values().map(|tensor| tensor.data().bytes().len()).sum();
         // Weights of 16 bits are packed as twice as many where a processor does not take them, each over a
-        // copy of its own.
-        room::ask(3 * bytes + ROOM_BESIDE)?;
+        // copy of its own. Codebooks are needed in three forms.
+        let books = tensors.get("codec.quantizer.codebooks");
+        let books = books.map_or(0, |tensor| tensor.data().bytes().len());
+        room::ask(3 * bytes + 5 * books + ROOM_BESIDE)?;
         config.check()?;
         let weights = Weights::check(config, tensors, arch)?;
         let codec = &config.codec;

@@ -99,7 +99,10 @@ impl Take {
         last(HEARD).iter().for_each(|&t| heard.push(codes.frame(t)));
         take.prior.prime(&heard);
         for t in last(PLAYED).first().copied().unwrap_or_default()..codes.frames() {
-            take.decoder.decode_or_go_on(codes.told(t), &mut take.sound);
+            let (decoder, out, codes) = (&mut take.decoder, &mut take.sound[..], codes.told(t));
+            // A clip of the corpus is what it goes on from as a copy.
+            let check = take.check.as_mut().filter(|_| !codes.is_empty());
+            Decoder::decode_together(&mut [NextSound { decoder, codes, out, check }]);
         }
         if let Some(&newest) = telling.last() {
             take.codes.copy_from_slice(codes.frame(newest));

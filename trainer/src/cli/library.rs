@@ -202,6 +202,7 @@ fn object(entry: &Entry) -> Value {
         Err(problem) => json!({ "problem": problem }),
         Ok(content) => {
             let Content {
+                digest,
                 title,
                 created,
                 files,
@@ -212,7 +213,7 @@ fn object(entry: &Entry) -> Value {
                 has_prior,
             } = content;
             json!({
-                "title": title, "created": created, "files": files, "seconds": seconds, "channels": channels,
+                "digest": digest, "title": title, "created": created, "files": files, "seconds": seconds, "channels": channels,
                 "sample_rate": sample_rate, "classes": classes, "has_prior": has_prior,
             })
         }
@@ -255,6 +256,7 @@ mod tests {
     fn a_day_that_is_none_is_left_out() {
         let listed = |created: &str| {
             let content = Content {
+                digest: "0f".to_owned(),
                 title: String::new(),
                 created: created.to_owned(),
                 files: 1,

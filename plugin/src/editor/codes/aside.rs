@@ -29,12 +29,12 @@ impl Aside {
     }
 
     /// The draft of `opened`, which now is `clip`: as it was left, unless the pad holds something else by
-    /// now. A take that was edited found no pad, and is nowhere but here.
+    /// now. A take is never another one: it has gone on, or was edited and found no pad.
     pub(super) fn take(&mut self, opened: Opened, clip: &Clip) -> Draft {
         let place = self.0.iter().position(|(other, _)| *other == opened);
         let left = place.map(|place| self.0.remove(place).1);
         let is_the_same = |draft: &Draft| match opened {
-            Opened::Take(_) => draft.codes() == &clip.codes || draft.is_edited(),
+            Opened::Take(_) => true,
             Opened::Pad(_) => draft.is_of(clip),
         };
         left.filter(is_the_same).unwrap_or_else(|| Draft::of(clip))

@@ -93,6 +93,17 @@ impl Grid {
         touch
     }
 
+    /// As if `text` were being typed as the name of a level.
+    #[cfg(test)]
+    pub(super) fn begin_naming_for_test(&mut self, level: usize, text: &str) {
+        self.naming = Some((level, text.to_owned()));
+    }
+
+    /// Whether a name is being typed.
+    pub(super) const fn is_naming(&self) -> bool {
+        self.naming.is_some()
+    }
+
     /// Ends the typing of a name; gives the level and what was typed.
     pub(super) fn take_naming(&mut self) -> Option<(usize, String)> {
         self.naming.take()

@@ -86,12 +86,16 @@ pub(crate) struct CodesPage {
     rolls: u64,
     /// What is being made.
     making: Option<Making>,
-    exporting: Option<Answer<String>>,
+    exporting: Vec<Answer<String>>,
     /// The path that is typed, of a file to import.
     path: String,
     /// Files that are read next.
     to_import: VecDeque<PathBuf>,
     importing: Option<Answer<Imported>>,
+    /// Whether the page is what is shown.
+    shown: bool,
+    /// Whether the keys go to a field.
+    typing: bool,
     /// What happened last.
     message: String,
     /// The frames that are auditioned.
@@ -126,6 +130,7 @@ impl CodesPage {
         setter: &ParamSetter<'_>,
     ) {
         let hands = Hands { params, setter };
+        self.shown = true;
         self.bring_up_to_date(hands);
         let frame_rate =
             hands.model().map_or(FRAME_RATE, |model| model.config().codec.frame_rate());
@@ -164,6 +169,7 @@ impl CodesPage {
     /// Takes in, while another page is shown, what was asked for here. Nothing of it is heard.
     pub(crate) fn attend(&mut self, params: &DistillParams, setter: &ParamSetter<'_>) {
         let hands = Hands { params, setter };
+        (self.shown, self.typing) = (false, false);
         let silent = std::mem::replace(&mut self.silent, true);
         self.receive(hands);
         self.import_next(hands);
@@ -182,8 +188,10 @@ impl CodesPage {
     fn leave_open(&mut self, hands: Hands<'_>) {
         // What is being made of it would not find it.
         self.making = None;
-        hands.instance().auditions().end();
-        self.stop_comparing(hands);
+        if self.shown {
+            hands.instance().auditions().end();
+            self.stop_comparing(hands);
+        }
         self.put_aside();
     }
 
@@ -215,6 +223,11 @@ impl CodesPage {
         } else {
             ui.label(&self.message);
         }
+    }
+
+    /// Whether something is being typed.
+    fn is_typing(&self) -> bool {
+        self.typing || self.grid.is_naming()
     }
 
     /// Whether what is open is a take that still sounds, as it came.
@@ -262,6 +275,7 @@ impl CodesPage {
         self.stays |= self.draft.is_edited()
             || self.draft.selection().is_some()
             || self.making.is_some()
+            || self.is_typing()
             || hands.instance().auditions().heard().is_some();
         if self.stays {
             return;
@@ -348,6 +362,7 @@ impl CodesPage {
         if opened != Opened::Pad(pad) {
             // Nothing that is played takes its place: it is named, and rated, where it is.
             (self.opened, self.stays) = (Some(Opened::Pad(pad)), true);
+            self.making.iter_mut().for_each(|making| making.moves(opened, Opened::Pad(pad)));
             self.message =
                 format!("Kept on pad {}: set Keys to Pads to play it.", shelf::keys(pad));
         }
@@ -370,6 +385,9 @@ impl CodesPage {
         }
         let (frames, looped) = (self.draft.frames(), self.looped);
         let other = if self.comparing { self.compared(hands) } else { None };
+        if other.is_none() {
+            self.stop_comparing(hands);
+        }
         let codes = Arc::clone(self.draft.codes());
         let longest = other.iter().map(|other| other.frames()).fold(codes.frames(), usize::max);
         let end = if self.draft.selection().is_some() { frames.end } else { longest };
@@ -408,7 +426,8 @@ impl CodesPage {
 
     /// What keys do that are pressed while nothing is typed.
     fn keys(&mut self, ui: &egui::Ui, hands: Hands<'_>) {
-        if ui.memory(|memory| memory.focused().is_some()) {
+        self.typing = ui.memory(|memory| memory.focused().is_some());
+        if self.typing {
             return;
         }
         let pressed = |modifiers: egui::Modifiers, key: egui::Key| {

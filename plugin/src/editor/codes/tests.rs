@@ -234,7 +234,7 @@ fn following_again_ends_what_is_let_hear() {
     let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
     hands.instance().pads().set(0, Some(clip(9)));
     play(hands, 0..4);
-    let mut page = CodesPage::default();
+    let mut page = CodesPage { shown: true, ..CodesPage::default() };
     page.open(hands, Opened::Pad(0));
     page.stays = true;
     params.selection.audition(Audition::whole(clip(9).codes));
@@ -271,4 +271,87 @@ fn a_swap_leaves_what_is_locked_on_either_side_and_is_whole_or_not_at_all() {
     let before = page.draft.codes().clone();
     page.swap_with(hands, Opened::Pad(0), clip(9));
     assert!(page.draft.codes() == &before && page.message == FULL);
+}
+
+#[test]
+fn whoever_types_is_not_taken_away_by_what_is_played_or_imported() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    play(hands, 0..4);
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.follow(hands);
+    let first = page.opened;
+    page.grid.begin_naming_for_test(1, "Rin");
+    play(hands, 4..8);
+    page.follow(hands);
+    assert_eq!(page.opened, first);
+    page.take_in(hands, Imported { clip: clip(3), cut: None });
+    assert!(page.opened == first && page.grid.is_naming());
+    assert!(page.message.contains("Imported on pad"), "{}", page.message);
+    assert!(hands.instance().pads().clips().get(0).is_some());
+}
+
+#[test]
+fn what_is_being_made_of_a_take_finds_it_where_it_is_kept() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    play(hands, 0..4);
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.follow(hands);
+    page.making_for_test(page.draft.codes().clone(), clip(5).codes);
+    assert!(page.keep(hands));
+    page.bring_up_to_date(hands);
+    let kept = hands.instance().pads().clips().get(0).map(|clip| Arc::clone(&clip.codes));
+    assert_eq!(kept, Some(clip(5).codes), "{}", page.message);
+}
+
+#[test]
+fn what_is_locked_in_a_take_stays_locked_when_it_has_gone_on() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    hands.instance().pads().set(0, Some(clip(9)));
+    let (origin, now) = (Origin { edition: 1, levels: 2, pitch: None, pad: None }, Instant::now());
+    let history = hands.instance().history();
+    let number = history.add(None, &origin, &[1; 8], now);
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.bring_up_to_date(hands);
+    let take = page.opened.expect("what was played");
+    page.draft.select(Some(Region { frames: 0..1, levels: 0..1 }));
+    page.lock(hands);
+    page.open(hands, Opened::Pad(0));
+    history.add(number, &origin, &[2; 8], now);
+    page.open(hands, take);
+    page.bring_up_to_date(hands);
+    assert!(page.draft.is_locked(0, 0));
+    assert_eq!(page.draft.codes().frames(), 8, "it has gone on");
+}
+
+#[test]
+fn half_of_a_swap_is_none_where_a_take_is_too_long_to_be_kept() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    hands.instance().pads().set(0, Some(clip(9)));
+    play(hands, 0..u32::try_from(MAX_CODES / 2 + 1).expect("some frames"));
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.follow(hands);
+    let before = page.draft.codes().clone();
+    page.swap_with(hands, Opened::Pad(0), clip(9));
+    assert!(page.draft.codes() == &before && page.message.contains("longer than a clip"));
+}
+
+#[test]
+fn what_was_wrong_with_one_file_is_said_although_others_follow() {
+    let (selection, _) = Selection::new();
+    let (params, host) = (DistillParams::new(selection), PretendHost::default());
+    let hands = Hands { params: &params, setter: &ParamSetter::new(&host) };
+    let mut page = CodesPage { silent: true, ..CodesPage::default() };
+    page.take_in(hands, Imported { clip: clip(3), cut: Some(87.38) });
+    page.take_in(hands, Imported { clip: clip(4), cut: None });
+    assert!(page.message.contains("87 s"), "{}", page.message);
+    page.import_file("C.wav".into());
+    assert_eq!(page.message, "");
 }

@@ -148,12 +148,17 @@ impl CodesPage {
 
     /// The entry that the selection is set to.
     fn show_entry(&mut self, ui: &mut egui::Ui, hands: Hands<'_>) -> bool {
-        let size = hands.model().map_or(0, |model| model.config().codec.codebook_size);
+        let plays = self.current().is_some_and(|clip| hands.plays(&clip));
+        let model = hands.model().filter(|_| plays);
+        let size = model.map_or(0, |model| model.config().codec.codebook_size);
         let last = u32::try_from(size).unwrap_or(0).saturating_sub(1);
-        // What was selected may tell nothing.
-        self.entry = self.entry.min(last);
-        ui.add(egui::DragValue::new(&mut self.entry).range(0..=last).prefix("entry "));
-        let set = ui.button("Set").on_hover_text("Put this entry everywhere in the selection");
+        // What was selected may tell nothing. How many there are is not known of another bundle.
+        self.entry = if plays { self.entry.min(last) } else { self.entry };
+        let entry = egui::DragValue::new(&mut self.entry).range(0..=last).prefix("entry ");
+        ui.add_enabled(plays, entry);
+        let set = ui.add_enabled(plays, egui::Button::new("Set"));
+        let set = set.on_hover_text("Put this entry everywhere in the selection");
+        let set = set.on_disabled_hover_text(FOREIGN);
         let entry = self.entry;
         set.clicked() && self.draft.change(|_, _, _| entry)
     }
@@ -251,6 +256,9 @@ impl CodesPage {
         if takes_a_pad && hands.instance().pads().clips().first_free().is_none() {
             // Half of a swap is none.
             self.message = FULL.to_owned();
+            return;
+        }
+        if self.is_too_long() {
             return;
         }
         let mut theirs = (*clip.codes).clone();

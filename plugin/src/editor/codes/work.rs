@@ -20,6 +20,9 @@ const MORE: usize = 94;
 /// What is said where no answer comes.
 const FAILED: &str = "Internal error: it was not made.";
 
+/// What is said of files while no bundle plays.
+const WAITING: &str = "Imported as soon as a bundle plays";
+
 /// What comes of it, or why nothing does, in a sentence.
 pub(super) type Answer<T> = Receiver<Result<T, String>>;
 
@@ -44,6 +47,15 @@ enum Made {
     More,
 }
 
+impl Making {
+    /// What it is made of was at `from`, and is at `to` now.
+    pub(super) fn moves(&mut self, from: Opened, to: Opened) {
+        if self.opened == Some(from) {
+            self.opened = Some(to);
+        }
+    }
+}
+
 impl CodesPage {
     /// Takes in what was made meanwhile.
     pub(super) fn receive(&mut self, hands: Hands<'_>) {
@@ -60,18 +72,22 @@ impl CodesPage {
         if let Some(importing) = self.importing.take() {
             match importing.try_recv() {
                 Ok(Ok(imported)) => self.take_in(hands, imported),
-                Ok(Err(problem)) => self.message = problem,
+                Ok(Err(problem)) => {
+                    self.message = in_lines([std::mem::take(&mut self.message), problem]);
+                }
                 Err(TryRecvError::Empty) => self.importing = Some(importing),
                 Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
             }
         }
-        if let Some(exporting) = self.exporting.take() {
+        let message = &mut self.message;
+        self.exporting.retain(|exporting| {
             match exporting.try_recv() {
-                Ok(Ok(message) | Err(message)) => self.message = message,
-                Err(TryRecvError::Empty) => self.exporting = Some(exporting),
-                Err(TryRecvError::Disconnected) => self.message = FAILED.to_owned(),
+                Ok(Ok(said) | Err(said)) => *message = said,
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => FAILED.clone_into(message),
             }
-        }
+            false
+        });
     }
 
     /// As if `codes` had just been made of all of `from`.
@@ -189,11 +205,12 @@ impl CodesPage {
                 exports.iter().map(|export| export.write(closing)).collect();
             let _ = answer.send(written.map(|paths| exported(&paths, &folder, left_out)));
         }));
-        self.exporting = Some(inbox);
+        self.exporting.push(inbox);
         self.message = "Exporting".to_owned();
     }
 
-    /// Puts what was imported on the first free pad, and opens it.
+    /// Puts what was imported on the first free pad, and opens it, unless something is being done with
+    /// what is open. What was wrong with others is still said.
     pub(super) fn take_in(&mut self, hands: Hands<'_>, imported: Imported) {
         let Imported { clip, cut } = imported;
         let pads = hands.instance().pads();
@@ -203,15 +220,22 @@ impl CodesPage {
         };
         pads.set(pad, Some(clip));
         hands.note_change();
+        let problems = std::mem::take(&mut self.message);
         self.stays = true;
-        self.open(hands, Opened::Pad(pad));
-        if let Some(seconds) = cut {
-            self.message = format!("A clip can be {seconds:.0} s long; the rest was left out.");
+        if self.is_typing() || self.making.is_some() {
+            self.message = format!("Imported on pad {}.", shelf::keys(pad));
+        } else {
+            self.open(hands, Opened::Pad(pad));
         }
+        let cut = cut.map_or(String::new(), |seconds| {
+            format!("A clip can be {seconds:.0} s long; the rest was left out.")
+        });
+        self.message = in_lines([problems, std::mem::take(&mut self.message), cut]);
     }
 
     /// Reads sound files as clips, one after the other.
     pub(in crate::editor) fn import_file(&mut self, path: PathBuf) {
+        self.message.clear();
         self.to_import.push_back(path);
     }
 
@@ -222,14 +246,22 @@ impl CodesPage {
         }
         let Some(path) = self.to_import.pop_front() else { return };
         let Some(model) = hands.model() else {
-            self.message = "Imported as soon as a bundle plays".to_owned();
+            WAITING.clone_into(&mut self.message);
             self.to_import.push_front(path);
             return;
         };
+        if self.message == WAITING {
+            self.message.clear();
+        }
         let codec = hands.instance().texts().playing.codec;
         let clip = move || import(&path, &model, &codec);
         self.importing = Some(hands.params.selection.ask(clip));
     }
+}
+
+/// What there is of `said`, each in a line of its own.
+fn in_lines<const N: usize>(said: [String; N]) -> String {
+    said.into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// What is said when `paths` are written into `folder`.

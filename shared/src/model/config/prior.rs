@@ -8,6 +8,9 @@ use crate::model::copying::Kept;
 
 /// Frames of a recording at most: days of sound.
 const MAX_FRAMES: usize = 1 << 26;
+/// The most that a take may remember in keys, and as much in values: ten times what is trained. A host has
+/// dozens of takes.
+const MAX_REMEMBERED: usize = 1 << 21;
 
 /// Checks that `heads` divide `channels` into even parts: rotary embeddings turn pairs.
 fn check_heads(heads: usize, channels: usize) -> Result<(), ConfigError> {
@@ -72,7 +75,7 @@ impl PriorConfig {
         check_heads(self.depth_heads, self.depth_size)?;
         // What a take remembers: keys and values of every frame of the window in every layer.
         let remembered = self.layers * self.window * self.hidden_size;
-        in_range("layers x window x hidden_size", remembered, 1, 1 << 24)
+        in_range("layers x window x hidden_size", remembered, 1, MAX_REMEMBERED)
     }
 
     /// Shape of the guide: what it adds to the logits of each coarse code for each thing that can
