@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use distill_plugin::engine::Block;
 use distill_plugin::source::Source;
+use distill_plugin::stream::Hold;
 use distill_shared::player::Sampling;
 use toy::{HOP, RATE, Stage, note};
 
@@ -85,4 +86,19 @@ fn a_worker_that_keeps_up_spares_nothing() {
     }
     assert_eq!((stage.instance.spared(), stage.instance.missed()), (0, 0));
     assert!(heard == left_of_take(100), "it plays the take, bit for bit");
+}
+
+#[test]
+fn what_is_frozen_draws_nothing_that_could_be_spared() {
+    let begun = Instant::now();
+    let mut stage = Stage::new(7);
+    stage.settings.hold = Hold::Freeze;
+    stage.engine.note_on(note(60));
+    for played in 0..60 {
+        live(&mut stage, begun, played);
+        if played % 5 != 0 {
+            make_a_frame(&mut stage);
+        }
+    }
+    assert_eq!(stage.instance.spared(), 0);
 }
