@@ -6,8 +6,8 @@
 
 /// Lets the allocator give back what it keeps of what was freed, tens of megabytes after a window or a
 /// bundle. The GNU library keeps it for as long as anything lies behind it, in every thread's arena of
-/// its own (malloc_trim(3)); others give back by themselves. It takes milliseconds, and locks: never on
-/// the audio thread.
+/// its own (malloc_trim(3)); others give back by themselves. It goes through all that the process has,
+/// and locks: never on the audio thread.
 pub(crate) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it has no preconditions.
@@ -38,7 +38,7 @@ mod tests {
         let kept = resident();
         give_back();
         let freed = kept.saturating_sub(resident());
-        assert!(freed > 2000 * BLOCK, "{freed} of {} bytes", 4000 * BLOCK);
+        assert!(freed > 1000 * BLOCK, "{freed} of {} bytes", 4000 * BLOCK);
         drop(behind);
     }
 }

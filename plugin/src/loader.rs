@@ -154,7 +154,7 @@ fn serve(inbox: &Receiver<Job>, office: &Arc<Office>) {
 }
 
 /// What comes next, until nobody sends any more. Once nothing has come for a while, what was freed goes
-/// back to the system: bundles of before, and the takes that sounded on.
+/// back to the system: bundles of before, unless takes of them sound on.
 fn next(inbox: &Receiver<Job>) -> Option<Job> {
     match inbox.recv_timeout(REST) {
         Err(RecvTimeoutError::Timeout) => {

@@ -109,10 +109,14 @@ impl Drop for Membership {
         let mut desks = self.pool.office.desks();
         if let Some(i) = desks.iter().position(|desk| desk.id() == self.desk) {
             let desk = desks.swap_remove(i);
+            let is_last = desks.is_empty();
             // Freeing takes its time, in which the workers should not have to wait.
             drop(desks);
             drop(desk);
-            allocator::give_back();
+            // After the last one the pool does.
+            if !is_last {
+                allocator::give_back();
+            }
         }
     }
 }
@@ -154,6 +158,7 @@ impl Drop for Pool {
             // A panic of a worker has been caught and reported where it happened.
             let _ = worker.join();
         }
+        allocator::give_back();
     }
 }
 

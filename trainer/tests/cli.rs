@@ -220,6 +220,11 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse(&format!("{evaluate} --max-seconds 0.01"), "--max-seconds");
     refuse(&format!("{evaluate} -o {}/low/new", sounds.display()), "outside of it");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    #[cfg(unix)]
+    for (command, name) in [("train x", "x.distill"), (generate.as_str(), "x.wav")] {
+        std::os::unix::fs::symlink("drive/x", folder.path().join(name)).unwrap();
+        refuse(&format!("{command} -o {name}"), "a link to nothing");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nice_plug::prelude::ParamSetter;
 
 use super::bundle_row::{folders, note_change};
 use super::listening::Listening;
-use super::listing::{Deed, Errands, Listing, Renaming, Typing, add, reveal, sentence};
+use super::listing::{Deed, Errands, Listing, Renaming, Typing, add, in_lines, reveal, sentence};
 use super::{cell, problem_cell};
 use crate::instance::Phase;
 use crate::params::DistillParams;
@@ -121,8 +121,7 @@ impl LibraryPage {
             Ok(Done::Renamed { from, to }) => params.selection.instance().follow(&from, &to),
             // Of several files each may have its own.
             Err(problem) => {
-                let line = if self.message.is_empty() { "" } else { "\n" };
-                self.message += &format!("{line}{problem}");
+                self.message = in_lines([std::mem::take(&mut self.message), problem]);
             }
         }
     }

@@ -11,6 +11,8 @@ use crate::params::DistillParams;
 
 /// How often folders are looked into while a page is shown.
 const WATCH: Duration = Duration::from_secs(5);
+/// Lines that there is room for.
+const MOST_LINES: usize = 3;
 /// What is said where there is no folder.
 pub(super) const HOMELESS: &str = "There is no home folder: name one in DISTILL_FOLDER.";
 
@@ -132,6 +134,12 @@ impl<T: Send + 'static> Listing<T> {
 pub(super) fn add(path: &Path) -> Result<(), String> {
     let folder = library::folder().ok_or(HOMELESS)?;
     library::add(path, &folder).map(drop).map_err(sentence)
+}
+
+/// What there is of `said`, each in a line of its own, the last few of too many.
+pub(super) fn in_lines<const N: usize>(said: [String; N]) -> String {
+    let lines: Vec<&str> = said.iter().flat_map(|said| said.lines()).collect();
+    lines[lines.len().saturating_sub(MOST_LINES)..].join("\n")
 }
 
 /// An error as a sentence.
@@ -283,6 +291,13 @@ mod tests {
             _ => None,
         });
         texts.collect()
+    }
+
+    #[test]
+    fn of_much_that_is_said_the_last_is_shown() {
+        let said = |said: [&str; 2]| in_lines(said.map(str::to_owned));
+        assert_eq!(said(["", "A."]), "A.");
+        assert_eq!(said(["A.\nB.\nC.", "D."]), "B.\nC.\nD.");
     }
 
     #[test]

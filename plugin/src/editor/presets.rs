@@ -115,11 +115,12 @@ impl PresetsPage {
         });
         let read = self.loading.take_in();
         let loaded = read.map(|read| read.and_then(|preset| load(params, setter, &preset)));
-        match done.or(loaded) {
-            // What was wrong with other files is still said.
-            Some(Ok(said)) if said.is_empty() => {}
-            Some(Ok(said) | Err(said)) => self.message = said,
-            None => {}
+        for said in [done, loaded].into_iter().flatten() {
+            match said {
+                // What was wrong with other files is still said.
+                Ok(said) if said.is_empty() => {}
+                Ok(said) | Err(said) => self.message = said,
+            }
         }
     }
 

@@ -27,6 +27,14 @@ pub(super) fn print_json(result: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(result)?)
 }
 
+/// What is wrong with a link that leads nowhere, perhaps to a drive that is not there.
+pub(super) const BROKEN_LINK: &str = "it is a link to nothing; bring that back, or name a file";
+
+/// Whether there is a link at `path`, and nothing where it leads.
+pub(super) fn is_broken_link(path: &Path) -> bool {
+    path.is_symlink() && !path.exists()
+}
+
 /// Checks, before anything is made, that a file can be written to `path`, and that it does not take the place
 /// of one that is `read`.
 pub(super) fn check_target(path: &Path, read: &[&Path]) -> Result<()> {
@@ -34,6 +42,8 @@ pub(super) fn check_target(path: &Path, read: &[&Path]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if path.is_dir() {
         return cannot("it is a folder; name a file");
+    } else if is_broken_link(path) {
+        return cannot(BROKEN_LINK);
     } else if !folder.unwrap_or(Path::new(".")).is_dir() {
         return cannot("its folder does not exist; create it first");
     }

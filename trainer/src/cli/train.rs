@@ -14,6 +14,7 @@ use distill_shared::whole_file::is_same_file;
 
 use super::duration;
 use super::exit::Ending;
+use super::output::{BROKEN_LINK, is_broken_link};
 use super::prepare::ENDING;
 use super::run::{RunArgs, beside, end, given, stem};
 use super::train_prior::{PriorSource, prior_report, prior_run_dir, replace_prior};
@@ -308,6 +309,8 @@ impl TrainArgs {
             "a bundle is a .distill file"
         } else if output.is_dir() {
             "it is a folder; name a file"
+        } else if is_broken_link(&output) {
+            BROKEN_LINK
         } else if !folder.unwrap_or(Path::new(".")).is_dir() {
             "its folder does not exist; create it first"
         } else if self.stage == Stage::Prior && !output.exists() {

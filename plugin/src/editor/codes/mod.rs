@@ -130,7 +130,7 @@ impl CodesPage {
         setter: &ParamSetter<'_>,
     ) {
         let hands = Hands { params, setter };
-        self.shown = true;
+        (self.shown, self.typing) = (true, ui.ctx().text_edit_focused());
         self.bring_up_to_date(hands);
         let frame_rate =
             hands.model().map_or(FRAME_RATE, |model| model.config().codec.frame_rate());
@@ -186,13 +186,21 @@ impl CodesPage {
 
     /// Leaves what is open, as choosing something else does.
     fn leave_open(&mut self, hands: Hands<'_>) {
+        if let Some((level, typed)) = self.grid.take_naming() {
+            self.rename_level(hands, level, &typed);
+        }
         // What is being made of it would not find it.
         self.making = None;
+        self.fall_silent(hands);
+        self.stop_comparing(hands);
+        self.put_aside();
+    }
+
+    /// Ends what is heard of this page. While another one is shown, that is what is heard.
+    fn fall_silent(&self, hands: Hands<'_>) {
         if self.shown {
             hands.instance().auditions().end();
-            self.stop_comparing(hands);
         }
-        self.put_aside();
     }
 
     fn show_opened(&mut self, ui: &mut egui::Ui, hands: Hands<'_>, frame_rate: f64) {
@@ -244,9 +252,6 @@ impl CodesPage {
     /// Opens a take or a pad.
     fn open(&mut self, hands: Hands<'_>, opened: Opened) {
         let Some(clip) = clip_of(hands, opened) else { return };
-        if let Some((level, typed)) = self.grid.take_naming() {
-            self.rename_level(hands, level, &typed);
-        }
         self.leave_open(hands);
         self.draft = self.aside.take(opened, &clip);
         (self.opened, self.clip) = (Some(opened), Some(clip));
@@ -275,7 +280,7 @@ impl CodesPage {
         self.stays |= self.draft.is_edited()
             || self.draft.selection().is_some()
             || self.making.is_some()
-            || self.is_typing()
+            || self.grid.is_naming()
             || hands.instance().auditions().heard().is_some();
         if self.stays {
             return;
@@ -303,7 +308,7 @@ impl CodesPage {
             }
             Some(Opened::Pad(pad)) => match hands.instance().pads().clips().get(pad) {
                 None => {
-                    hands.instance().auditions().end();
+                    self.fall_silent(hands);
                     self.opened = None;
                 }
                 Some(clip) => {
@@ -426,8 +431,7 @@ impl CodesPage {
 
     /// What keys do that are pressed while nothing is typed.
     fn keys(&mut self, ui: &egui::Ui, hands: Hands<'_>) {
-        self.typing = ui.memory(|memory| memory.focused().is_some());
-        if self.typing {
+        if ui.memory(|memory| memory.focused().is_some()) {
             return;
         }
         let pressed = |modifiers: egui::Modifiers, key: egui::Key| {

@@ -290,6 +290,12 @@ fn whoever_types_is_not_taken_away_by_what_is_played_or_imported() {
     assert!(page.opened == first && page.grid.is_naming());
     assert!(page.message.contains("Imported on pad"), "{}", page.message);
     assert!(hands.instance().pads().clips().get(0).is_some());
+    (page.grid, page.typing) = (Grid::default(), true);
+    page.take_in(hands, Imported { clip: clip(4), cut: None });
+    assert_eq!(page.opened, first, "a field has the keys");
+    page.typing = false;
+    page.take_in(hands, Imported { clip: clip(5), cut: None });
+    assert_eq!(page.opened, Some(Opened::Pad(2)));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use distill_shared::codes::Codes;
 use distill_shared::library;
 use distill_shared::player::{GivenCodes, TakeKey, infill_while};
 
+use super::super::listing::in_lines;
 use super::draft::Region;
 use super::{CodesPage, FOREIGN, FULL, Hands, Opened, shelf};
 use crate::clips::{Clip, MAX_CODES};
@@ -20,6 +21,8 @@ const MORE: usize = 94;
 /// What is said where no answer comes.
 const FAILED: &str = "Internal error: it was not made.";
 
+/// What is said while files are written.
+const EXPORTING: &str = "Exporting";
 /// What is said of files while no bundle plays.
 const WAITING: &str = "Imported as soon as a bundle plays";
 
@@ -82,7 +85,8 @@ impl CodesPage {
         let message = &mut self.message;
         self.exporting.retain(|exporting| {
             match exporting.try_recv() {
-                Ok(Ok(said) | Err(said)) => *message = said,
+                Ok(Ok(said) | Err(said)) if message == EXPORTING => *message = said,
+                Ok(Ok(said) | Err(said)) => *message = in_lines([std::mem::take(message), said]),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => FAILED.clone_into(message),
             }
@@ -206,7 +210,7 @@ impl CodesPage {
             let _ = answer.send(written.map(|paths| exported(&paths, &folder, left_out)));
         }));
         self.exporting.push(inbox);
-        self.message = "Exporting".to_owned();
+        EXPORTING.clone_into(&mut self.message);
     }
 
     /// Puts what was imported on the first free pad, and opens it, unless something is being done with
@@ -257,11 +261,6 @@ impl CodesPage {
         let clip = move || import(&path, &model, &codec);
         self.importing = Some(hands.params.selection.ask(clip));
     }
-}
-
-/// What there is of `said`, each in a line of its own.
-fn in_lines<const N: usize>(said: [String; N]) -> String {
-    said.into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// What is said when `paths` are written into `folder`.
