@@ -180,9 +180,7 @@ fn a_take_that_goes_on_from_the_corpus_knows_that_it_copies() {
     let model = model_that_keeps(Arch::new(), &known);
     let mut clip = Codes::new(3);
     (0..60).for_each(|t| clip.push(known.frame(t)));
-    let mut take = Take::primed(model, KEY, &clip).expect("there is a prior");
+    let take = Take::primed(model, KEY, &clip).expect("there is a prior");
     let copying = take.copying().expect("a corpus is kept");
     assert!(copying.is_copied() && copying.run > 8, "{copying:?}");
-    take.step(&Sampling { novelty: 1.0, ..Sampling::default() }, &mut [0.0; 2 * HOP]);
-    assert_ne!(take.codes(), known.frame(60), "what the corpus goes on with");
 }
