@@ -279,6 +279,20 @@ fn in_words(content: &Content, bytes: u64, tags: &str) -> String {
 mod tests {
     use super::*;
 
+    fn kit() -> Content {
+        Content {
+            digest: "0f".to_owned(),
+            title: "Kit".to_owned(),
+            created: "2026-11-28T10:00:00Z".to_owned(),
+            files: 58,
+            seconds: 54.4,
+            channels: 1,
+            sample_rate: 44_100,
+            classes: vec!["bells".to_owned(), "drums".to_owned()],
+            has_prior: false,
+        }
+    }
+
     #[test]
     fn what_plays_is_told_by_what_it_holds() {
         let entry = |path: &str, digest: &str| Entry {
@@ -286,17 +300,7 @@ mod tests {
             name: String::new(),
             bytes: 9,
             tags: Vec::new(),
-            content: Ok(Content {
-                digest: digest.to_owned(),
-                title: String::new(),
-                created: String::new(),
-                files: 1,
-                seconds: 1.0,
-                channels: 1,
-                sample_rate: 48_000,
-                classes: Vec::new(),
-                has_prior: true,
-            }),
+            content: Ok(Content { digest: digest.to_owned(), ..kit() }),
         };
         let chosen = BundleRef { digest: "aa".to_owned(), ..BundleRef::file("/a".to_owned()) };
         assert!(is_of(&entry("/a", "aa"), &chosen));
@@ -308,19 +312,8 @@ mod tests {
 
     #[test]
     fn a_line_says_what_a_bundle_holds() {
-        let content = Content {
-            digest: "0f".to_owned(),
-            title: "Kit".to_owned(),
-            created: "2026-11-28T10:00:00Z".to_owned(),
-            files: 58,
-            seconds: 54.4,
-            channels: 1,
-            sample_rate: 44_100,
-            classes: vec!["bells".to_owned(), "drums".to_owned()],
-            has_prior: false,
-        };
         assert_eq!(
-            in_words(&content, 2_400_000, "#soft"),
+            in_words(&kit(), 2_400_000, "#soft"),
             "no new sound yet, 58 recordings, 54 s, mono, 44.1 kHz, 2.4 MB, 2026-11-28, #soft, Kit, bells, drums"
         );
     }

@@ -213,8 +213,8 @@ fn object(entry: &Entry) -> Value {
                 has_prior,
             } = content;
             json!({
-                "digest": digest, "title": title, "created": created, "files": files, "seconds": seconds, "channels": channels,
-                "sample_rate": sample_rate, "classes": classes, "has_prior": has_prior,
+                "digest": digest, "title": title, "created": created, "files": files, "seconds": seconds,
+                "channels": channels, "sample_rate": sample_rate, "classes": classes, "has_prior": has_prior,
             })
         }
     };

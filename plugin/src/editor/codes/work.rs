@@ -9,10 +9,10 @@ use distill_shared::codes::Codes;
 use distill_shared::library;
 use distill_shared::player::{GivenCodes, TakeKey, infill_while};
 
-use super::super::listing::in_lines;
 use super::draft::Region;
 use super::{CodesPage, FOREIGN, FULL, Hands, Opened, shelf};
 use crate::clips::{Clip, MAX_CODES};
+use crate::editor::listing::in_lines;
 use crate::export::{Export, plain};
 use crate::import::{Imported, import};
 
