@@ -4,12 +4,15 @@
 
 mod toy;
 
+use std::sync::Arc;
+
 use distill_plugin::engine::{Playing, Trigger};
 use distill_plugin::expression::Expression;
 use distill_plugin::meter::{Meter, Song};
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{Hold, LOOKAHEAD};
 use distill_plugin::voices::Which;
+use distill_shared::model::conditioning::{Conditioning, Distribution, Pitches};
 use distill_shared::player::Sampling;
 use toy::{HOP, RATE, Stage, key, note};
 
@@ -114,6 +117,54 @@ fn always_is_always_whatever_the_keys_do() {
     stage.engine.pedal(0, false);
     heard.extend(listen(&mut stage, 10 * HOP));
     assert_eq!(heard, take(0, 20 * HOP, never));
+}
+
+#[test]
+fn what_no_key_begins_has_a_pitch_and_a_velocity_of_its_own() {
+    let knots = std::array::from_fn(|knot| knot as f32);
+    let pitch = Pitches::new([36, 40, 43]);
+    let offered =
+        Conditioning { pitch, velocity: Some(Distribution(knots)), ..Conditioning::default() };
+    let model = toy::asked_model(7, offered);
+    for playing in [Playing::WithTransport, Playing::Always] {
+        let mut stage = Stage::with_model(Arc::clone(&model));
+        stage.settings.playing = playing;
+        stage.engine.reset(&stage.settings.clone());
+        stage.playing = true;
+        stage.work();
+        let take = toy::take(&model, 0, 10, |_| Sampling::default());
+        let left: Vec<f32> = take.iter().map(|sample| sample[0]).collect();
+        assert_eq!(listen(&mut stage, 10 * HOP), left, "{playing:?}");
+    }
+}
+
+#[test]
+fn a_key_at_a_bar_line_begins_one_take() {
+    let mut stage = stage(Playing::WithKeys);
+    stage.settings.restart_bars = 1;
+    (stage.playing, stage.meter) = (true, meter(0));
+    stage.work();
+    stage.begin(480);
+    stage.engine.note_on(note(60));
+    let (mut left, mut right) = (vec![0.0; 480], vec![0.0; 480]);
+    stage.engine.render(&mut left, &mut right);
+    stage.engine.finish();
+    assert_eq!(left, take(0, 480, never));
+}
+
+#[test]
+fn a_bundle_that_is_still_read_is_no_end_of_what_sounds() {
+    let mut stage = stage(Playing::WithTransport);
+    stage.settings.restart_bars = 1;
+    let mut heard = play(&mut stage, 0, BAR / 2, &[480]);
+    stage.instance.choose(BundleRef::default());
+    heard.extend(go_on(&mut stage, BAR / 2, 2 * BAR, &[480]));
+    assert_eq!(heard, take(0, 2 * BAR, never));
+    stage.deliver(&toy::model(8));
+    stage.work();
+    let other = go_on(&mut stage, 2 * BAR, 4 * BAR, &[480]);
+    assert_ne!(other[..BAR], take(0, 3 * BAR, never)[2 * BAR..], "it takes over");
+    assert!(!is_silent(&other[..BAR]));
 }
 
 #[test]

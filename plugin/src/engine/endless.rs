@@ -13,11 +13,15 @@ impl Engine {
     /// settings say, as of this very sample. Real-time safe.
     pub(super) fn tend_endless(&mut self) {
         let is_held = |voice: &&mut Voice| voice.envelope().is_held();
-        let sounding = self.voices.iter_mut().find(is_held).map(|voice| *voice.called());
-        // Another bundle takes over once it has sound; until then the old one goes on.
-        let is_other = self.edition != self.instance.edition() && self.sets.are_ready();
-        let at_line = self.place.until_line(self.settings.restart_bars, 0) == Some(0);
-        let begins_anew = at_line || is_other;
+        let held = self.voices.iter_mut().find(is_held);
+        let (sounding, age) = held.map(|voice| (*voice.called(), voice.age())).unzip();
+        let begins_anew = if self.edition == self.instance.edition() {
+            // What a key has begun at the line is the next take already.
+            self.place.until_line(self.settings.restart_bars, 0) == Some(0) && age != Some(0)
+        } else {
+            // Another bundle takes over once it has sound; until then the old one goes on.
+            self.sets.are_ready()
+        };
         let latches = self.settings.trigger == Trigger::Latch;
         self.latched = sounding
             .or(self.latched)

@@ -250,6 +250,9 @@ impl Engine {
         let Settings { seed, variations, sampling, keys, velocity, .. } = self.settings;
         let edition = self.instance.edition();
         let zones = self.instance.zones(edition);
+        // No key says which pitch an endless take has, or how hard it is struck: that is its own.
+        let free = self.keys_are_deaf() && keys != Keys::Pads;
+        let (keys, velocity) = if free { (Keys::Ignored, false) } else { (keys, velocity) };
         let Mark { revision, held } = self.instance.pads().mark();
         let zones = zones.map(|zones: Zones| zones.following(keys, velocity).with_clips(held));
         let clips = if keys == Keys::Pads { revision } else { 0 };

@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// Whether keys decide nothing about what sounds.
-    fn keys_are_deaf(&self) -> bool {
+    pub(super) fn keys_are_deaf(&self) -> bool {
         matches!(self.settings.playing, Playing::WithTransport | Playing::Always)
     }
 
