@@ -316,6 +316,9 @@ impl ClapPlugin for Instrument {
                 page.add_param(&prior.timbre);
                 page.add_param(&prior.detail);
                 page.add_param(&prior.novelty);
+                page.add_param(&prior.recall);
+            });
+            section.add_page("Ask for", |page| {
                 page.add_param(&prior.loudness);
                 page.add_param(&prior.brightness);
                 page.add_param(&prior.density);

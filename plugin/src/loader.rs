@@ -262,11 +262,7 @@ impl Shelf {
         let mut models = lock(&self.models);
         let model = match models.get(&digest).and_then(Weak::upgrade) {
             Some(model) => model,
-            None => {
-                let model = Model::new(bundle.config(), bundle.tensors(), &digest)
-                    .map_err(|error| error.to_string())?;
-                Arc::new(model)
-            }
+            None => Arc::new(Model::from_bundle(bundle).map_err(|error| error.to_string())?),
         };
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(digest.clone(), Arc::downgrade(&model));

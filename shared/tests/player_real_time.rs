@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
+use distill_shared::bundle::CorpusCodes;
 use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::{Conditioning, Controls, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
@@ -90,7 +91,10 @@ fn model() -> Arc<Model> {
         },
     };
     let config = ModelConfig { codec, prior: Some(prior) };
-    Arc::new(Model::new(&config, &random_weights(&config, 1), "").expect("the weights fit"))
+    let model = Model::new(&config, &random_weights(&config, 1), "").expect("the weights fit");
+    let mut recording = CorpusCodes { codes: Codes::new(4), ..CorpusCodes::default() };
+    (0..500).for_each(|t| recording.codes.push(&[0, 1, 2, 3].map(|level| (7 + t * level) % 23)));
+    Arc::new(model.with_recordings(&[recording]).expect("there is room"))
 }
 
 #[test]
@@ -117,6 +121,7 @@ fn a_take_allocates_nothing_while_it_plays() {
             once: false,
             frozen: false,
             novelty: 0.7,
+            recall: 0.4,
             controls,
         },
     ];

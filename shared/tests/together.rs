@@ -26,6 +26,7 @@ fn voice(model: &Arc<Model>, voice: usize) -> (Take, Sampling) {
         once: number == 3,
         frozen: false,
         novelty: f32::from(number) / 8.0,
+        recall: 0.0,
         controls: Controls {
             loudness: (number > 0).then_some(f32::from(number) / 8.0),
             class: number.is_multiple_of(2).then_some(1),

@@ -42,6 +42,7 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
         row(ui, &params.prior.top_k, setter);
         row(ui, &params.prior.top_p, setter);
         row(ui, &params.prior.novelty, setter);
+        row(ui, &params.prior.recall, setter);
         let model = params.selection.instance().texts().playing.model.upgrade();
         let config = model.as_ref().map(|model| model.config());
         let offered = config.and_then(|config| Some(&config.prior.as_ref()?.conditioning));

@@ -29,6 +29,7 @@ impl DistillParams {
             Int(&prior.top_k),
             Float(&prior.top_p),
             Float(&prior.novelty),
+            Float(&prior.recall),
             Float(&prior.loudness),
             Float(&prior.brightness),
             Float(&prior.density),

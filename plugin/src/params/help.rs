@@ -1,7 +1,7 @@
 //! What every parameter does, in a sentence: the editor shows it, and `docs/manual.md` has it as a table.
 
 /// What a parameter does, by the name that hosts show; hidden ones have no help.
-pub const HELP: [(&str, &str); 32] = [
+pub const HELP: [(&str, &str); 33] = [
     ("Seed", "Which of countless performances is played; the same number plays the same one"),
     ("Creativity", "How daring the choices are: 0 takes the likeliest sound every time"),
     ("Structure", "Multiplies Creativity for what happens when, and how loud"),
@@ -10,6 +10,10 @@ pub const HELP: [(&str, &str); 32] = [
     ("Focus", "Chooses among this many of the likeliest codes only"),
     ("Diversity", "Chooses among the likeliest codes that together have this probability"),
     ("Novelty", "Avoids going on as a recording went on"),
+    (
+        "Recall",
+        "Makes takes of frames of your recordings, which go on the longer, the more; 0 is free",
+    ),
     ("Loudness", "How loud what follows shall be, ranked among your recordings"),
     ("Brightness", "How bright what follows shall be, ranked among your recordings"),
     ("Density", "How fast sounds shall follow each other, ranked among your recordings"),

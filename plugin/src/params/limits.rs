@@ -22,6 +22,7 @@ pub(super) const ASKED: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
 /// Below this, nothing is asked for.
 pub(super) const FREE: f32 = 0.005;
 pub(super) const NOVELTY: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
+pub(super) const RECALL: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
 pub(super) const VOLUME_DB: Span<f32> = Span { low: -60.0, high: 12.0, default: 0.0 };
 pub(super) const WIDTH: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
 pub(super) const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };
@@ -98,7 +99,7 @@ pub enum Limit {
 }
 
 /// Every parameter by the name under which it is saved.
-pub const LIMITS: [(&str, Limit); 33] = [
+pub const LIMITS: [(&str, Limit); 34] = [
     ("seed", Limit::Int(SEED)),
     ("temp", Limit::Float(TEMPERATURE)),
     ("struc", Limit::Float(FACTOR)),
@@ -107,6 +108,7 @@ pub const LIMITS: [(&str, Limit); 33] = [
     ("topk", Limit::Int(TOP_K)),
     ("topp", Limit::Float(TOP_P)),
     ("novel", Limit::Float(NOVELTY)),
+    ("recal", Limit::Float(RECALL)),
     ("loud", Limit::Float(ASKED)),
     ("brigh", Limit::Float(ASKED)),
     ("dens", Limit::Float(ASKED)),

@@ -85,6 +85,9 @@ pub struct PriorParams {
     /// How much going on with a copy of a recording is avoided, 0 to 1.
     #[id = "novel"]
     pub novelty: FloatParam,
+    /// How much frames of the recordings are recalled, 0 to 1.
+    #[id = "recal"]
+    pub recall: FloatParam,
     /// How loud what follows shall be among the recordings, 0 (whatever comes) to 1.
     #[id = "loud"]
     pub loudness: FloatParam,
@@ -254,6 +257,7 @@ impl DistillParams {
                 top_k: whole(&TOP_K, &prior.top_k),
                 top_p: TOP_P.clamp(prior.top_p.value()),
                 novelty: NOVELTY.clamp(prior.novelty.value()),
+                recall: RECALL.clamp(prior.recall.value()),
                 controls: Controls {
                     loudness: wanted(&prior.loudness),
                     brightness: wanted(&prior.brightness),
@@ -307,6 +311,7 @@ impl PriorParams {
                 .with_string_to_value(Arc::new(read_count)),
             top_p: TOP_P.linear("Diversity"),
             novelty: NOVELTY.linear("Novelty"),
+            recall: RECALL.linear("Recall"),
             loudness: asked("Loudness"),
             brightness: asked("Brightness"),
             density: asked("Density"),

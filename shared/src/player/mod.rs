@@ -26,6 +26,7 @@ mod powers;
 mod prior;
 mod random;
 mod random_weights;
+mod recall;
 mod sampling;
 mod take;
 mod target;

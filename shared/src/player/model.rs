@@ -8,10 +8,11 @@ use super::copying::KeptCorpus;
 use super::decoder::DecoderWeights;
 use super::encoder::EncoderWeights;
 use super::prior::PriorWeights;
+use super::recall::Recordings;
 use super::weights::Weights;
-use crate::bundle::{Bundle, Tensors};
+use crate::bundle::{Bundle, CorpusCodes, Tensors};
 use crate::model::conditioning::Pitches;
-use crate::model::config::{ConfigError, ModelConfig};
+use crate::model::config::{CodecConfig, ConfigError, ModelConfig};
 use crate::quantizer::{Codebooks, Memory, Quantizer};
 use crate::room::{self, NoRoom};
 use crate::stft::Synthesis;
@@ -56,6 +57,8 @@ pub struct Model {
     pub(crate) decoder: DecoderWeights,
     pub(crate) synthesis: Synthesis,
     pub(crate) prior: Option<PriorWeights>,
+    /// Frames that takes can recall.
+    recordings: Option<Arc<Recordings>>,
 }
 
 impl Model {
@@ -103,16 +106,37 @@ impl Model {
             decoder: DecoderWeights::new(&weights, codec),
             synthesis: Synthesis::new(codec),
             prior: config.prior.as_ref().map(|prior| PriorWeights::new(&weights, prior, codec)),
+            recordings: None,
         })
     }
 
-    /// Packs the model of a bundle.
+    /// With the frames of `recordings` for takes to recall, as [`Sampling::recall`](super::Sampling::recall)
+    /// says; what was held out is none of them.
     ///
     /// # Errors
     ///
-    /// As [`Self::new`]; a bundle that was read gives none.
+    /// Fails if there is no memory for them.
+    ///
+    /// # Panics
+    ///
+    /// Panics if they have other levels than the codec, or a code is not below `K`.
+    pub fn with_recordings(mut self, recordings: &[CorpusCodes]) -> Result<Self, ModelError> {
+        let CodecConfig { quantizers, codebook_size, .. } = self.config.codec;
+        let fit = |recording: &CorpusCodes| recording.codes.fit(quantizers, codebook_size);
+        assert!(recordings.iter().all(fit), "codes of this codec");
+        room::ask(Recordings::room(recordings))?;
+        self.recordings = Recordings::new(recordings, codebook_size).map(Arc::new);
+        Ok(self)
+    }
+
+    /// Packs the model of a bundle, with its recordings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`] and [`Self::with_recordings`]; of a bundle that was read, only for want of memory.
     pub fn from_bundle(bundle: &Bundle) -> Result<Self, ModelError> {
-        Self::new(bundle.config(), bundle.tensors(), bundle.digest())
+        let model = Self::new(bundle.config(), bundle.tensors(), bundle.digest())?;
+        model.with_recordings(&bundle.corpus_codes())
     }
 
     /// Its sizes.
@@ -131,6 +155,17 @@ impl Model {
     #[must_use]
     pub fn kept_corpus(&self) -> Option<&Arc<KeptCorpus>> {
         self.prior.as_ref()?.kept()
+    }
+
+    /// Frames that takes can recall.
+    pub(super) fn recordings(&self) -> Option<&Arc<Recordings>> {
+        self.recordings.as_ref()
+    }
+
+    /// Whether there are recordings that takes can recall.
+    #[must_use]
+    pub fn has_recordings(&self) -> bool {
+        self.recordings.is_some()
     }
 
     /// The pitches that takes can be asked for.

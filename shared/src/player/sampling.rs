@@ -23,6 +23,10 @@ pub struct Sampling {
     pub levels: u32,
     /// How much going on with a copy of the corpus is avoided, 0 to 1.
     pub novelty: f32,
+    /// How much frames of the recordings are recalled, 0 to 1: at 0 every frame is drawn freely; above, each
+    /// is a frame of a recording, and the more, the longer it goes on as that recording did. Without
+    /// effect if the model has none.
+    pub recall: f32,
     /// Whether what began only fades where a recording would end, and nothing begins anew.
     pub once: bool,
     /// Whether the newest sound goes on as it is, and nothing is drawn.
@@ -40,6 +44,7 @@ impl Default for Sampling {
             top_p: 1.0,
             levels: 0,
             novelty: 0.0,
+            recall: 0.0,
             once: false,
             frozen: false,
             controls: Controls::default(),
@@ -58,13 +63,14 @@ impl Sampling {
     #[must_use]
     pub fn clamped(self) -> Self {
         let or = |value: f32, default: f32| if value.is_nan() { default } else { value };
-        let Self { temperature, top_p, novelty, .. } = Self::default();
+        let Self { temperature, top_p, novelty, recall, .. } = Self::default();
         Self {
             temperature: or(self.temperature, temperature).clamp(0.0, Self::MAX_TEMPERATURE),
             factors: self.factors.map(|factor| or(factor, 1.0).clamp(0.0, Self::MAX_FACTOR)),
             top_k: self.top_k,
             levels: self.levels,
             novelty: or(self.novelty, novelty).clamp(0.0, 1.0),
+            recall: or(self.recall, recall).clamp(0.0, 1.0),
             once: self.once,
             frozen: self.frozen,
             controls: self.controls,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::random::TakeKey;
+use super::recall::Recall;
 use super::sampling::Sampling;
 use super::{
     CopyCheck, Copying, Decoder, GivenCodes, Model, ModelError, NextCodes, NextSound, PriorPlayer,
@@ -29,6 +30,7 @@ pub struct Take {
     prior: PriorPlayer,
     decoder: Decoder,
     check: Option<CopyCheck>,
+    recall: Option<Recall>,
     key: TakeKey,
     /// What it goes through.
     given: Arc<GivenCodes>,
@@ -67,6 +69,7 @@ impl Take {
             sound: vec![0.0; channels * hop],
             prior: PriorPlayer::new(Arc::clone(&model))?,
             check: CopyCheck::of_model(&model),
+            recall: model.recordings().map(Recall::new),
             decoder: Decoder::new(model),
             key,
             given: Arc::default(),
@@ -138,6 +141,7 @@ impl Take {
         self.prior.reset();
         self.decoder.reset();
         self.check.iter_mut().for_each(CopyCheck::reset);
+        self.recall.iter_mut().for_each(Recall::reset);
         self.begins = true;
         self.passed = 0;
         self.key = key;
@@ -246,6 +250,7 @@ impl Take {
             key: take.key,
             sampling: *sampling,
             check: take.check.as_ref(),
+            recall: take.recall.as_mut(),
             codes: &mut take.codes,
         });
         PriorPlayer::step_together(&mut next.collect::<ArrayVec<_, VOICES>>());

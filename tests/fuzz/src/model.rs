@@ -54,7 +54,8 @@ fn play(model: &Arc<Model>, config: &ModelConfig) {
     let mut out = vec![0.0; codec.channels * codec.hop()];
     let bold = Sampling { temperature: 10.0, novelty: 1.0, ..Sampling::default() };
     let narrow = Sampling { temperature: 0.0, top_p: 0.0, top_k: 1, ..Sampling::default() };
-    for sampling in [bold, narrow] {
+    let recalled = Sampling { recall: 1.0, ..Sampling::default() };
+    for sampling in [bold, narrow, recalled] {
         take.step(&sampling, &mut out);
     }
     let flat = vec![0; codec.quantizers];

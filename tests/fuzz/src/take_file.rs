@@ -21,7 +21,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "seed": 1, "take": 0,
         "sampling": {
             "temperature": 1.0, "factors": [1.0, 1.0, 1.0], "top_k": 0, "top_p": 1.0, "levels": 0,
-            "novelty": 0.0, "once": false, "set": ["pitch=60"],
+            "novelty": 0.0, "recall": 0.0, "once": false, "set": ["pitch=60"],
         },
         "prime": null, "infill": null,
         "sound": {

@@ -76,6 +76,10 @@ pub(super) struct GenerateArgs {
     /// How much going on with a copy of a recording is avoided, 0 to 1
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     novelty: f32,
+    /// How much frames of the recordings are recalled, 0 to 1: at 0 every frame is drawn freely; above,
+    /// each is a frame of a recording, and the more, the longer it goes on as that recording did
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    recall: f32,
     /// Let what began fade where a recording would end, and begin nothing anew
     #[arg(long)]
     once: bool,
@@ -87,7 +91,7 @@ pub(super) struct GenerateArgs {
     file: SoundFileArgs,
     /// Make a take again from the JSON file beside it: the same bytes, wherever the file lies
     #[arg(long, value_name = "JSON", conflicts_with_all = ["duration", "seed", "count",
-        "temperature", "structure", "timbre", "detail", "top_k", "top_p", "levels", "novelty", "once", "set", "rate", "format", "bit_depth",
+        "temperature", "structure", "timbre", "detail", "top_k", "top_p", "levels", "novelty", "recall", "once", "set", "rate", "format", "bit_depth",
         "infill"])]
     again: Option<PathBuf>,
     /// Write no JSON file beside each take
@@ -290,11 +294,13 @@ impl GenerateArgs {
             top_p,
             levels,
             novelty,
+            recall,
             once,
             ..
         } = *self;
         let (factors, set) = ([structure, timbre, detail], self.set.set.clone());
-        let settings = Settings { temperature, factors, top_k, top_p, levels, novelty, once, set };
+        let settings =
+            Settings { temperature, factors, top_k, top_p, levels, novelty, recall, once, set };
         settings.check().map_err(|what| Usage(format!("--{what}")))?;
         Ok(settings)
     }

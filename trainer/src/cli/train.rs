@@ -70,7 +70,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     /// Leave the recordings, as codes, out of the bundle; it then takes the folder to train
-    /// another prior
+    /// another prior, and takes recall nothing
     #[arg(long)]
     no_corpus_codes: bool,
     #[command(flatten)]

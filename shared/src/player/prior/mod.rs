@@ -10,6 +10,7 @@ use super::ends::Ends;
 use super::guide::Guide;
 use super::kernel::Linear;
 use super::random::{TakeKey, uniform};
+use super::recall::Recall;
 use super::sampling::{Group, Sampler, Sampling};
 use super::target::{Target, TargetRoom};
 use super::transformer::{Positions, Sizes, Transformer};
@@ -120,6 +121,8 @@ pub struct NextCodes<'a> {
     pub sampling: Sampling,
     /// What it is to keep away from, as far as [`Sampling::novelty`] says.
     pub check: Option<&'a CopyCheck>,
+    /// Where in the recordings it is, as far as [`Sampling::recall`] says.
+    pub(super) recall: Option<&'a mut Recall>,
     /// Codes that the frame is to have, coarse to fine, and which it draws: `[N]`, or nothing if it
     /// draws all.
     pub given: &'a [Option<u32>],
@@ -238,6 +241,7 @@ impl PriorPlayer {
             key,
             sampling: *sampling,
             check: None,
+            recall: None,
             given: &[],
             free: true,
             codes,
@@ -261,6 +265,12 @@ impl PriorPlayer {
         let drawn: ArrayVec<_, VOICES> = next.iter().map(|next| next.player.drawn()).collect();
         let avoided = next.iter().map(|next| Avoided::new(next.check, &next.sampling));
         let avoided: ArrayVec<_, VOICES> = avoided.collect();
+        let recalls = next.iter_mut().map(|next| next.recall.take());
+        let mut recalls: ArrayVec<_, VOICES> = recalls.collect();
+        for (recall, next) in recalls.iter_mut().zip(next.iter()) {
+            let begins = next.player.sequence.begins;
+            recall.iter_mut().for_each(|recall| recall.begin(&next.sampling, begins));
+        }
         let turns = next.iter_mut().map(|NextCodes { player, sampling, given, codes, .. }| {
             assert!(Arc::ptr_eq(&player.model, &model), "the sequences are of one model");
             let last_open = given.iter().rposition(Option::is_none);
@@ -269,17 +279,19 @@ impl PriorPlayer {
             Turn { sequence: &mut player.sequence, codes, levels: open.min(most), given }
         });
         let mut turns = turns.collect::<ArrayVec<_, VOICES>>();
-        room.step(&model, &mut turns, |turn, level, logits| {
-            let (key, frame, sampling) = draws[turn];
+        room.step(&model, &mut turns, |turn, before, logits| {
+            let ((key, frame, sampling), level) = (draws[turn], before.len());
             if let Some(prior) = &model.prior {
                 prior.guide.add(&sampling.controls, made[turn], level, logits);
             }
             avoided[turn].apply(level, logits);
+            recalls[turn].iter_mut().for_each(|recall| recall.apply(before, logits));
             let group = Group::of(level, model.config().codec.quantizers);
             let level = u32::try_from(level).unwrap_or(u32::MAX);
             sampler.draw(model.arch, logits, (&sampling, group), uniform(key, frame, level))
         });
         for (i, turn) in turns.iter_mut().enumerate() {
+            recalls[i].iter_mut().for_each(|recall| recall.end(turn.codes));
             if !free[i] {
                 // What is made within a clip does not begin anew.
                 turn.sequence.given = turn.sequence.temporal.position();
@@ -307,7 +319,7 @@ impl PriorPlayer {
     pub fn step_with(&mut self, codes: &mut [u32], mut choose: impl FnMut(usize, &[f32]) -> u32) {
         let levels = codes.len();
         let turn = Turn { sequence: &mut self.sequence, codes, levels, given: &[] };
-        self.room.step(&self.model, &mut [turn], |_, level, logits| choose(level, logits));
+        self.room.step(&self.model, &mut [turn], |_, before, logits| choose(before.len(), logits));
     }
 }
 

@@ -63,13 +63,13 @@ impl Turn<'_> {
 }
 
 impl Room {
-    /// Makes the next frame of each sequence. `choose` takes the code of a turn and a level from
-    /// its logits, `[K]`.
+    /// Makes the next frame of each sequence. `choose` takes the next code of a turn, whose frame has those
+    /// of the levels before, from its logits, `[K]`.
     pub(super) fn step(
         &mut self,
         model: &Model,
         turns: &mut [Turn],
-        choose: impl FnMut(usize, usize, &mut [f32]) -> u32,
+        choose: impl FnMut(usize, &[u32], &mut [f32]) -> u32,
     ) {
         let Some(prior) = &model.prior else { return }; // there is one: the player's `new` saw it
         self.hear(model, prior, turns);
@@ -129,7 +129,7 @@ impl Room {
         model: &Model,
         prior: &PriorWeights,
         turns: &mut [Turn],
-        mut choose: impl FnMut(usize, usize, &mut [f32]) -> u32,
+        mut choose: impl FnMut(usize, &[u32], &mut [f32]) -> u32,
     ) {
         let (size, width) = (model.config().codec.codebook_size, prior.project.outputs());
         turns.iter_mut().for_each(|turn| turn.sequence.depth.reset());
@@ -168,7 +168,8 @@ impl Room {
             prior.target.add_logits(model.arch, level, &drawing, &mut self.targets, logits);
             let drawing = turns.iter_mut().enumerate().filter(|(_, turn)| level < turn.levels);
             for ((i, turn), logits) in drawing.zip(logits.chunks_exact_mut(size)) {
-                let code = turn.given(level).unwrap_or_else(|| choose(i, level, logits));
+                let choose = || choose(i, &turn.codes[..level], logits);
+                let code = turn.given(level).unwrap_or_else(choose);
                 turn.codes[level] = code;
                 if code == ABSENT {
                     continue;

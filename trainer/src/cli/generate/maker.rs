@@ -86,7 +86,7 @@ impl Maker {
         settings: &Settings,
         bar: ProgressBar,
     ) -> Result<Self> {
-        let Settings { temperature, factors, top_k, top_p, levels, novelty, once, ref set } =
+        let Settings { temperature, factors, top_k, top_p, levels, novelty, recall, once, ref set } =
             *settings;
         let controls = SetArgs { set: set.clone() }.controls(&player.bundle, &player.path)?;
         let pitch = controls.pitch.and_then(|pitch| player.model.pitches().tune(pitch));
@@ -110,6 +110,7 @@ impl Maker {
                 top_p,
                 levels,
                 novelty,
+                recall,
                 once,
                 frozen: false,
                 controls,

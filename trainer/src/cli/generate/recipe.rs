@@ -71,6 +71,8 @@ pub(super) struct Settings {
     pub(super) levels: u32,
     pub(super) novelty: f32,
     #[serde(default)]
+    pub(super) recall: f32,
+    #[serde(default)]
     pub(super) once: bool,
     /// What is asked for, as it was typed after `--set`.
     pub(super) set: Vec<String>,
@@ -79,7 +81,9 @@ pub(super) struct Settings {
 impl Settings {
     /// Whether they make sense; says what does not.
     pub(super) fn check(&self) -> Result<(), String> {
-        let Self { temperature, factors: [structure, timbre, detail], top_p, novelty, .. } = *self;
+        let Self {
+            temperature, factors: [structure, timbre, detail], top_p, novelty, recall, ..
+        } = *self;
         for (name, value, most) in [
             ("temperature", temperature, Sampling::MAX_TEMPERATURE),
             ("structure", structure, Sampling::MAX_FACTOR),
@@ -87,6 +91,7 @@ impl Settings {
             ("detail", detail, Sampling::MAX_FACTOR),
             ("top-p", top_p, 1.0),
             ("novelty", novelty, 1.0),
+            ("recall", recall, 1.0),
         ] {
             if !(0.0..=most).contains(&value) {
                 return Err(format!("{name} is {value}, outside 0 to {most}"));
