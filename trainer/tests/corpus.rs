@@ -80,6 +80,22 @@ fn each_file_gets_its_verdict() {
 }
 
 #[test]
+fn a_copy_of_what_is_held_out_is_skipped_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let loud = sound(1, 48_000, 1.0);
+    write(&folder.path().join("a.wav"), std::slice::from_ref(&loud), 48_000);
+    write(&folder.path().join("b.wav"), &[loud.iter().map(|x| 0.5 * x).collect()], 48_000);
+    let (corpus, verdicts) = open(folder.path()).unwrap();
+    assert_eq!(corpus.train().count(), 1);
+    let skipped = verdicts.iter().filter_map(|verdict| match &verdict.outcome {
+        Outcome::Skipped { reason } => Some(reason.as_str()),
+        _ => None,
+    });
+    let [reason] = skipped.collect::<Vec<_>>()[..] else { panic!("one is skipped") };
+    assert!(reason.starts_with("it holds what is held out"), "{reason}");
+}
+
+#[test]
 fn the_first_folder_is_the_class_and_levels_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     for i in 0..12 {

@@ -71,10 +71,14 @@ impl CheckArgs {
         let mut found = survey(&self.folder, &options)?;
         display.finish();
 
-        let (files, verdicts) = (found.recordings.len(), std::mem::take(&mut found.verdicts));
-        let used = match files {
-            0 => None,
-            files => Some(Used::new(&Corpus::of(found, self.seed, &Before::default())?, files)),
+        let mut verdicts = std::mem::take(&mut found.verdicts);
+        let used = if found.recordings.is_empty() {
+            None
+        } else {
+            let corpus = Corpus::of(found, self.seed, &Before::default())?;
+            corpus.judge(&mut verdicts);
+            let files = verdicts.iter().filter(|verdict| verdict.outcome.is_used()).count();
+            Some(Used::new(&corpus, files))
         };
         if self.json {
             print_json(&Report { files: &verdicts, used: used.as_ref() })?;

@@ -5,6 +5,7 @@
 //! seconds, which is 1 for copies, whatever their level, polarity and delay. Loud and soft strokes of one
 //! piano key reach 0.998 below 3 kHz, strokes of a drum 0.984.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -12,14 +13,19 @@ use rayon::prelude::*;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-use super::{Recording, SAMPLE_RATE};
+use super::{Recording, SAMPLE_RATE, Sound};
 
 /// Seconds that are compared.
 const SECONDS: usize = 3;
+/// Samples that are compared, at most.
+const EXCERPT: usize = SECONDS * SAMPLE_RATE as usize;
 /// Samples that are averaged to one: what is compared lies below 3 kHz.
 const DECIMATION: usize = 8;
 /// Cross-correlation from which on two recordings are alike.
 const ALIKE: f32 = 0.999;
+/// The same of a later part of two recordings that are alike: it may be faint, and the noise of a format
+/// then counts for more.
+const ALIKE_LATER: f32 = 0.9;
 /// Length of the transforms: room for two excerpts, so that nothing wraps around.
 const LENGTH: usize = (2 * SECONDS * SAMPLE_RATE as usize / DECIMATION).next_power_of_two();
 /// Recordings that one is compared with at most, those with the most similar spectrum.
@@ -39,9 +45,9 @@ pub(super) fn alike(recordings: &[Recording]) -> Result<Vec<usize>> {
     let transforms = &Transforms::new();
     let spectra: Vec<[f32; BANDS]> =
         recordings.par_iter().map(|one| transforms.spectrum(one)).collect::<Result<_>>()?;
-    let correlation = |(i, j): (usize, usize)| {
-        Ok((i, j, transforms.correlation(&recordings[i], &recordings[j])?))
-    };
+    let begin = |i: usize| excerpt(&recordings[i].sound, 0..EXCERPT);
+    let correlation =
+        |(i, j): (usize, usize)| Ok((i, j, transforms.correlation(&begin(i)?, &begin(j)?).0));
     let pairs: Vec<(usize, usize, f32)> = (0..recordings.len())
         .into_par_iter()
         .flat_map_iter(|i| similar(&spectra, i))
@@ -66,9 +72,34 @@ fn similar(spectra: &[[f32; BANDS]], i: usize) -> impl Iterator<Item = (usize, u
     near.into_iter().map(move |(_, j)| (i, j))
 }
 
-/// The first seconds of a recording in mono, decimated.
-fn excerpt(recording: &Recording) -> Result<Vec<f32>> {
-    let audio = recording.sound.read(0..SECONDS * SAMPLE_RATE as usize)?;
+/// Whether `other`, which is like `whole`, still is where `whole` has `part`, at the beginning or the end of
+/// that: recordings may begin alike and go on otherwise, or end before.
+///
+/// # Errors
+///
+/// Fails if recordings that lie on disk cannot be read.
+pub(super) fn holds(other: &Sound, whole: &Sound, part: &Range<usize>) -> Result<bool> {
+    let transforms = Transforms::new();
+    let begin = |sound| excerpt(sound, 0..EXCERPT);
+    let (_, later) = transforms.correlation(&begin(whole)?, &begin(other)?);
+    let length = part.len().min(EXCERPT);
+    for start in [part.start, part.end - length] {
+        let there = start.saturating_add_signed(later * DECIMATION.cast_signed());
+        let mut here = excerpt(whole, start..start + length)?;
+        let there = excerpt(other, there..there + length)?;
+        if 4 * there.len() >= here.len() {
+            here.truncate(there.len());
+            if transforms.correlation(&here, &there).0 >= ALIKE_LATER {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Samples `range` of a sound, as far as there are any, in mono, decimated.
+fn excerpt(sound: &Sound, range: Range<usize>) -> Result<Vec<f32>> {
+    let audio = sound.read(range)?;
     let samples = audio.first().map_or(0, Vec::len);
     let mono = |t: usize| audio.iter().map(|channel| channel[t]).sum::<f32>();
     let starts = (0..samples / DECIMATION).map(|i| i * DECIMATION);
@@ -97,7 +128,7 @@ impl Transforms {
 
     /// Magnitudes of an excerpt as a whole in bands, of length 1 together; nothing of silence.
     fn spectrum(&self, recording: &Recording) -> Result<[f32; BANDS]> {
-        let bins = self.of(&excerpt(recording)?);
+        let bins = self.of(&excerpt(&recording.sound, 0..EXCERPT)?);
         let mut bands = [0.0; BANDS];
         for (k, bin) in bins.iter().enumerate().skip(1) {
             // The last band is the upper half, the one before it the quarter below, and so on.
@@ -108,29 +139,32 @@ impl Transforms {
         Ok(bands.map(|band| band.sqrt() / length))
     }
 
-    /// The largest normalized cross-correlation of the excerpts of two recordings, 0 to 1.
-    fn correlation(&self, a: &Recording, b: &Recording) -> Result<f32> {
-        let (a, b) = (excerpt(a)?, excerpt(b)?);
+    /// The largest normalized cross-correlation of two excerpts, 0 to 1, and by how many of their samples
+    /// the second one is later then.
+    fn correlation(&self, a: &[f32], b: &[f32]) -> (f32, isize) {
         let energy = |excerpt: &[f32]| excerpt.iter().map(|sample| sample * sample).sum::<f32>();
-        let scale = (energy(&a) * energy(&b)).sqrt();
+        let scale = (energy(a) * energy(b)).sqrt();
         if scale <= 0.0 {
-            return Ok(0.0);
+            return (0.0, 0);
         }
-        let mut product = self.of(&a);
-        product.iter_mut().zip(self.of(&b)).for_each(|(a, b)| *a *= b.conj());
+        let mut product = self.of(a);
+        product.iter_mut().zip(self.of(b)).for_each(|(a, b)| *a *= b.conj());
         // Both ends are real, but for what rounding leaves.
         let ends = [0, product.len() - 1];
         ends.into_iter().for_each(|end| product[end].im = 0.0);
         let mut correlations = self.back.make_output_vec();
         self.back.process(&mut product, &mut correlations).expect("the sizes are the plan's");
-        let largest = correlations.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-        Ok(largest / (LENGTH as f32 * scale))
+        let values = correlations.iter().map(|value| value.abs()).enumerate();
+        let (at, largest) = values.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+        // What is later by nearly the length of the transform is earlier.
+        let at = at.cast_signed();
+        let earlier = if at < LENGTH.cast_signed() / 2 { at } else { at - LENGTH.cast_signed() };
+        (largest / (LENGTH as f32 * scale), -earlier)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Sound;
     use super::*;
 
     /// Noise that fades, below 3 kHz as recordings mostly are.
@@ -161,6 +195,24 @@ mod tests {
         let coarse: Vec<f32> = first.iter().map(|s| (s * 1000.0).round() / 1000.0).collect();
         let all = [sound(2, 90_000), first, softer, later, sound(3, 100_000), shorter, coarse];
         assert_eq!(alike(&all.map(recording)).unwrap(), [0, 1, 1, 1, 4, 1, 1]);
+    }
+
+    #[test]
+    fn what_begins_alike_holds_what_comes_later_if_it_is_a_copy() {
+        let whole: Vec<f32> = sound(1, 150_000).into_iter().chain(sound(2, 100_000)).collect();
+        let variation = [&whole[..150_000], &sound(3, 100_000)].concat();
+        let later = [vec![0.0; 3000], whole.iter().map(|s| -0.3 * s).collect()].concat();
+        let earlier = whole[4000..].to_vec();
+        let shorter = whole[..200_000].to_vec();
+        let holds = |other: Vec<f32>, part| {
+            holds(&Sound::new(vec![other]), &Sound::new(vec![whole.clone()]), &part).unwrap()
+        };
+        for copy in [&whole, &later, &earlier] {
+            assert!(holds(copy.clone(), 210_000..240_000));
+        }
+        assert!(holds(shorter.clone(), 180_000..240_000), "the beginning of it");
+        assert!(!holds(shorter, 210_000..240_000), "it ends before");
+        assert!(!holds(variation, 210_000..240_000), "it goes on otherwise");
     }
 
     #[test]

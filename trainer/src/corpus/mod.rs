@@ -13,6 +13,7 @@ mod sound;
 mod survey;
 mod verdict;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -125,8 +126,25 @@ impl Corpus {
         if found.recordings.is_empty() {
             bail!(nothing_usable(folder, &found.verdicts));
         }
-        let verdicts = std::mem::take(&mut found.verdicts);
-        Ok((Self::of(found, options.seed, options.before)?, verdicts))
+        let mut verdicts = std::mem::take(&mut found.verdicts);
+        let corpus = Self::of(found, options.seed, options.before)?;
+        corpus.judge(&mut verdicts);
+        Ok((corpus, verdicts))
+    }
+
+    /// Tells in the verdicts on its files what has become of them since: which are left out, since they hold
+    /// the end of another one that is held out.
+    pub fn judge(&self, verdicts: &mut [Verdict]) {
+        let names: HashSet<&str> = self.recordings.iter().map(|one| one.name.as_str()).collect();
+        let tail = self.recordings.iter().find(|one| one.is_tail());
+        let Some(tail) = tail else { return };
+        for verdict in verdicts.iter_mut().filter(|verdict| verdict.outcome.is_used()) {
+            if !names.contains(verdict.name.as_str()) {
+                let of = &tail.name;
+                let reason = format!("it holds what is held out to measure with: {of}");
+                verdict.outcome = Outcome::Skipped { reason };
+            }
+        }
     }
 
     /// Makes a corpus of recordings at [`SAMPLE_RATE`], of one or two channels each: makes their
