@@ -244,13 +244,15 @@ impl TrainArgs {
     ) -> Result<(Bundle, PathBuf)> {
         let (mut corpus, settings) = self.begin(session, start)?;
         let summary = summary_of(&corpus);
-        let codec = session.train_codec(&corpus, &settings, lengths.codec())?;
+        let mut codec = session.train_codec(&corpus, &settings, lengths.codec())?;
         let mut keep_codes = !self.no_corpus_codes;
         session.agree_on_stop()?;
         if session.is_stopped() && corpus.seconds() > STOPPED_CORPUS_S {
             // Reading hours of sound is not what someone who stops a run waits for.
             corpus = corpus.beginnings(STOPPED_CORPUS_S);
             keep_codes = false;
+            // A bundle without its recordings is not what was asked for.
+            codec.metadata.training.stopped_early = true;
         }
         let corpus = session.readable(corpus);
         let codes = session.read_codes(&corpus, &codec.config, &codec.weights)?;
@@ -279,7 +281,7 @@ impl TrainArgs {
             let stays = self.goes_on_with(output);
             bundle = with_prior(session, lengths, bundle, (&codes, &settings), (output, stays))?;
         }
-        let whole = session.is_whole();
+        let whole = session.is_whole(&bundle);
         let written = session.write(&bundle, output, whole, self.goes_on_with(output))?;
         Ok((bundle, written))
     }

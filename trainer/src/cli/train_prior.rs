@@ -175,6 +175,7 @@ pub(super) fn replace_prior(
         Some(_) => bundle.with_corpus_codes(&[])?,
         None => bundle,
     };
-    let written = session.write(&bundle, path, session.is_whole(), false)?;
+    let whole = session.is_whole(&bundle);
+    let written = session.write(&bundle, path, whole, false)?;
     Ok((bundle, written))
 }

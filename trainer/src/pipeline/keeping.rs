@@ -77,10 +77,11 @@ impl Session<'_> {
         Ok(bundle)
     }
 
-    /// Whether training has come to its end: neither was it stopped, nor has it diverged.
+    /// Whether the training of `bundle` has come to its end: neither was it stopped, nor has it diverged.
+    /// Whoever stops a run after that has all of it.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
-        !self.is_stopped() && self.diverged.is_none()
+    pub fn is_whole(&self, bundle: &Bundle) -> bool {
+        is_finished(bundle) && self.diverged.is_none()
     }
 
     /// Writes a bundle, and returns where it is. If it is not `whole`, a finished one at `path` stays, as

@@ -1,10 +1,13 @@
 //! What lies beside a run: a finished bundle, and what other runs have left, outlast it.
 
 use std::fs;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use distill_shared::bundle::Bundle;
 
-use super::{ENDLESS, TINY, expect, home, stderr, stop};
+use super::{ENDLESS, TINY, command, expect, home, signal, stderr, stop};
 
 #[test]
 fn a_finished_bundle_outlasts_a_run_that_is_stopped() {
@@ -88,4 +91,24 @@ fn a_prior_that_is_finished_outlasts_whatever_became_of_its_codec() {
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(fs::read(home.join("x.distill")).unwrap() == whole);
     assert!(Bundle::open(&home.join("x.stopped.distill")).unwrap().has_prior());
+}
+
+#[test]
+fn what_is_stopped_after_its_training_is_whole() {
+    let home = home();
+    let home = home.path();
+    let train = format!("train sounds -o x.distill --log log {TINY}");
+    let mut run = command(home, &format!("{train} --codec-steps 4 --prior-steps 4"));
+    let run = run.stderr(Stdio::piped()).spawn().unwrap();
+    let (begun, log) = (Instant::now(), home.join("log"));
+    while !fs::read_to_string(&log).is_ok_and(|log| log.contains("\"prior_complete\"")) {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it never trained its prior");
+        sleep(Duration::from_millis(2));
+    }
+    // What the prior follows is tried then, which takes longer than this.
+    signal(&run, "-INT");
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(Bundle::open(&home.join("x.distill")).unwrap().has_prior());
+    assert!(!home.join("x.distill.run").exists(), "there is nothing to go on with");
 }
