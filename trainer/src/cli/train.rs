@@ -249,7 +249,7 @@ impl TrainArgs {
         session.agree_on_stop()?;
         if session.is_stopped() && corpus.seconds() > STOPPED_CORPUS_S {
             // Reading hours of sound is not what someone who stops a run waits for.
-            corpus = corpus.beginnings(STOPPED_CORPUS_S);
+            corpus = corpus.beginnings(STOPPED_CORPUS_S, session.seed);
             keep_codes = false;
             // A bundle without its recordings is not what was asked for.
             codec.metadata.training.stopped_early = true;

@@ -196,14 +196,14 @@ impl Corpus {
     }
 
     /// The corpus without the ends of its recordings, about `seconds` long in all; each recording
-    /// keeps at least a second.
+    /// keeps at least a second. If there are too many for that, `seed` and their names choose some.
     #[must_use]
-    pub fn beginnings(mut self, seconds: f64) -> Self {
+    pub fn beginnings(mut self, seconds: f64, seed: u64) -> Self {
         let rate = f64::from(self.sample_rate);
         let each = (seconds / self.recordings.len() as f64).max(1.0) * rate;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         self.recordings.iter_mut().for_each(|recording| recording.sound.truncate(each as usize));
-        self
+        self.at_most(seconds, seed)
     }
 
     /// The corpus, or of one that is longer than `seconds` about as much: recordings that `seed` and their
@@ -316,11 +316,20 @@ mod tests {
     fn beginnings_are_as_long_as_asked_for() {
         let long = (0..4).map(|i| recording(&i.to_string(), &[&[0.5; 200_000]])).collect();
         let corpus = Corpus::new(long, 0).unwrap();
-        let seconds = |asked: f64| corpus.clone().beginnings(asked).seconds();
+        let seconds = |asked: f64| corpus.clone().beginnings(asked, 0).seconds();
         assert!((4.0..8.01).contains(&seconds(8.0)), "{} s", seconds(8.0));
-        let least = corpus.recordings.len() as f64; // a second each, or less where there is less
-        assert!((least / 2.0..=least).contains(&seconds(0.1)), "{} s", seconds(0.1));
-        assert_eq!(corpus.clone().beginnings(1000.0), corpus);
+        assert_eq!(corpus.clone().beginnings(1000.0, 0), corpus);
+    }
+
+    #[test]
+    fn of_too_many_recordings_some_of_both_sides_begin() {
+        let name = |i: usize| recording(&i.to_string(), &[&[0.5; 24_000]]);
+        let mut recordings: Vec<Recording> = (0..1000).map(name).collect();
+        recordings.iter_mut().step_by(10).for_each(|one| one.held_out = true);
+        let corpus = Corpus { recordings, channels: 1, sample_rate: SAMPLE_RATE, gain: 1.0 };
+        let some = corpus.beginnings(20.0, 0);
+        assert!((18.0..=20.0).contains(&some.seconds()), "{} s", some.seconds());
+        assert_eq!((some.train().count(), some.held_out().count()), (36, 4));
     }
 
     #[test]
