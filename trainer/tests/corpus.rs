@@ -96,6 +96,16 @@ fn a_copy_of_what_is_held_out_is_skipped_with_the_reason() {
 }
 
 #[test]
+fn silence_that_is_left_out_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = [sound(1, 48_000, 0.5), vec![0.0; 96_000]].concat();
+    write(&folder.path().join("a.wav"), &[long], 48_000);
+    let (corpus, verdicts) = open(folder.path()).unwrap();
+    assert!((corpus.seconds() - 0.5).abs() < 0.01, "{} s", corpus.seconds());
+    assert_eq!(verdicts[0].notes, ["the 2.0 s of silence at its end are left out"]);
+}
+
+#[test]
 fn the_first_folder_is_the_class_and_levels_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     for i in 0..12 {

@@ -12,10 +12,12 @@ const LEAST_SOUND: f64 = 0.05;
 /// Share of the sound that is held out, at most.
 const MOST_SOUND: f64 = 0.2;
 
-/// How loud what sounds is at least, as a share of the loudest sample: 60 dB less.
+/// How loud what sounds is at least, as a share of what is loud: 60 dB less.
 const SILENT: f32 = 1e-3;
-/// Samples that are looked at together.
+/// Samples that are read together.
 const BLOCK: usize = 1 << 20;
+/// Samples whose peak is looked at, a part of [`BLOCK`]: a tenth of a second.
+const STEP: usize = 1 << 12;
 
 /// What is put after the name of a recording for that of its end.
 const TAIL: &str = " (last tenth)";
@@ -170,23 +172,34 @@ fn split(whole: &mut Recording) -> Recording {
     }
 }
 
-/// Samples up to the last that is within [`SILENT`] of the loudest; none if there is none, or if it cannot
-/// be read, which reading it later will tell.
+/// Samples up to the last that is within [`SILENT`] of what a tenth of the sound is louder than; none if
+/// there is none, or if it cannot be read, which reading it later will tell.
 fn sounding(sound: &Sound) -> Option<usize> {
-    let blocks: Vec<usize> = (0..sound.samples()).step_by(BLOCK).collect();
-    // Blocks, since a recording on disk may be longer than what fits into memory.
-    let read = |&from: &usize| sound.read(from..from + BLOCK).ok();
-    let louder = |loudest: f32, sample: &f32| loudest.max(sample.abs());
-    let peaks: Option<Vec<f32>> =
-        blocks.iter().map(|from| Some(read(from)?.iter().flatten().fold(0.0, louder))).collect();
-    let peaks = peaks?;
-    let heard = SILENT * peaks.iter().copied().fold(0.0, f32::max);
-    let last = peaks.iter().rposition(|&peak| peak > heard)?;
-    let from = *blocks.get(last)?;
-    let audio = read(&from)?;
+    // In blocks, since a recording on disk may be longer than what fits into memory.
+    let blocks = (0..sound.samples()).step_by(BLOCK);
+    let of_block = |from: usize| Some(peaks(&sound.read(from..from + BLOCK).ok()?));
+    let peaks: Vec<f32> = blocks.map(of_block).collect::<Option<Vec<_>>>()?.concat();
+    let mut sorted = peaks.clone();
+    sorted.sort_by(f32::total_cmp);
+    // Not the loudest of all: a clap before an hour of wind does not make silence of that.
+    let loud = sorted.get(sorted.len() * 9 / 10)?;
+    let heard = SILENT * loud;
+    let last = peaks.iter().rposition(|&peak| peak > heard)? * STEP;
+    let audio = sound.read(last..last + STEP).ok()?;
     let end =
         audio.iter().filter_map(|channel| channel.iter().rposition(|x| x.abs() > heard)).max();
-    end.map(|end| from + end + 1)
+    end.map(|end| last + end + 1)
+}
+
+/// The largest sample of each [`STEP`] samples, of all channels.
+fn peaks(audio: &[Vec<f32>]) -> Vec<f32> {
+    let louder = |loudest: f32, sample: &f32| loudest.max(sample.abs());
+    let samples = audio.first().map_or(0, Vec::len);
+    let of_step = |from: usize| {
+        let step = audio.iter().flat_map(|channel| &channel[from..samples.min(from + STEP)]);
+        step.fold(0.0, louder)
+    };
+    (0..samples).step_by(STEP).map(of_step).collect()
 }
 
 #[cfg(test)]
@@ -345,6 +358,12 @@ mod tests {
             assert_eq!((whole.samples(), tail.samples()), (900, 100));
             assert!(tail.is_tail() && !whole.is_tail());
         }
+        // Louder at first than ever after.
+        let clap = std::iter::repeat_n(1.0, 2000).chain(std::iter::repeat_n(5e-4, 98_000));
+        let mut whole = recordings(&[1]).remove(0);
+        whole.sound = Sound::new(vec![clap.collect()]);
+        let tail = split(&mut whole);
+        assert_eq!((whole.samples(), tail.samples()), (90_000, 10_000));
         // Longer than what is read at a time, of which nothing sounds.
         let long = sound(BLOCK + 5, BLOCK);
         assert_eq!(sounding(&long), Some(BLOCK + 5));

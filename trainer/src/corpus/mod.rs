@@ -35,6 +35,8 @@ pub const SILENCE: f32 = 1e-4;
 /// The largest sample of a recording that is meant as it is: forty decibels beyond full scale.
 const LOUDEST: f32 = 100.0;
 
+/// Seconds of silence at the end of a recording that are told of where they are left out.
+const SILENCE_S: f64 = 0.1;
 /// Seconds from which on a recording is cut, where there are too many to read them all. What is cut ends
 /// where the recording does not, which should be rare.
 const LONG_S: f64 = 300.0;
@@ -133,12 +135,18 @@ impl Corpus {
     }
 
     /// Tells in the verdicts on its files what has become of them since: which are left out, since they hold
-    /// the end of another one that is held out.
+    /// the end of another one that is held out, and what of that one is left out as silence.
     pub fn judge(&self, verdicts: &mut [Verdict]) {
         let names: HashSet<&str> = self.recordings.iter().map(|one| one.name.as_str()).collect();
-        let tail = self.recordings.iter().find(|one| one.is_tail());
-        let Some(tail) = tail else { return };
+        // What was split is followed by its end.
+        let split = self.recordings.windows(2).find(|pair| pair[1].is_tail());
+        let Some([whole, tail]) = split else { return };
+        let kept = (whole.samples() + tail.samples()) as f64 / f64::from(self.sample_rate);
         for verdict in verdicts.iter_mut().filter(|verdict| verdict.outcome.is_used()) {
+            let silent = verdict.seconds - kept;
+            if verdict.name == whole.name && silent > SILENCE_S {
+                verdict.notes.push(format!("the {silent:.1} s of silence at its end are left out"));
+            }
             if !names.contains(verdict.name.as_str()) {
                 let of = &tail.name;
                 let reason = format!("it holds what is held out to measure with: {of}");
