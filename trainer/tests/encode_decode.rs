@@ -54,6 +54,21 @@ fn a_recording_of_the_bundle_is_decoded_by_its_name() {
 }
 
 #[test]
+fn what_is_no_sound_is_refused_wherever_it_is_read() {
+    let folder = folder();
+    let folder = folder.path();
+    let (format, bit_depth) = (FileFormat::Wav, BitDepth::Float32);
+    for (sample, what) in [(f32::NAN, "samples that are not numbers"), (3e4, "go to 30000")] {
+        let format = ExportFormat { format, bit_depth, rate: 48_000 };
+        write_audio(&folder.join("wrong.wav"), &[[0.1, sample].repeat(4000)], format).unwrap();
+        fail(folder, "encode one.distill wrong.wav -o out.json", 1, what);
+        for how in ["--prime", "--from 0 --to 0.1 --infill"] {
+            fail(folder, &format!("generate one.distill {how} wrong.wav -o out.wav"), 1, what);
+        }
+    }
+}
+
+#[test]
 fn what_is_no_codes_of_this_bundle_is_refused_in_a_sentence() {
     let folder = folder();
     let folder = folder.path();

@@ -22,7 +22,7 @@ use distill_shared::model::config::CodecConfig;
 
 pub use hold_out::Before;
 pub use sound::Sound;
-pub use survey::{Survey, survey};
+pub use survey::{Survey, no_sound, survey};
 pub use verdict::{Outcome, Verdict};
 
 /// Rate of every corpus, in Hz.

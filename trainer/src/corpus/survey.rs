@@ -183,22 +183,28 @@ pub(super) fn judge(
 
 /// Why a recording that was decoded cannot be used.
 fn unusable(decoded: &Decoded) -> Option<String> {
-    let samples = || decoded.audio.iter().flatten();
-    if !samples().all(|sample| sample.is_finite()) {
-        Some("it holds samples that are not numbers; export it again".to_owned())
+    let is_silent = || decoded.audio.iter().flatten().all(|sample| sample.abs() < SILENCE);
+    if let Some(reason) = no_sound(&decoded.audio) {
+        Some(reason)
     } else if decoded.seconds() < SHORTEST_S {
         Some(format!("it is shorter than {:.0} ms", SHORTEST_S * 1000.0))
-    } else if samples().all(|sample| sample.abs() < SILENCE) {
-        Some("it is silent".to_owned())
     } else {
-        // Numbers of another scale, that of integers for one.
-        let peak = samples().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
-        (peak > LOUDEST).then(|| {
-            format!(
-                "its samples go to {peak:.0}, where 1 is full scale; export it again, normalised"
-            )
-        })
+        is_silent().then(|| "it is silent".to_owned())
     }
+}
+
+/// Why samples `[C][S]` are no sound, as a clause, if they are none.
+#[must_use]
+pub fn no_sound(audio: &[Vec<f32>]) -> Option<String> {
+    let samples = || audio.iter().flatten();
+    if !samples().all(|sample| sample.is_finite()) {
+        return Some("it holds samples that are not numbers; export it again".to_owned());
+    }
+    // Numbers of another scale, that of integers for one.
+    let peak = samples().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    (peak > LOUDEST).then(|| {
+        format!("its samples go to {peak:.0}, where 1 is full scale; export it again, normalised")
+    })
 }
 
 /// Tells recordings that sound like one before.
