@@ -40,6 +40,18 @@ fn constants(folder: &Path, channels: u16, bits: u16, rate: u32) -> PathBuf {
 }
 
 #[test]
+fn a_wav_file_for_more_than_four_gigabytes_is_told_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in [b"RF64", b"BW64"] {
+        let path = folder.path().join("long.wav");
+        let head = [&kind[..], &[0xFF; 4], b"WAVEds64\x1c\0\0\0", &[0; 28]].concat();
+        std::fs::write(&path, head).unwrap();
+        let error = decode(&path).unwrap_err();
+        assert!(matches!(error, DecodeError::LongWav), "{error}");
+    }
+}
+
+#[test]
 fn integers_of_every_width_keep_their_level() {
     let folder = tempfile::tempdir().unwrap();
     for bits in [8, 16, 24, 32] {

@@ -1,7 +1,7 @@
 //! Reading sound files: WAV, AIFF, FLAC, MP3, OGG, M4A and what else Symphonia decodes.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -49,6 +49,12 @@ pub enum DecodeError {
     /// Not in any known format.
     #[error("it is in no known format; convert it to WAV or FLAC")]
     Unknown,
+    /// A WAV file for more than its format can count, RF64 or BW64.
+    #[error(
+        "it is a WAV file of the kind for more than 4 GB (RF64), which is not read; save it as FLAC, or as \
+         WAV files below 4 GB"
+    )]
+    LongWav,
     /// Something about its format is not supported, or missing.
     #[error("it cannot be decoded ({0}); convert it to WAV or FLAC")]
     Unsupported(String),
@@ -94,8 +100,20 @@ pub fn decode_source(
     source: Box<dyn MediaSource>,
     ending: Option<&str>,
 ) -> Result<Decoded, DecodeError> {
+    let mut source = source;
+    if source.is_seekable() && is_long_wav(&mut source)? {
+        return Err(DecodeError::LongWav);
+    }
     catch_unwind(AssertUnwindSafe(|| decode_track(source, ending)))
         .unwrap_or(Err(DecodeError::Panic))
+}
+
+/// Whether a source, which is left at its beginning, begins as WAV files for more than 4 GB do.
+fn is_long_wav(source: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let mut head = Vec::new();
+    source.by_ref().take(4).read_to_end(&mut head)?;
+    source.rewind()?;
+    Ok(head == b"RF64" || head == b"BW64")
 }
 
 /// Decodes the first track of sound in a file.
