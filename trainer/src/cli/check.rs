@@ -75,7 +75,7 @@ impl CheckArgs {
         let used = if found.recordings.is_empty() {
             None
         } else {
-            let corpus = Corpus::of(found, self.seed, &Before::default())?;
+            let corpus = Corpus::of(found, self.seed, &Before::default(), options.threads)?;
             corpus.judge(&mut verdicts);
             let files = verdicts.iter().filter(|verdict| verdict.outcome.is_used()).count();
             Some(Used::new(&corpus, files))

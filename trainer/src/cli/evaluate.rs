@@ -249,7 +249,8 @@ impl EvaluateArgs {
             (false, _) => found.recordings,
             (true, Some(names)) => Corpus::held_out_as(found.recordings, &names),
             (true, None) => {
-                let all = Corpus::of(found, session.seed, &Before::default())?.recordings;
+                let all =
+                    Corpus::of(found, session.seed, &Before::default(), self.threads())?.recordings;
                 all.into_iter().filter(|recording| recording.held_out).collect()
             }
         };

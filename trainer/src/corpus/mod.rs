@@ -17,7 +17,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use distill_shared::model::config::CodecConfig;
 
 pub use hold_out::Before;
@@ -91,12 +91,16 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn of(recordings: &[Recording]) -> Result<Self> {
+    fn of(recordings: &[Recording], threads: usize) -> Result<Self> {
         let mut levels = level::Levels::default();
         for recording in recordings {
             levels.add(&level::Levels::of(&recording.sound)?, 1);
         }
-        Ok(Self { gain: levels.gain(), alike: alike::alike(recordings)? })
+        // Outside of a pool of its own it would be one thread: see `environment`.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.context("cannot start threads to compare recordings with")?;
+        let alike = pool.install(|| alike::alike(recordings))?;
+        Ok(Self { gain: levels.gain(), alike })
     }
 }
 
@@ -104,7 +108,7 @@ impl Measured {
 pub struct OpenOptions<'a> {
     /// Decides which recordings are held out.
     pub seed: u64,
-    /// Files that are decoded at a time.
+    /// Files that are decoded, and recordings that are compared, at a time.
     pub threads: usize,
     /// Once set, opening fails soon.
     pub cancel: &'a AtomicBool,
@@ -129,7 +133,7 @@ impl Corpus {
             bail!(nothing_usable(folder, &found.verdicts));
         }
         let mut verdicts = std::mem::take(&mut found.verdicts);
-        let corpus = Self::of(found, options.seed, options.before)?;
+        let corpus = Self::of(found, options.seed, options.before, options.threads)?;
         corpus.judge(&mut verdicts);
         Ok((corpus, verdicts))
     }
@@ -166,22 +170,23 @@ impl Corpus {
             Survey { recordings, verdicts: Vec::new(), measured: None },
             seed,
             &Before::default(),
+            1,
         )
     }
 
     /// Makes a corpus of the recordings that were found in a folder, as [`Self::new`] does, but for what is
-    /// known of them from before.
+    /// known of them from before, and on so many `threads`.
     ///
     /// # Errors
     ///
     /// Fails if recordings that lie on disk cannot be read.
-    pub fn of(found: Survey, seed: u64, before: &Before) -> Result<Self> {
+    pub fn of(found: Survey, seed: u64, before: &Before, threads: usize) -> Result<Self> {
         let Survey { mut recordings, measured, .. } = found;
         let channels = recordings.iter().map(|one| one.sound.channels()).max().unwrap_or(1);
         recordings.iter_mut().for_each(|one| one.sound.hear(channels));
         let Measured { gain, alike } = match measured {
             Some(measured) => measured,
-            None => Measured::of(&recordings)?,
+            None => Measured::of(&recordings, threads)?,
         };
         hold_out::hold_out(&mut recordings, seed, before, &alike);
         Ok(Self { recordings, channels, sample_rate: SAMPLE_RATE, gain })

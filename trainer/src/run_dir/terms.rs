@@ -284,7 +284,7 @@ mod tests {
         let open = |before: &Before| {
             let recordings = (0..60).map(recording).collect();
             let found = Survey { recordings, verdicts: Vec::new(), measured: None };
-            Corpus::of(found, 3, before).unwrap()
+            Corpus::of(found, 3, before, 1).unwrap()
         };
         let all = open(&Before::default());
         let held_out = all.held_out_names();
