@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use distill_shared::bundle::{Bundle, MAX_ROWS, write_atomically};
+use distill_shared::bundle::{Bundle, MAX_ROWS, Replacement};
 use distill_shared::codes::Codes;
 use distill_shared::codes_file::{FORMAT, Head, VERSION};
 use distill_shared::whole_file::{ReadError, read_whole};
@@ -91,10 +91,18 @@ impl CodesFile {
     ///
     /// Fails if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
+        Ok(self.begin(path)?.put_in_place()?)
+    }
+
+    /// The file that is to be `path`, whole and yet to be put in its place.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be written.
+    pub fn begin(&self, path: &Path) -> Result<Replacement> {
         let frames = (0..self.codes.frames()).map(|t| self.codes.frame(t));
         let text = self.head.with_frames(frames);
-        write_atomically(path, text.as_bytes())?;
-        Ok(())
+        Ok(Replacement::with(path, text.as_bytes())?)
     }
 
     /// The codes, if `bundle` can play them.

@@ -276,6 +276,36 @@ fn takes_that_are_made_at_the_same_time_do_not_take_each_others_place() {
     assert!(named.iter().all(|name| fs::metadata(folder.path().join(name)).unwrap().len() > 1000));
 }
 
+#[test]
+fn what_is_refused_leaves_no_codes() {
+    let folder = folder();
+    let infill = "generate one.distill --infill clip.wav --from 0.1 --to 0.2 --codes";
+    fail(folder.path(), &format!("{infill} --rate 192000 -o x.flac"), 1, "up to 96 kHz");
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 3, "two bundles and the clip");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_take_that_cannot_be_told_of_leaves_the_one_that_was_there() {
+    let folder = folder();
+    let here = folder.path();
+    // What tells of it is longer than the sound, since it has the path of the bundle.
+    let bundle = format!("{}one.distill", "./".repeat(400));
+    let generate = format!("generate {bundle} --duration 0.01 --rate 8000 --bit-depth 16 -o x.wav");
+    succeed(here, &generate);
+    let files = ["x.wav", "x.json"].map(|name| here.join(name));
+    let before = files.clone().map(|path| fs::read(path).unwrap());
+    assert!(before[0].len() < 1024 && before[1].len() > 1024);
+    // Files of a kilobyte at most; more is an error.
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+    let mut shell = Command::new("bash");
+    shell.current_dir(here).args(["-c", limited, env!("CARGO_BIN_EXE_distill")]);
+    let output = shell.args(generate.split_whitespace()).args(["--seed", "9"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(files.map(|path| fs::read(path).unwrap()) == before);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_take_that_is_stopped_leaves_its_name_free() {

@@ -55,6 +55,29 @@ impl Replacement {
         Ok(replacement)
     }
 
+    /// A file of these `bytes` that is to be `path`, on the disk already.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::of`] does, or if the disk is full.
+    pub fn with(path: &Path, bytes: &[u8]) -> Result<Self, WriteError> {
+        let replacement = Self::of(path)?;
+        let written = replacement.handle()?.write_all(bytes);
+        written.map_err(|error| replacement.error(error))?;
+        replacement.save()?;
+        Ok(replacement)
+    }
+
+    /// Has what was written on the disk, before it is put in place.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the disk is full.
+    pub fn save(&self) -> Result<(), WriteError> {
+        let saved = self.file.as_ref().map_or(Ok(()), File::sync_all);
+        saved.map_err(|error| self.error(error))
+    }
+
     /// Who may read what is replaced, may read what replaces it, and nobody else.
     fn keep_permissions(&self) {
         let before =
@@ -83,11 +106,9 @@ impl Replacement {
     ///
     /// Fails if the disk is full or `path` cannot be replaced.
     pub fn put_in_place(mut self) -> Result<(), WriteError> {
-        let written = self.file.as_ref().map_or(Ok(()), File::sync_all);
+        self.save()?;
         self.file = None;
-        written
-            .and_then(|()| fs::rename(&self.temporary, &self.target))
-            .map_err(|error| self.error(error))?;
+        fs::rename(&self.temporary, &self.target).map_err(|error| self.error(error))?;
         self.is_in_place = true;
         sync_folder(folder_of(&self.target));
         Ok(())
@@ -117,9 +138,7 @@ impl Drop for Replacement {
 ///
 /// Fails if the folder cannot be written to or the disk is full; nothing new is then left behind.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let replacement = Replacement::of(path)?;
-    replacement.handle()?.write_all(bytes).map_err(|error| replacement.error(error))?;
-    replacement.put_in_place()
+    Replacement::with(path, bytes)?.put_in_place()
 }
 
 /// The folder that a file is in.

@@ -154,13 +154,23 @@ impl SoundFile {
     ///
     /// Fails if it cannot be written.
     pub fn finish(self) -> Result<()> {
+        Ok(self.close()?.put_in_place()?)
+    }
+
+    /// Ends the file, which is whole then and yet to be put in its place.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be written.
+    pub fn close(self) -> Result<Replacement> {
         let Self { encoder, replacement } = self;
         let finished = match encoder {
             Encoder::Wav(wav) => wav.finish(),
             Encoder::Flac(flac) => flac.finish(),
         };
         finished.map_err(|error| of_file(&replacement, error))?;
-        Ok(replacement.put_in_place()?)
+        replacement.save()?;
+        Ok(replacement)
     }
 }
 

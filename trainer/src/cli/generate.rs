@@ -308,12 +308,9 @@ impl GenerateArgs {
 
 /// Makes one take, and what is written beside it.
 fn make(maker: &Maker, recipe: &mut Recipe, target: Target) -> Result<Made> {
+    recipe.is_of(&target.sound);
+    maker.make(recipe, &target)?;
     let Target { sound: path, sidecar, codes } = target;
-    recipe.is_of(&path);
-    maker.make(recipe, &path, codes.as_deref())?;
-    if let Some(sidecar) = &sidecar {
-        recipe.write(sidecar)?;
-    }
     let Recipe { seed, take, .. } = *recipe;
     let Shape { channels, samples, format } = recipe.sound.shape();
     let shown = |path: &PathBuf| path.display().to_string();

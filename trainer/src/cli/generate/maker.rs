@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use distill_shared::bundle::Bundle;
+use distill_shared::bundle::{Bundle, Replacement};
 use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::Tuned;
+use distill_shared::model::config::CodecConfig;
 use distill_shared::player::{Model, Sampling, Take, encode};
 use indicatif::ProgressBar;
 
 use super::infill::{Clip, Region};
 use super::recipe::{Recipe, Settings};
+use super::target::Target;
 use crate::audio::export::{Shape, SoundFile};
 use crate::cli::interrupt::stop_flag;
 use crate::cli::set::SetArgs;
@@ -120,8 +122,27 @@ impl Maker {
         })
     }
 
-    /// Writes the sound of `recipe` to `path`, and its codes to `codes`.
-    pub(super) fn make(&self, recipe: &Recipe, path: &Path, codes: Option<&Path>) -> Result<()> {
+    /// Writes the files of the take that `recipe` tells of. They are put in their places when all of them
+    /// are whole, so what fails or is stopped leaves what was there.
+    pub(super) fn make(&self, recipe: &Recipe, target: &Target) -> Result<()> {
+        let shape = Shape { channels: self.codec().channels, ..recipe.sound.shape() };
+        // First of all, since it may be refused.
+        let sound = SoundFile::create(&target.sound, shape, Some(&recipe.tags()))?;
+        let (sound, codes) = self.make_sound(recipe, sound, target.codes.as_deref())?;
+        let sidecar = target.sidecar.as_deref().map(|path| recipe.begin(path)).transpose()?;
+        // The sound is the one that another program may hold on to.
+        sound.put_in_place()?;
+        codes.into_iter().chain(sidecar).try_for_each(Replacement::put_in_place)?;
+        Ok(())
+    }
+
+    /// Makes the sound of `recipe`, and its codes if these are to go to a file.
+    fn make_sound(
+        &self,
+        recipe: &Recipe,
+        sound: SoundFile,
+        codes: Option<&Path>,
+    ) -> Result<(Replacement, Option<Replacement>)> {
         let Player { path: bundle, bundle: of, model } = &self.player;
         let cannot = || format!("cannot generate from {}", bundle.display());
         let (key, sampling) = (recipe.key(), &self.sampling);
@@ -132,13 +153,17 @@ impl Maker {
                 let made = clip.infill(region, model, key, sampling).with_context(cannot)?;
                 // Whoever stops it has stopped all of it.
                 self.go_on()?;
-                if let Some(codes) = codes {
-                    CodesFile::new(of, &made.name, made.samples, &made.codes).write(codes)?;
-                }
-                return self.write_whole(recipe, path, &made);
+                let file = || CodesFile::new(of, &made.name, made.samples, &made.codes);
+                let codes = codes.map(|path| file().begin(path)).transpose()?;
+                return Ok((self.write_whole(recipe, sound, &made)?, codes));
             }
         };
-        self.write(recipe, path, take.with_context(cannot)?)
+        Ok((self.write(recipe, sound, take.with_context(cannot)?)?, None))
+    }
+
+    /// The codec that plays what is made.
+    fn codec(&self) -> &CodecConfig {
+        &self.player.model.config().codec
     }
 
     /// Fails if the musician has stopped the run.
@@ -147,15 +172,13 @@ impl Maker {
     }
 
     /// Writes the sound of a take as it is played.
-    fn write(&self, recipe: &Recipe, path: &Path, mut take: Take) -> Result<()> {
-        let codec = &self.player.model.config().codec;
+    fn write(&self, recipe: &Recipe, mut file: SoundFile, mut take: Take) -> Result<Replacement> {
         let Shape { samples, format, .. } = recipe.sound.shape();
-        let shape = Shape { channels: codec.channels, samples, format };
-        let mut file = SoundFile::create(path, shape, Some(&recipe.tags()))?;
         let before = self.bar.position();
         let mut written = 0;
         let step = |frame: &mut [f32]| take.step(&self.sampling, frame);
-        let rendering = Rendering { codec, rate: format.rate, samples, speed: self.tuned.speed() };
+        let (codec, speed) = (self.codec(), self.tuned.speed());
+        let rendering = Rendering { codec, rate: format.rate, samples, speed };
         rendering.run(step, |piece| {
             self.go_on()?;
             keep_below_full_scale(piece, format);
@@ -164,20 +187,23 @@ impl Maker {
             self.bar.set_position(before + written / u64::from(format.rate));
             Ok(())
         })?;
-        file.finish()
+        file.close()
     }
 
     /// Writes the sound of a clip.
-    fn write_whole(&self, recipe: &Recipe, path: &Path, clip: &Clip) -> Result<()> {
+    fn write_whole(
+        &self,
+        recipe: &Recipe,
+        mut file: SoundFile,
+        clip: &Clip,
+    ) -> Result<Replacement> {
         self.go_on()?;
-        let format = recipe.sound.format;
+        let Shape { samples, format, .. } = recipe.sound.shape();
         let mut audio = clip.sound(&self.player.model, format.rate)?;
-        let shape = Shape { channels: audio.len(), samples: audio[0].len(), format };
+        ensure!(audio[0].len() == samples, "the take has another length than the clip");
         keep_below_full_scale(&mut audio, format);
-        let mut file = SoundFile::create(path, shape, Some(&recipe.tags()))?;
         file.write(&audio)?;
-        file.finish()?;
         self.bar.inc(recipe.sound.whole_seconds());
-        Ok(())
+        file.close()
     }
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use distill_shared::bundle::{Bundle, write_atomically};
+use distill_shared::bundle::{Bundle, Replacement};
 use distill_shared::player::{GROUPS, Sampling, TakeKey};
 use distill_shared::whole_file::{ReadError, read_whole};
 use serde::{Deserialize, Serialize};
@@ -288,11 +288,11 @@ impl Recipe {
         sound.with_extension("json")
     }
 
-    /// Writes it to `path`.
-    pub(super) fn write(&self, path: &Path) -> Result<()> {
+    /// Its file that is to be `path`, whole and yet to be put in its place.
+    pub(super) fn begin(&self, path: &Path) -> Result<Replacement> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        Ok(write_atomically(path, text.as_bytes())?)
+        Ok(Replacement::with(path, text.as_bytes())?)
     }
 }
 
