@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 /// Share of the training time that the codec gets; the prior gets what is left.
 const CODEC_SHARE: f64 = 0.7;
+/// Share of the time that is kept for reading the corpus at most: a codec that learned nothing is no use
+/// either.
+const MOST_READING: f64 = 0.5;
 /// Seconds kept back for the preview and for writing the bundle.
 const TAIL_S: f64 = 3.0;
 /// Seconds that a stage gets however late it is: less would leave it untrained.
@@ -32,13 +35,14 @@ impl Budget {
     }
 
     /// Seconds for the codec, from now on. If a prior is to follow, time is left for it and for reading the
-    /// corpus with the codec, as much as in a run that is not interrupted.
+    /// corpus with the codec, which takes `reading_s`, as much as in a run that is not interrupted.
     #[must_use]
-    pub fn codec_seconds(&self, prior_follows: bool) -> f64 {
+    pub fn codec_seconds(&self, prior_follows: bool, reading_s: f64) -> f64 {
         let share = if prior_follows { CODEC_SHARE } else { 1.0 };
         // What was spent before was spent on the codec.
         let spent = self.spent.as_secs_f64();
-        (share * (self.remaining_s() + spent) - spent).max(LEAST_S)
+        let all = self.remaining_s() + spent;
+        (share * (all - reading_s.min(MOST_READING * all)) - spent).max(LEAST_S)
     }
 
     /// Seconds for the prior.
@@ -70,21 +74,28 @@ mod tests {
         let budget = Budget::new(earlier, minutes(10));
         let left = 6.0 * 60.0 - TAIL_S;
         assert!((budget.prior_seconds() - left).abs() < 1.0);
-        assert!((budget.codec_seconds(false) - left).abs() < 1.0);
-        assert!((budget.codec_seconds(true) - CODEC_SHARE * left).abs() < 1.0);
+        assert!((budget.codec_seconds(false, 0.0) - left).abs() < 1.0);
+        assert!((budget.codec_seconds(true, 0.0) - CODEC_SHARE * left).abs() < 1.0);
         let interrupted = budget.after(minutes(5));
         assert!(
             (interrupted.prior_seconds() - (left - 300.0)).abs() < 1.0,
             "what was spent counts"
         );
         let codec = CODEC_SHARE * left - 60.0;
-        assert!((budget.after(minutes(1)).codec_seconds(true) - codec).abs() < 1.0);
+        assert!((budget.after(minutes(1)).codec_seconds(true, 0.0) - codec).abs() < 1.0);
+    }
+
+    #[test]
+    fn what_reading_takes_is_no_time_of_the_codec() {
+        let budget = Budget::new(Instant::now(), Duration::from_secs(303));
+        assert!((budget.codec_seconds(true, 100.0) - CODEC_SHARE * 200.0).abs() < 1.0);
+        assert!((budget.codec_seconds(true, 1e4) - CODEC_SHARE * 150.0).abs() < 1.0);
     }
 
     #[test]
     fn a_budget_that_is_spent_leaves_the_least() {
         let budget = Budget::new(Instant::now(), Duration::from_secs(1));
-        assert_eq!(budget.codec_seconds(true), LEAST_S);
+        assert_eq!(budget.codec_seconds(true, 0.0), LEAST_S);
         assert_eq!(budget.prior_seconds(), LEAST_S);
     }
 }

@@ -1,6 +1,7 @@
 //! A run from a folder of recordings to a bundle, stage by stage.
 
 mod agreeing;
+mod budgeting;
 mod keeping;
 mod telling;
 mod trial;
@@ -14,16 +15,14 @@ use distill_shared::bundle::{
     Bundle, CodecMetadata, CorpusCodes, CorpusSummary, LevelHealth, PriorMetadata, Tensor, Tensors,
     TrainingSummary,
 };
-use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::model::config::{CodecConfig, PriorConfig};
 use distill_shared::player::{Model, Sampling, Take, TakeKey};
 
-use crate::budget::LEAST_S;
 use crate::corpus::{Before, Corpus, OpenOptions, Outcome};
 use crate::date;
 use crate::descriptors::Moment;
 use crate::descriptors::offer::{Offer, offer};
 use crate::device::OpenDevice;
-use crate::evaluate::prior::trial::trial_seconds;
 use crate::events::{CodecTrainingComplete, LevelUse, PriorTrainingComplete, TrainingEvent};
 use crate::health::{self, Health};
 use crate::listeners::Listeners;
@@ -253,6 +252,9 @@ impl Session<'_> {
         let prior = if hasty { self.with_run(cancel, train)? } else { self.with_kept_run(train)? };
         self.diverged = self.diverged.or(prior.diverged);
         let stopped_early = prior.complete.cancelled || hasty;
+        if !stopped_early && self.diverged.is_none() {
+            self.warn_of_haste(plan.length, prior.complete.steps, codes, config);
+        }
         let training = TrainingSummary { stopped_early, ..self.summary(settings) };
         let mut trained = finished(prior, training, not_offered, kept);
         if !stopped_early {
@@ -260,19 +262,6 @@ impl Session<'_> {
             self.try_out(bundle, codes, &mut trained)?;
         }
         Ok(trained)
-    }
-
-    /// Listening is a part of what a budget is for, and so is the trial: what is left to train.
-    fn before_trial(
-        &self,
-        length: Length,
-        codec: &CodecConfig,
-        prior: &PriorConfig,
-    ) -> Result<Length> {
-        let Length::Seconds(seconds) = length else { return Ok(length) };
-        let whole = ModelConfig { codec: codec.clone(), prior: Some(prior.clone()) };
-        let trial = trial_seconds(&whole, self.threads, self.report_s())?;
-        Ok(Length::Seconds((seconds - trial).max(LEAST_S.min(seconds))))
     }
 
     /// Tells in plain words how well a codec uses its codes.

@@ -244,7 +244,8 @@ impl TrainArgs {
     ) -> Result<(Bundle, PathBuf)> {
         let (mut corpus, settings) = self.begin(session, start)?;
         let summary = summary_of(&corpus);
-        let mut codec = session.train_codec(&corpus, &settings, lengths.codec())?;
+        let length = lengths.codec(|| session.reading_seconds(&corpus, &settings.config))?;
+        let mut codec = session.train_codec(&corpus, &settings, length)?;
         let mut keep_codes = !self.no_corpus_codes;
         session.agree_on_stop()?;
         if session.is_stopped() && corpus.seconds() > STOPPED_CORPUS_S {
@@ -394,9 +395,13 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn codec(&self) -> Length {
-        let seconds = || Length::Seconds(self.budget.codec_seconds(self.prior_follows));
-        self.codec_steps.map_or_else(seconds, Length::Steps)
+    /// That of the codec; `reading_s` tells how long it takes to read the corpus for the prior.
+    fn codec(&self, reading_s: impl FnOnce() -> Result<f64>) -> Result<Length> {
+        if let Some(steps) = self.codec_steps {
+            return Ok(Length::Steps(steps));
+        }
+        let reading_s = if self.prior_follows { reading_s()? } else { 0.0 };
+        Ok(Length::Seconds(self.budget.codec_seconds(self.prior_follows, reading_s)))
     }
 
     fn prior(&self) -> Length {

@@ -43,7 +43,9 @@ pub use keep::{KeptParts, keep_corpus};
 pub use keeper::{Begun, Changed, Keeper, Unkept};
 pub(crate) use prior::{END_BIAS, GUIDE};
 pub use prior::{KnownCodec, PriorPlan, TrainedPrior, train_prior};
-pub use reading::{corpus_counts, corpus_use, extract_code_sequences, listen_to_codes, quantizer};
+pub use reading::{
+    corpus_counts, corpus_use, extract_code_sequences, listen_to_codes, quantizer, reading_pace,
+};
 pub use schedule::Length;
 pub use state::{Stage, State};
 

@@ -1,11 +1,12 @@
 //! Reading a corpus as codes, with a codec that is trained.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use distill_shared::bundle::{CorpusCodes, Tensors};
 use distill_shared::model::config::{CodecConfig, ModelConfig};
-use distill_shared::player::{Model, decode, encode};
+use distill_shared::player::{Model, decode, encode, random_weights};
 use distill_shared::quantizer::{Codebooks, Memory, Quantizer};
 
 use super::Run;
@@ -64,6 +65,26 @@ pub fn listen_to_codes(
         let channels: Vec<Vec<f32>> = sound.chunks(samples.max(1)).map(<[f32]>::to_vec).collect();
         Ok(listen(&channels, config.sample_rate, config.hop()))
     })
+}
+
+/// Seconds that a thread takes to read a second of sound with a codec of `config` and to listen to what it
+/// keeps: that does not hang on its weights.
+///
+/// # Errors
+///
+/// Fails if the sizes are not those of a codec.
+pub fn reading_pace(config: &CodecConfig) -> Result<f64> {
+    let whole = ModelConfig { codec: config.clone(), prior: None };
+    let model = codec_model(config, &random_weights(&whole, 0))?;
+    let samples = usize::try_from(config.sample_rate)?;
+    let noise = |t: usize| ((t * (t + 7)) % 997) as f32 / 997.0 - 0.5;
+    let channels = vec![(0..samples).map(noise).collect::<Vec<f32>>(); config.channels];
+    let start = Instant::now();
+    let codes = encode(&model, &channels.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let sound = decode(&model, &codes, samples);
+    let channels: Vec<Vec<f32>> = sound.chunks(samples.max(1)).map(<[f32]>::to_vec).collect();
+    let _moments = listen(&channels, config.sample_rate, config.hop());
+    Ok(start.elapsed().as_secs_f64())
 }
 
 /// A codec without a prior, to play with.
