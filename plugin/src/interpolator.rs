@@ -116,6 +116,17 @@ impl Interpolator {
         }
     }
 
+    /// Makes what was passed over `ratio` times as long. Only before anything was heard; at 1 it changes
+    /// nothing at all.
+    pub fn stretch(&mut self, ratio: f64) {
+        let whole = self.whole as f64 * ratio;
+        self.part = self.part * ratio + whole.fract();
+        #[expect(clippy::cast_possible_truncation, reason = "days of samples")]
+        let whole = whole as i64;
+        self.whole = whole;
+        self.advance(1, 0.0);
+    }
+
     /// Whether what is heard are the samples themselves.
     #[expect(clippy::float_cmp, reason = "exactly these")]
     fn is_exact(&self, motion: &Motion<'_>) -> bool {

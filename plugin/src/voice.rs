@@ -230,21 +230,28 @@ impl Voice {
         self.envelope.fade();
     }
 
-    /// Takes in its own stream, which came after the note; gives back any other.
-    pub fn accept(&mut self, stream: Stream) -> Option<Stream> {
+    /// Takes in its own stream, which came after the note; gives back any other. The host plays at `rate`.
+    pub fn accept(&mut self, stream: Stream, rate: f32) -> Option<Stream> {
         let ours = (stream.generation, stream.take) == (self.generation, self.take);
         if !ours || self.stream.is_some() {
             return Some(stream);
         }
-        self.stream = Some(stream);
+        self.take_up(stream, rate);
         None
     }
 
-    /// Plays another take, in place of one that never came: from where it would be by now.
-    pub fn replace_take(&mut self, start: Start) {
+    /// Plays another take, in place of one that never came: from where it would be by now. The host plays
+    /// at `rate`.
+    pub fn replace_take(&mut self, start: Start, rate: f32) {
         let Start { generation, take, played, stream } = start;
         (self.generation, self.take, self.played) = (generation, take, played);
-        self.stream = stream;
+        stream.into_iter().for_each(|stream| self.take_up(stream, rate));
+    }
+
+    /// Plays `stream` from where it would be by now, at its own rate.
+    fn take_up(&mut self, stream: Stream, rate: f32) {
+        self.player.stretch(f64::from(stream.rate) / f64::from(rate));
+        self.stream = Some(stream);
     }
 
     /// Ends the voice; its stream has to be retired.
@@ -331,7 +338,7 @@ impl Voice {
     }
 
     /// Samples of the take for one that is heard. Until the take has come, as if it were made at the
-    /// host's rate.
+    /// host's rate; what has passed by then is stretched.
     fn speed(&self, scene: &Scene) -> f64 {
         let ratio = self
             .stream

@@ -6,7 +6,7 @@ mod toy;
 
 use distill_plugin::stream::LOOKAHEAD;
 use distill_shared::player::Sampling;
-use toy::{HOP, Stage, note};
+use toy::{HOP, RATE, Stage, note};
 
 /// Samples of a fade.
 const FADE: usize = 192;
@@ -65,6 +65,55 @@ fn a_stall_is_silence_with_soft_edges_and_every_missing_sample_is_counted() {
                 assert!(missed > 0, "{what}");
                 assert!(silent.abs_diff(missed) <= 4, "{what}: {silent} silent, {missed} counted");
             }
+        }
+    }
+}
+
+/// What is heard on the left, at `rate` samples per second, of a note that is raised by `tune` semitones
+/// and whose worker begins `late` samples after it, in blocks of `block`: a quarter of a second.
+fn heard_late(rate: f32, tune: f32, late: usize, block: usize) -> Vec<f32> {
+    let mut stage = Stage::loading();
+    stage.settings.tune = tune;
+    stage.engine.activate(rate, false);
+    stage.engine.reset(&stage.settings.clone());
+    stage.deliver(&toy::model(7));
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+    let len = (rate / 4.0) as usize;
+    let mut heard = Vec::with_capacity(len + block);
+    while heard.len() < len {
+        if heard.len() >= late {
+            stage.work();
+        }
+        let len = if heard.len() < late { block.min(late - heard.len()) } else { block };
+        let (mut left, mut right) = (vec![f32::NAN; len], vec![f32::NAN; len]);
+        stage.begin(len);
+        stage.engine.render(&mut left, &mut right);
+        stage.engine.finish();
+        heard.extend(left);
+    }
+    heard.truncate(len);
+    heard
+}
+
+#[test]
+fn what_comes_late_is_in_its_place_at_every_sample_rate() {
+    for (rate, tune) in
+        [(RATE, 0.0), (RATE, 3.0), (96_000.0, 0.0), (96_000.0, 3.0), (44_100.0, 0.0)]
+    {
+        let expected = heard_late(rate, tune, 0, 128);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+        let late = (rate / 10.0) as usize;
+        // Once it has faded in.
+        let from = late + late / 5;
+        for block in [128, 77] {
+            let heard = heard_late(rate, tune, late, block);
+            assert!(heard[..late].iter().all(|sample| *sample == 0.0));
+            let off = heard[from..].iter().zip(&expected[from..]).map(|(a, b)| (a - b).abs());
+            let off = off.fold(0.0, f32::max);
+            let most = if rate == RATE { 0.0 } else { 1e-6 };
+            assert!(off <= most, "{off} at {rate}, raised by {tune}, in blocks of {block}");
         }
     }
 }

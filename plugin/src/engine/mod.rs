@@ -282,9 +282,9 @@ impl Engine {
             return;
         }
         // A voice that waits for its stream would wait for ever.
-        let Self { voices, sets, settings, end, .. } = self;
+        let Self { voices, sets, settings, end, rate, .. } = self;
         for voice in voices.iter_mut().filter(|voice| !voice.has_stream()) {
-            voice.replace_take(begin_take(sets, settings, voice.note(), end));
+            voice.replace_take(begin_take(sets, settings, voice.note(), end), *rate);
         }
     }
 
@@ -309,7 +309,7 @@ impl Engine {
             }
             let mut left_over = self.sets.accept(stream);
             for voice in self.voices.iter_mut() {
-                left_over = left_over.and_then(|stream| voice.accept(stream));
+                left_over = left_over.and_then(|stream| voice.accept(stream, self.rate));
             }
             if let Some(stream) = left_over {
                 self.end.retire(stream);
