@@ -37,6 +37,10 @@ pub struct Patience {
     slack: Duration,
     /// Sound of the block that was asked for last.
     block: Duration,
+    /// Since when the clock has hardly moved on.
+    still: Option<Instant>,
+    /// Sound that was asked for since: a block may come in parts, one for each change of a parameter.
+    at_once: Duration,
     /// Until when this block may wait.
     deadline: Option<Instant>,
     /// A wait ended without sound: waiting is no use any more.
@@ -73,15 +77,25 @@ impl Patience {
         self.slack = (self.slack + self.block).saturating_sub(elapsed + self.block / DRIFT);
         self.last = Some(now);
         self.block = block;
-        let allowance = if unlimited {
-            Some(WATCHDOG)
+        let begun = self.ask_at_once(now, block);
+        let deadline = if unlimited {
+            Some(now + WATCHDOG)
         } else if self.slack > SLACK {
-            Some((self.slack / 2).min(WATCHDOG))
+            Some(now + (self.slack / 2).min(WATCHDOG))
         } else {
-            (block >= LONG).then(|| (block / 4).min(WATCHDOG))
+            (self.at_once >= LONG).then(|| begun + (self.at_once / 4).min(WATCHDOG))
         };
-        let allowance = allowance.filter(|_| !self.gave_up);
-        self.deadline = allowance.map(|allowance| now + allowance);
+        self.deadline = deadline.filter(|_| !self.gave_up);
+    }
+
+    /// Adds `block` to what is asked for at once: the clock stands still while a quarter of that has not
+    /// passed. Returns since when it does.
+    fn ask_at_once(&mut self, now: Instant, block: Duration) -> Instant {
+        let goes_on = |begun: &Instant| now.saturating_duration_since(*begun) <= self.at_once / 4;
+        let still = self.still.filter(goes_on);
+        let before = still.map_or(Duration::ZERO, |_| self.at_once);
+        self.at_once = before.saturating_add(block);
+        *self.still.insert(still.unwrap_or(now))
     }
 
     /// Whether this block may not wait: the host plays in real time, as far as can be told.
@@ -167,6 +181,23 @@ mod tests {
         assert_eq!(patience.deadline, Some(now + LONG / 4));
         patience.begin(now + LONG, LONG - NAP, false);
         assert_eq!(patience.deadline, None);
+    }
+
+    #[test]
+    fn a_long_block_that_comes_in_parts_waits_for_a_quarter_of_it_in_all() {
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        for begun in [now, now + LONG] {
+            // Each part takes a moment.
+            let mut parts = (0..5).map(|part| {
+                patience.begin(begun + part * NAP, LONG / 5, false);
+                patience.deadline
+            });
+            assert!(parts.by_ref().take(4).all(|deadline| deadline.is_none()));
+            assert_eq!(parts.next(), Some(Some(begun + LONG / 4)));
+        }
+        patience.begin(now + LONG + LONG / 3, LONG / 5, false);
+        assert_eq!(patience.deadline, None, "that was too much of a wait to be one block");
     }
 
     #[test]
