@@ -126,7 +126,8 @@ impl Heads {
         let zone = zones.nth(index);
         let take = zone.take(of.asked);
         let missing = ahead(of) < self.kept() as i128;
-        missing.then_some(Ticket { generation, oldest, take, zone, spare, patch })
+        let ahead = u64::try_from(ahead(of)).unwrap_or(0);
+        missing.then_some(Ticket { generation, oldest, take, zone, ahead, spare, patch })
     }
 
     /// Notes that the wanted take has been asked for.

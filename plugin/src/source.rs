@@ -12,7 +12,7 @@ use crate::looper::Looper;
 use crate::preview::PreviewPlayback;
 use crate::stream::{self, AUDITION, ControlFrame, Feed, Hold, LOOKAHEAD, Patch, Stream, Ticket};
 use crate::thrift::Thrift;
-use crate::zones::{Zone, number_of};
+use crate::zones::Zone;
 
 /// A take, or a clip, being rendered.
 ///
@@ -21,6 +21,8 @@ use crate::zones::{Zone, number_of};
 /// its note begins.
 pub struct Source {
     ticket: Ticket,
+    /// When it was opened.
+    opened: Instant,
     model: Arc<Model>,
     /// What is played instead of a take, if anything is.
     clip: Option<Request>,
@@ -65,8 +67,11 @@ pub struct Need {
     /// Of what is being played, samples that are ready. What is ready of a head does not matter, so
     /// that one that was begun is made before another is begun.
     ready: usize,
-    /// The first notes of all zones come before the second.
-    note: u64,
+    /// The next notes of all zones come before those after them, whatever their numbers are: of many
+    /// instances none is served last because its notes are counted from far or for long.
+    ahead: u64,
+    /// Then what has waited longest.
+    opened: Instant,
     take: u64,
 }
 
@@ -85,6 +90,7 @@ impl Source {
             stream,
             Self {
                 ticket: *ticket,
+                opened: Instant::now(),
                 model,
                 clip,
                 making: None,
@@ -112,7 +118,8 @@ impl Source {
         let sampling = Sampling::default();
         let patch = Patch { edition: 0, zones: None, seed: 0, variations: 0, clips: 0, sampling };
         let (zone, spare) = (Zone::numbered(side), false);
-        let ticket = Ticket { generation: AUDITION, oldest: 0, take: number, zone, spare, patch };
+        let (generation, oldest, ahead, take) = (AUDITION, 0, 0, number);
+        let ticket = Ticket { generation, oldest, take, zone, ahead, spare, patch };
         Self::open(model, &ticket, Some(request))
     }
 
@@ -150,8 +157,8 @@ impl Source {
         let playing = playing || self.is_audition();
         let urgency = if playing { 0 } else { 1 + u8::from(self.ticket.spare) };
         let ready = if playing { self.feed.sound.buffer().capacity() - free } else { 0 };
-        let (take, note) = (self.ticket.take, number_of(self.ticket.take));
-        let need = Need { urgency, ready, note, take };
+        let (opened, Ticket { ahead, take, .. }) = (self.opened, self.ticket);
+        let need = Need { urgency, ready, ahead, opened, take };
         (controlled && free >= self.model.config().codec.hop()).then_some(need)
     }
 

@@ -62,6 +62,8 @@ pub struct Ticket {
     pub take: u64,
     /// The zone, and so what is asked for.
     pub zone: Zone,
+    /// Notes of its zone that were to come before the one that plays it, when it was asked for.
+    pub ahead: u64,
     /// Whether it is kept for the next time playback begins, and can wait.
     pub spare: bool,
     /// What the head depends on.

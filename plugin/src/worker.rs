@@ -302,7 +302,8 @@ mod tests {
             let sampling = Sampling::default();
             let patch = Patch { edition, zones, seed: 0, variations: 0, clips: 0, sampling };
             let zone = Zone::default();
-            let ticket = Ticket { generation: 0, oldest: 0, take: 0, zone, spare: false, patch };
+            let (generation, oldest, take, ahead, spare) = (0, 0, 0, 0, false);
+            let ticket = Ticket { generation, oldest, take, zone, ahead, spare, patch };
             if desk == 0 {
                 audio.tickets.push(ticket).expect("there is room");
             }

@@ -7,10 +7,10 @@ mod toy;
 use std::sync::Arc;
 
 use distill_plugin::desk::Desk;
-use distill_plugin::heads::Heads;
+use distill_plugin::heads::{HEADS, Heads};
 use distill_plugin::instance::Instance;
 use distill_plugin::sets::HeadSets;
-use distill_plugin::source::Source;
+use distill_plugin::source::{Need, Source};
 use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{LOOKAHEAD, Patch, Ticket, connect};
 use distill_plugin::zones::Zones;
@@ -113,6 +113,31 @@ fn a_head_that_was_begun_is_made_before_another_is_begun() {
         [(0, 50), (0, 60), (0, 70), (1, 50)],
         "the first notes of all zones first"
     );
+}
+
+/// How much the heads of a set of one zone need a worker, most first, whose takes begin with `first`.
+fn needs(first: u64) -> Vec<Need> {
+    let instance = Arc::new(Instance::default());
+    let edition = instance.choose(BundleRef::default());
+    let (mut audio, worker) = connect();
+    let mut desk = Desk::new(0, worker, Arc::clone(&instance));
+    desk.set_model(edition, toy::model(7));
+    for ticket in wanted(Heads::new(0, patch(Pitches::default(), edition), first)) {
+        audio.tickets.push(ticket).unwrap();
+    }
+    desk.tend();
+    let mut needs: Vec<_> = desk.needs(None).map(|(_, need)| need).collect();
+    needs.sort();
+    needs
+}
+
+#[test]
+fn of_many_instances_none_is_served_last_because_its_notes_are_counted_from_far() {
+    let (far, near) = (needs(1024 * 4096), needs(0));
+    for (n, next) in (1..HEADS).enumerate() {
+        assert!(far[n] < near[next] && near[n] < far[next], "the nth of both before the next");
+        assert!(far[n] < near[n], "what has waited longest");
+    }
 }
 
 #[test]
