@@ -4,7 +4,9 @@
 
 mod toy;
 
+use distill_plugin::engine::Playing;
 use distill_plugin::meter::{Meter, Song};
+use distill_plugin::voices::Which;
 use toy::{Stage, key, note};
 
 /// Beats per minute of the song, whose bars have four.
@@ -158,4 +160,17 @@ fn settings_that_change_within_a_bar_reach_the_bars_after_it() {
         }
     };
     assert_same(&sound(0), &sound(3), "after they have settled");
+}
+
+#[test]
+fn what_was_silenced_stays_so_where_a_loop_goes_back_and_sounds_where_playback_starts() {
+    let mut stage = stage();
+    stage.settings.playing = Playing::WithTransport;
+    let sounds = |heard: Vec<f32>| heard[BAR / 2..].iter().any(|sample| *sample != 0.0);
+    assert!(sounds(play(&mut stage, 1..2, &[480])));
+    stage.engine.choke(&Which::of_channel(0));
+    for _ in 0..2 {
+        assert!(!sounds(go_on(&mut stage, 1..2, 1, &[480])));
+    }
+    assert!(sounds(play(&mut stage, 1..2, &[480])));
 }

@@ -75,7 +75,7 @@ pub struct Engine {
     listening: Listening,
     channels: Channels,
     keyboard: Keyboard,
-    /// Whether the endless take was silenced, until playback begins anew.
+    /// Whether the endless take was silenced, until playback starts again: a loop that goes back is none.
     hushed: bool,
     /// The note that began last.
     begun: Option<Note>,
@@ -150,6 +150,7 @@ impl Engine {
         self.gain = settings.gain;
         self.width = settings.width;
         self.first_block = true;
+        self.hushed = false;
         self.begin_playback();
         self.exchange();
     }
@@ -165,6 +166,9 @@ impl Engine {
         self.apply(&block.settings);
         let starts = block.playing && !self.playing;
         let goes_back = self.place.enter(block.meter, block.playing);
+        if starts {
+            self.hushed = false;
+        }
         if self.settings.locked && goes_back || starts && self.position > 0 {
             self.begin_playback();
         }
@@ -269,7 +273,6 @@ impl Engine {
     /// Counts notes from the first again.
     fn begin_playback(&mut self) {
         self.position = 0;
-        self.hushed = false;
         self.patience.restart();
         let plan = self.plan();
         self.sets.restart(&plan, &mut self.end);
