@@ -38,7 +38,7 @@ pub enum Stop {
     Audio,
     /// An internal error of the worker.
     Worker,
-    /// The worker gave no sound for ten seconds while the host was rendering to a file.
+    /// The worker gave no sound for ten seconds while the host was rendering to a file, or was to wait.
     Hopeless,
 }
 

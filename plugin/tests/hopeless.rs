@@ -4,6 +4,9 @@
 
 mod toy;
 
+use std::time::{Duration, Instant};
+
+use distill_plugin::engine::Block;
 use distill_plugin::instance::Stop;
 use distill_plugin::stream::LOOKAHEAD;
 use distill_shared::player::Sampling;
@@ -52,4 +55,46 @@ fn a_bounce_whose_worker_hangs_ends_in_silence_and_says_why_until_it_is_activate
     assert_eq!(stage.instance.stopped(), None);
     stage.engine.note_on(note(60));
     assert!(without_worker(&mut stage, 4)[..] == left[..4 * HOP], "it plays again");
+}
+
+/// Activates a `stage` that always waits, for a block that began ten seconds ago and has no sound.
+fn despair(stage: &mut Stage, offline: bool) {
+    stage.settings.always_wait = true;
+    let settings = stage.settings;
+    stage.engine.activate(RATE, offline);
+    stage.engine.reset(&settings);
+    let (len, now) = (16 * HOP, Instant::now().checked_sub(Duration::from_secs(10)).unwrap());
+    stage.engine.begin(&Block { settings, len, now, playing: false, meter: None });
+    stage.engine.note_on(note(60));
+    stage.engine.render(&mut vec![0.0; len], &mut vec![0.0; len]);
+    stage.engine.finish();
+    assert_eq!(stage.instance.stopped(), Some(Stop::Hopeless));
+}
+
+#[test]
+fn a_bundle_that_comes_when_there_was_no_hope_left_is_heard_but_in_a_bounce() {
+    for offline in [false, true] {
+        let mut stage = Stage::loading();
+        despair(&mut stage, offline);
+        stage.deliver(&toy::model(7));
+        stage.begin(0);
+        assert_eq!(stage.instance.stopped(), Some(Stop::Hopeless).filter(|_| offline));
+        stage.work();
+        stage.engine.note_on(note(62));
+        let sounds = stage.listen(4 * HOP)[0].iter().any(|sample| *sample != 0.0);
+        assert!(sounds || offline);
+    }
+}
+
+#[test]
+fn playback_that_starts_again_hopes_again_but_in_a_bounce() {
+    for offline in [false, true] {
+        let mut stage = Stage::new(7);
+        despair(&mut stage, offline);
+        stage.begin(0);
+        assert_eq!(stage.instance.stopped(), Some(Stop::Hopeless));
+        stage.playing = true;
+        stage.begin(0);
+        assert_eq!(stage.instance.stopped(), Some(Stop::Hopeless).filter(|_| offline));
+    }
 }

@@ -168,6 +168,7 @@ impl Engine {
         let goes_back = self.place.enter(block.meter, block.playing);
         if starts {
             self.hushed = false;
+            self.hope_again();
         }
         if self.settings.locked && goes_back || starts && self.position > 0 {
             self.begin_playback();
@@ -278,11 +279,23 @@ impl Engine {
         self.sets.restart(&plan, &mut self.end);
     }
 
+    /// Waits for the worker again although it let this one down, but for what is rendered to a file:
+    /// the rest of that is silent.
+    fn hope_again(&mut self) {
+        if !self.offline && self.instance.stopped() == Some(Stop::Hopeless) {
+            self.patience.forgive();
+            self.instance.resume(Stop::Hopeless);
+        }
+    }
+
     /// Sees to it that the heads are those of the present settings, as of this very sample.
     fn turn_heads(&mut self) {
         let plan = self.plan();
         if !self.sets.turn(&plan, self.settle_samples(), &mut self.end) {
             return;
+        }
+        if plan.patch.zones.is_some() {
+            self.hope_again();
         }
         // A voice that waits for its stream would wait for ever.
         let Self { voices, sets, settings, end, rate, .. } = self;
