@@ -17,6 +17,13 @@ const BEFORE: f64 = 1024.0;
 const TAKES_OF_BAR: u64 = 4096;
 /// Bars that are told apart.
 const MAX_BARS: f64 = 1_048_576.0;
+/// Where bars are not counted, the takes of one follow from the beat at which it begins: of every fourth
+/// beat from the song's beginning on, as if all bars had four;
+const BEATS_OF_FOUR: f64 = 4.0;
+/// of all others from here on,
+const OTHERS: f64 = MAX_BARS / 2.0;
+/// one for each sixteenth of a beat.
+const STEPS_OF_BEAT: f64 = 16.0;
 
 /// Where in the song a block is. A beat is a quarter note.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,11 +31,23 @@ pub struct Meter {
     /// Position of the first sample in beats.
     beat: f64,
     beats_per_sample: f64,
-    /// Where the bar of the first sample begins, in beats, and its number.
-    bar: (f64, f64),
+    /// The bar of the first sample.
+    bar: Bar,
     bar_beats: f64,
     /// Where the host will go back to: the beginning of its loop, in beats.
     loop_beat: Option<f64>,
+}
+
+/// A bar of a song.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Bar {
+    /// Where it begins, in beats.
+    start: f64,
+    /// Its number: where the host does not count, as if all bars before it had been as long.
+    number: f64,
+    /// Whether only the beat at which it begins is known of it, so that bars of other songs or lengths may
+    /// have its number.
+    is_guessed: bool,
 }
 
 /// What a host says about its song.
@@ -56,12 +75,13 @@ impl Meter {
         let sound = beat.is_finite()
             && (0.0..=MAX_TEMPO).contains(&tempo)
             && (least..=most).contains(&bar_beats);
-        // Where bars are not counted, they are as if all before had been as long.
-        let bar = bar.map(|(start, number)| {
-            (start, number.map_or_else(|| (start / bar_beats).round(), f64::from))
+        let bar = bar.map(|(start, number)| Bar {
+            start,
+            number: number.map_or_else(|| (start / bar_beats).round(), f64::from),
+            is_guessed: number.is_none(),
         });
-        let bar = bar.filter(|(start, number)| start.is_finite() && number.is_finite());
-        let bar = bar.unwrap_or((0.0, 0.0));
+        let bar = bar.filter(|bar| bar.start.is_finite() && bar.number.is_finite());
+        let bar = bar.unwrap_or_default();
         sound.then_some(Self {
             beat,
             beats_per_sample: tempo / 60.0 / f64::from(rate),
@@ -74,13 +94,23 @@ impl Meter {
     /// The bar of the nth `sample` of the block. Real-time safe.
     #[must_use]
     pub fn bar_at(&self, sample: usize) -> u32 {
-        self.bar_of(self.beat + sample as f64 * self.beats_per_sample)
+        self.bar_of(self.beat_at(sample), 0.0)
+    }
+
+    /// The bar after that. Real-time safe.
+    #[must_use]
+    pub fn bar_after(&self, sample: usize) -> u32 {
+        self.bar_of(self.beat_at(sample), 1.0)
+    }
+
+    fn beat_at(&self, sample: usize) -> f64 {
+        self.beat + sample as f64 * self.beats_per_sample
     }
 
     /// The bar to which the loop of the host leads back, if it has one.
     #[must_use]
     pub fn loop_bar(&self) -> Option<u32> {
-        self.loop_beat.map(|beat| self.bar_of(beat))
+        self.loop_beat.map(|beat| self.bar_of(beat, 0.0))
     }
 
     /// Whether the song goes on here, after a block at `before`, and not somewhere earlier.
@@ -111,7 +141,7 @@ impl Meter {
     #[must_use]
     pub fn until_line(&self, sample: usize, bars: u32) -> Option<usize> {
         let bars_per_sample = self.beats_per_sample / self.bar_beats;
-        let (start, number) = self.bar;
+        let Bar { start, number, .. } = self.bar;
         let here = number + (self.beat - start) / self.bar_beats + sample as f64 * bars_per_sample;
         let every = f64::from(bars.max(1));
         // The sample after a line is the first of its bar.
@@ -123,13 +153,22 @@ impl Meter {
         (bars_per_sample > 0.0).then_some(samples)
     }
 
-    fn bar_of(&self, beat: f64) -> u32 {
-        let (start, number) = self.bar;
-        let bar = number + ((beat - start + EARLY_BEATS) / self.bar_beats).floor();
+    /// What the takes of the bar of `beat`, or of one `later`, are counted by.
+    fn bar_of(&self, beat: f64, later: f64) -> u32 {
+        let Bar { start, number, is_guessed } = self.bar;
+        let bars = ((beat - start + EARLY_BEATS) / self.bar_beats).floor() + later;
+        let bar = if is_guessed { number_at(start + bars * self.bar_beats) } else { number + bars };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
         let bar = (bar + BEFORE).clamp(0.0, MAX_BARS - 1.0) as u32;
         bar
     }
+}
+
+/// The number of a bar that begins at `beat`, which no bar that begins elsewhere has.
+fn number_at(beat: f64) -> f64 {
+    let steps = (beat * STEPS_OF_BEAT).round();
+    let fours = steps / (STEPS_OF_BEAT * BEATS_OF_FOUR);
+    if fours.fract() == 0.0 { fours } else { OTHERS + steps }
 }
 
 /// Where in the song the engine is, and which takes belong there.
@@ -168,11 +207,11 @@ impl Place {
     /// the one that the song comes back to.
     #[must_use]
     pub fn takes(&self) -> (u64, [Option<u64>; 2]) {
-        let bar = self.here();
+        let (bar, next) = (self.here(), self.next());
         let looped = self.meter.and_then(|meter| meter.loop_bar()).filter(|_| self.playing);
         let back = looped.unwrap_or(self.began);
         let first = |bar: u32| u64::from(bar) * TAKES_OF_BAR;
-        (first(bar), [Some(first(bar + 1)), Some(first(back)).filter(|_| back != bar + 1)])
+        (first(bar), [Some(first(next)), Some(first(back)).filter(|_| back != next)])
     }
 
     /// Samples to the next line at which a bar begins whose number is a multiple of `bars`, `ahead`
@@ -190,8 +229,17 @@ impl Place {
     }
 
     fn here(&self) -> u32 {
-        let moved = if self.playing { self.offset } else { 0 };
-        self.meter.map_or(self.bar, |meter| meter.bar_at(moved))
+        self.meter.map_or(self.bar, |meter| meter.bar_at(self.moved()))
+    }
+
+    /// The bar after this.
+    fn next(&self) -> u32 {
+        self.meter.map_or(self.bar + 1, |meter| meter.bar_after(self.moved()))
+    }
+
+    /// Samples of the block by which the song has moved.
+    fn moved(&self) -> usize {
+        if self.playing { self.offset } else { 0 }
     }
 }
 
@@ -303,17 +351,46 @@ mod tests {
         assert_eq!(at(16.0, 16.0).until_line(0, 1), Some(0));
         assert_eq!(at(18.0, 16.0).until_line(0, 1), Some(24_000));
         let bars = [(16.0, 16.0), (18.9, 16.0), (19.0, 19.0), (22.0, 22.0)];
-        assert_eq!(bars.map(|(beat, start)| at(beat, start).bar_at(0)), [5, 5, 6, 7].map(bar));
+        let [four, others] = [bar(4), bar(1 << 19)];
+        let numbers = [four, four, others + 19 * 16, others + 22 * 16];
+        assert_eq!(bars.map(|(beat, start)| at(beat, start).bar_at(0)), numbers);
         // The rest of a block is told of as if all bars had three beats.
         let mut place = Place::default();
         place.enter(Some(at(16.5, 16.0)), true);
         place.offset = 12_000;
         place.enter(Some(at(17.0, 15.0)), true);
-        assert_eq!((place.takes().0, place.until_line(1, 1)), (1029 * TAKES_OF_BAR, Some(48_000)));
+        assert_eq!(
+            (place.takes().0, place.until_line(1, 1)),
+            (u64::from(four) * TAKES_OF_BAR, Some(48_000))
+        );
         // Where the song jumps, it is told anew.
         place.offset = 12_000;
         place.enter(Some(at(22.0, 22.0)), true);
-        assert_eq!(place.takes().0, 1031 * TAKES_OF_BAR);
+        assert_eq!(place.takes().0, u64::from(others + 22 * 16) * TAKES_OF_BAR);
+    }
+
+    #[test]
+    fn bars_that_are_not_counted_have_takes_of_their_own_whatever_their_meter() {
+        let at = |start: f64, bar_beats: f64| {
+            let song = Song { bar_beats, bar: Some((start, None)), ..song(start) };
+            Meter::new(&song, 48_000.0).unwrap()
+        };
+        // Four bars of three beats, then two of four and one of seven eighths.
+        let bars =
+            [(0.0, 3.0), (3.0, 3.0), (6.0, 3.0), (9.0, 3.0), (12.0, 4.0), (16.0, 4.0), (20.0, 3.5)];
+        let numbers = bars.map(|(start, beats)| at(start, beats).bar_at(0));
+        for (n, number) in numbers.iter().enumerate() {
+            assert!(!numbers[..n].contains(number), "bar {n}");
+        }
+        // Heads of the next bar are made before its meter is known.
+        let next = bars.map(|(start, beats)| at(start, beats).bar_after(0));
+        assert_eq!(next[..6], numbers[1..]);
+        // Songs of four beats play what they played.
+        assert_eq!(
+            [-4.0, 0.0, 4.0, 400.0].map(|start| at(start, 4.0).bar_at(0)),
+            [1023, 1024, 1025, 1124]
+        );
+        assert_eq!(at(8.0 - 1e-7, 4.0).bar_at(0), bar(2));
     }
 
     #[test]
