@@ -130,6 +130,13 @@ impl Heads {
         missing.then_some(Ticket { generation, oldest, take, zone, ahead, spare, patch })
     }
 
+    /// Asks for `take` of `zone`, which a note waits for that has begun.
+    #[must_use]
+    pub fn ticket(&self, zone: Zone, take: u64, oldest: u64) -> Ticket {
+        let Self { generation, patch, .. } = *self;
+        Ticket { generation, oldest, take, zone, ahead: 0, spare: false, patch }
+    }
+
     /// Notes that the wanted take has been asked for.
     pub fn has_asked(&mut self, ticket: &Ticket) {
         self.of_zone(&ticket.zone).asked += 1;

@@ -11,6 +11,8 @@ const ROOM: usize = 2 * REACH + REFILL;
 const REFILL: usize = 376;
 /// Samples that are heard between two refills, at most.
 const CHUNK: usize = 32;
+/// Parts of a sample by which rounding may be off after hours.
+const ROUNDED: f64 = 1e-6;
 
 /// Plays the samples of a take at another rate than they were made at, and faster or slower.
 ///
@@ -119,8 +121,13 @@ impl Interpolator {
     /// Makes what was passed over `ratio` times as long. Only before anything was heard; at 1 it changes
     /// nothing at all.
     pub fn stretch(&mut self, ratio: f64) {
+        if (ratio - 1.0).abs() < f64::EPSILON {
+            return;
+        }
         let whole = self.whole as f64 * ratio;
-        self.part = self.part * ratio + whole.fract();
+        let part = self.part * ratio + whole.fract();
+        // Rounding takes nothing off a sample.
+        self.part = if (part - part.round()).abs() < ROUNDED { part.round() } else { part };
         #[expect(clippy::cast_possible_truncation, reason = "days of samples")]
         let whole = whole as i64;
         self.whole = whole;

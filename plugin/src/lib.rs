@@ -21,6 +21,7 @@
 
 pub mod allocator;
 pub mod auditions;
+pub mod begun;
 pub mod channels;
 pub mod clips;
 pub mod denormals;

@@ -4,6 +4,7 @@
 //! to two more lie ready for where playing may go next: to the beginning, or, if takes are locked to
 //! bars, to the next bar and to the one that the song comes back to.
 
+use crate::begun::Begun;
 use crate::heads::{Heads, Start};
 use crate::stream::{AudioEnd, Patch, Stream};
 
@@ -19,8 +20,21 @@ pub struct HeadSets {
     /// Heads that replace them, and at which position.
     next: Option<(Heads, u64)>,
     spares: [Option<Heads>; SPARES],
+    /// Notes that began while it was not known what they can ask for.
+    begun: Begun,
     /// Whether there was no room to ask for all that is missing.
     waits: bool,
+}
+
+/// What became of the heads of the notes to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// They are of the same sound as before.
+    Same,
+    /// They are of other sound: what waits for a stream waits for ever.
+    Other,
+    /// It is known now what they can ask for. What waits for a stream has a take among them.
+    Known,
 }
 
 /// What the notes from a position on are to play.
@@ -40,8 +54,9 @@ impl HeadSets {
     /// An empty set, for the first takes.
     #[must_use]
     pub fn new(patch: Patch) -> Self {
-        let current = Heads::new(0, patch, 0);
-        Self { generation: 0, current, next: None, spares: [const { None }; SPARES], waits: false }
+        let (current, begun) = (Heads::new(0, patch, 0), Begun::default());
+        let spares = [const { None }; SPARES];
+        Self { generation: 0, current, next: None, spares, begun, waits: false }
     }
 
     /// Hands out the take of a note, as [`Heads::begin_take`] does. Real-time safe.
@@ -50,7 +65,31 @@ impl HeadSets {
         // The heads that are about to come have the same zones, and go on where these end.
         let skipped = self.next.as_mut().and_then(|(next, _)| next.skip_take(&start.played.zone));
         skipped.into_iter().for_each(|stream| end.retire(stream));
+        if self.current.patch().zones.is_none() {
+            self.begun.note(start.take, key, velocity);
+        }
         start
+    }
+
+    /// Hands out the take of a note that waits for take `waiting` of heads of which nothing was known: the
+    /// one that it would have if they had been there when it began. Real-time safe.
+    pub fn find_take(
+        &mut self,
+        waiting: u64,
+        key: Option<u8>,
+        velocity: f32,
+        end: &mut AudioEnd,
+    ) -> Start {
+        let zones = self.current.patch().zones.unwrap_or_default();
+        let first = self.current.first();
+        let (played, take) = self.begun.place(waiting, (key, velocity), &zones, first);
+        let oldest = self.oldest();
+        let ticket = self.current.ticket(played.zone, take, oldest);
+        if end.tickets.push(ticket).is_err() {
+            // Better the next take than none.
+            return self.begin_take(key, velocity, end);
+        }
+        Start { generation: self.current.generation(), take, played, stream: None }
     }
 
     /// Whether every head of the notes to come has sound.
@@ -74,6 +113,7 @@ impl HeadSets {
     /// Playback begins: takes are counted from the first again. Real-time safe.
     pub fn restart(&mut self, plan: &Plan, end: &mut AudioEnd) {
         self.drop_next(end);
+        self.begun.clear();
         let fits = *self.current.patch() == plan.patch && self.current.first() == plan.first;
         if !(fits && self.current.are_unused()) {
             let heads = self.heads(plan.patch, plan.first);
@@ -82,40 +122,55 @@ impl HeadSets {
     }
 
     /// Sees to it that the heads are those of `plan`, at once or, if only settings have changed,
-    /// `settle` samples later. Returns whether they are of other sound than before. Real-time safe.
-    pub fn turn(&mut self, plan: &Plan, settle: u64, end: &mut AudioEnd) -> bool {
+    /// `settle` samples later. Real-time safe.
+    pub fn turn(&mut self, plan: &Plan, settle: u64, end: &mut AudioEnd) -> Turn {
         if let Some((heads, _)) = self.next.take_if(|(_, at)| plan.position >= *at) {
             self.replace(heads, end);
         }
         if self.current.first() != plan.first {
             self.turn_bar(plan, end);
         }
-        let current = *self.current.patch();
-        let mut other = false;
-        if plan.patch != current {
-            let zones = plan.patch.zones.zip(current.zones);
-            let alike = zones.is_some_and(|(now, before)| now.are_like(&before))
-                || plan.patch.zones == current.zones;
-            other = plan.patch.edition != current.edition || !alike;
-            if other || plan.position == 0 {
-                self.drop_next(end);
-                let generation = self.next_generation();
-                self.replace(Heads::after(&self.current, generation, plan.patch), end);
-            } else if self.next.is_none() {
-                let generation = self.next_generation();
-                let heads = Heads::after(&self.current, generation, plan.patch);
-                self.next = Some((heads, plan.position + settle));
+        let turn = self.turn_to(plan);
+        if turn != Turn::Same || *self.current.patch() != plan.patch && plan.position == 0 {
+            self.drop_next(end);
+            let generation = self.next_generation();
+            let mut heads = Heads::after(&self.current, generation, plan.patch);
+            match turn {
+                Turn::Known => self.begun.count_in(&mut heads),
+                Turn::Other => self.begun.clear(),
+                Turn::Same => {}
             }
+            self.replace(heads, end);
+        } else if *self.current.patch() != plan.patch && self.next.is_none() {
+            let generation = self.next_generation();
+            let heads = Heads::after(&self.current, generation, plan.patch);
+            self.next = Some((heads, plan.position + settle));
         }
         self.keep_spares(plan, end);
         self.ask(end);
-        other
+        turn
+    }
+
+    /// What becomes of the heads if they are to be those of `plan`.
+    fn turn_to(&self, plan: &Plan) -> Turn {
+        let (now, before) = (&plan.patch, self.current.patch());
+        match (&now.zones, &before.zones) {
+            (None, None) => Turn::Same,
+            (Some(_), None) => Turn::Known,
+            (Some(now_has), Some(had))
+                if now_has.are_like(had) && now.edition == before.edition =>
+            {
+                Turn::Same
+            }
+            (Some(_) | None, Some(_)) => Turn::Other,
+        }
     }
 
     /// Another bar has begun, whose takes are its own.
     fn turn_bar(&mut self, plan: &Plan, end: &mut AudioEnd) {
         let heads = self.heads(*self.current.patch(), plan.first);
         self.replace(heads, end);
+        self.begun.clear();
         if let Some((mut heads, at)) = self.next.take() {
             let patch = *heads.patch();
             heads.drain().for_each(|stream| end.retire(stream));
@@ -181,9 +236,14 @@ impl HeadSets {
         std::iter::once(&mut self.current).chain(next).chain(self.spares.iter_mut().flatten())
     }
 
+    /// The number of the oldest set.
+    fn oldest(&mut self) -> u64 {
+        self.all().map(|heads| heads.generation()).min().unwrap_or(0)
+    }
+
     /// Asks for the heads that are missing. Real-time safe.
     pub fn ask(&mut self, end: &mut AudioEnd) {
-        let oldest = self.all().map(|heads| heads.generation()).min().unwrap_or(0);
+        let oldest = self.oldest();
         let waits = self.all().any(|heads| {
             while let Some(ticket) = heads.wanted(oldest) {
                 if end.tickets.push(ticket).is_err() {

@@ -240,12 +240,13 @@ impl Voice {
         None
     }
 
-    /// Plays another take, in place of one that never came: from where it would be by now. The host plays
-    /// at `rate`.
-    pub fn replace_take(&mut self, start: Start, rate: f32) {
+    /// Plays another take, in place of one that never came: from where it would be by now.
+    pub fn replace_take(&mut self, start: Start, scene: &Scene) {
         let Start { generation, take, played, stream } = start;
+        let before = self.speed(scene);
         (self.generation, self.take, self.played) = (generation, take, played);
-        stream.into_iter().for_each(|stream| self.take_up(stream, rate));
+        self.player.stretch(self.speed(scene) / before);
+        stream.into_iter().for_each(|stream| self.take_up(stream, scene.rate));
     }
 
     /// Plays `stream` from where it would be by now, at its own rate.

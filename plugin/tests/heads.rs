@@ -15,8 +15,8 @@ use distill_plugin::state::BundleRef;
 use distill_plugin::stream::{LOOKAHEAD, Patch, Ticket, connect};
 use distill_plugin::zones::Zones;
 use distill_shared::model::conditioning::Pitches;
-use distill_shared::player::Sampling;
-use toy::{HOP, Stage, note};
+use distill_shared::player::{Model, Sampling};
+use toy::{HOP, Keys, Stage, key, note};
 
 /// A patch with as many zones as there are `pitches`.
 fn patch(pitches: Pitches, edition: u64) -> Patch {
@@ -113,6 +113,42 @@ fn a_head_that_was_begun_is_made_before_another_is_begun() {
         [(0, 50), (0, 60), (0, 70), (1, 50)],
         "the first notes of all zones first"
     );
+}
+
+/// What is heard after a while on the left of notes some of which began, and of these some ended, before
+/// `model` came; `late` says whether it did, or was there from the beginning.
+fn heard_of_a_pass(model: &Arc<Model>, late: bool) -> Vec<f32> {
+    let mut stage = Stage::loading();
+    stage.settings.keys = Keys::Pitches;
+    stage.engine.reset(&stage.settings.clone());
+    if !late {
+        stage.deliver(model);
+    }
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    stage.engine.note_on(note(50));
+    stage.listen(300);
+    stage.engine.note_off(&key(60));
+    stage.listen(600);
+    [60, 50, 71].into_iter().for_each(|key| stage.engine.note_on(note(key)));
+    stage.listen(500);
+    if late {
+        stage.deliver(model);
+    }
+    stage.listen(1000);
+    [62, 49].into_iter().for_each(|key| stage.engine.note_on(note(key)));
+    stage.listen(5000)[0].clone()
+}
+
+#[test]
+fn notes_that_began_while_the_bundle_was_loaded_count_as_they_do_in_a_bounce() {
+    let pitches = Pitches::new([50, 60, 70]);
+    for model in [toy::model(7), toy::pitched_model(7, pitches)] {
+        let [late, in_time] = [true, false].map(|late| heard_of_a_pass(&model, late));
+        assert!(in_time.iter().any(|sample| *sample != 0.0));
+        let off = late.iter().zip(&in_time).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-6, "{off}");
+    }
 }
 
 /// How much the heads of a set of one zone need a worker, most first, whose takes begin with `first`.

@@ -28,7 +28,7 @@ use crate::keyboard::Keyboard;
 use crate::meter::Place;
 use crate::pads::Mark;
 use crate::patience::{Patience, Wait};
-use crate::sets::{HeadSets, Plan};
+use crate::sets::{HeadSets, Plan, Turn};
 use crate::stream::{AUDITION, AudioEnd, ControlFrame, Patch};
 use crate::voice::{Note, Scene, Voice};
 use crate::voices::Voices;
@@ -291,16 +291,25 @@ impl Engine {
     /// Sees to it that the heads are those of the present settings, as of this very sample.
     fn turn_heads(&mut self) {
         let plan = self.plan();
-        if !self.sets.turn(&plan, self.settle_samples(), &mut self.end) {
+        let turn = self.sets.turn(&plan, self.settle_samples(), &mut self.end);
+        if turn == Turn::Same {
             return;
         }
         if plan.patch.zones.is_some() {
             self.hope_again();
         }
         // A voice that waits for its stream would wait for ever.
-        let Self { voices, sets, settings, end, rate, .. } = self;
+        let scene = self.scene();
+        let Self { voices, sets, settings, end, .. } = self;
         for voice in voices.iter_mut().filter(|voice| !voice.has_stream()) {
-            voice.replace_take(begin_take(sets, settings, voice.note(), end), *rate);
+            let start = match turn {
+                Turn::Known => {
+                    let Note { velocity, .. } = *voice.note();
+                    sets.find_take(voice.take(), key_of(settings, voice.note()), velocity, end)
+                }
+                Turn::Other | Turn::Same => begin_take(sets, settings, voice.note(), end),
+            };
+            voice.replace_take(start, &scene);
         }
     }
 
@@ -428,5 +437,10 @@ impl Engine {
 
 /// The take that a note plays.
 fn begin_take(sets: &mut HeadSets, settings: &Settings, note: &Note, end: &mut AudioEnd) -> Start {
-    sets.begin_take((settings.keys != Keys::Ignored).then_some(note.key), note.velocity, end)
+    sets.begin_take(key_of(settings, note), note.velocity, end)
+}
+
+/// The key of a note, if keys decide anything.
+fn key_of(settings: &Settings, note: &Note) -> Option<u8> {
+    (settings.keys != Keys::Ignored).then_some(note.key)
 }
