@@ -4,8 +4,7 @@
 //! Beyond that:
 //!
 //! * Of the 2080 parameters by which the framework hears MIDI controllers, one per controller and
-//!   channel, hosts see only those of the [wheel and the pedal](HEARD); some need a minute to load them
-//!   all.
+//!   channel, hosts see only those that are [heard](HEARD); some need a minute to load them all.
 //! * A host that says that it renders to a file is believed at once; the framework tells the instrument
 //!   one call too late.
 //! * Blocks that cannot be played, because they are shorter than nothing or of another kind of numbers,
@@ -33,9 +32,10 @@ use nice_plug::wrapper::vst3::vst3::{Class, ComRef, ComWrapper};
 use super::memory::Memory;
 use crate::Instrument;
 
-/// The MIDI controllers that hosts may map (Steinberg, `ivstmidicontrollers.h`): the pedal, number
-/// 64, and the wheel, number 129.
-pub const HEARD: [i16; 2] = [64, 129];
+/// The MIDI controllers that hosts may map (Steinberg, `ivstmidicontrollers.h`): the pedal, number 64,
+/// what silences all sound, resets wheel and pedal, and lets go of all notes, 120, 121 and 123, and the
+/// wheel, 129.
+pub const HEARD: [i16; 5] = [64, 120, 121, 123, 129];
 /// Controllers of a channel for which the framework has parameters: those of MIDI, pressure, wheel.
 const CONTROLLERS: i32 = 130;
 /// Channels of MIDI.
@@ -405,5 +405,33 @@ mod tests {
         let instance = Guarded::new().expect("it can be made");
         assert_eq!(instance.contained(7, |_| panic!("as a test")), 7);
         assert_eq!(instance.contained(7, |_| 8), 8);
+    }
+    #[test]
+    fn hosts_may_map_every_controller_that_is_heard_to_a_parameter_that_they_see_and_no_other() {
+        let instance = Guarded::new().expect("it can be made");
+        let own = instance.own_parameters();
+        // SAFETY: zeros are a parameter without a name, and all pointers are to what lives on.
+        let seen: Vec<_> = unsafe {
+            let count = instance.getParameterCount();
+            assert_eq!(count - own, 80);
+            let ids = (own..count).map(|index| {
+                let mut info: ParameterInfo = std::mem::zeroed();
+                assert_eq!(instance.getParameterInfo(index, &raw mut info), kResultOk);
+                info.id
+            });
+            ids.collect()
+        };
+        let mapped = |controller, channel| {
+            let mut id = 0;
+            // SAFETY: it is written to while it lives.
+            let answer = unsafe {
+                instance.getMidiControllerAssignment(0, channel, controller, &raw mut id)
+            };
+            (answer == kResultOk).then_some(id)
+        };
+        let heard = (0..16).flat_map(|channel| (0..130).map(move |number| (number, channel)));
+        let mapped: Vec<_> =
+            heard.filter_map(|(number, channel)| mapped(number, channel)).collect();
+        assert_eq!(mapped, seen);
     }
 }
