@@ -13,6 +13,7 @@ mod audition;
 mod endless;
 mod notes;
 mod settings;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +24,11 @@ use crate::channels::Channels;
 use crate::envelope::Rates;
 use crate::filters::Filters;
 use crate::heads::Start;
-use crate::instance::{Instance, Phase, Stop};
+use crate::instance::{Instance, Stop};
 use crate::keyboard::Keyboard;
 use crate::meter::Place;
 use crate::pads::Mark;
-use crate::patience::{Patience, Wait};
+use crate::patience::Patience;
 use crate::sets::{HeadSets, Plan, Turn};
 use crate::stream::{AUDITION, AudioEnd, ControlFrame, Patch};
 use crate::voice::{Note, Scene, Voice};
@@ -279,15 +280,6 @@ impl Engine {
         self.sets.restart(&plan, &mut self.end);
     }
 
-    /// Waits for the worker again although it let this one down, but for what is rendered to a file:
-    /// the rest of that is silent.
-    fn hope_again(&mut self) {
-        if !self.offline && self.instance.stopped() == Some(Stop::Hopeless) {
-            self.patience.forgive();
-            self.instance.resume(Stop::Hopeless);
-        }
-    }
-
     /// Sees to it that the heads are those of the present settings, as of this very sample.
     fn turn_heads(&mut self) {
         let plan = self.plan();
@@ -340,43 +332,6 @@ impl Engine {
                 self.end.retire(stream);
             }
         }
-    }
-
-    /// Waits until it is known what sound there is, if the host has the time.
-    fn await_bundle(&mut self) {
-        if self.instance.phase() == Phase::Loading && self.instance.is_hopeful() {
-            self.await_worker(|engine| engine.instance.phase() != Phase::Loading);
-        }
-    }
-
-    /// Waits for the worker, if the host has the time.
-    fn await_sound(&mut self, len: usize) {
-        self.accept_streams();
-        if self.voices.iter().next().is_none() || !self.instance.is_hopeful() {
-            return;
-        }
-        self.await_worker(|engine| engine.is_ready(len));
-    }
-
-    /// Waits until `ready`, or until there is no hope left.
-    fn await_worker(&mut self, ready: impl Fn(&mut Self) -> bool) {
-        let mut patience = self.patience;
-        let waited = patience.wait(|| ready(self) || !self.instance.is_hopeful());
-        self.patience = patience;
-        if waited == Wait::Hopeless {
-            self.instance.stop(Stop::Hopeless);
-        }
-    }
-
-    /// Whether the next `len` samples of all voices are there.
-    fn is_ready(&mut self, len: usize) -> bool {
-        self.accept_streams();
-        self.sets.ask_on(&mut self.end);
-        let scene = self.scene();
-        self.voices.iter_mut().all(|voice| {
-            voice.send_controls(len, &scene);
-            voice.is_ready(len, &scene)
-        })
     }
 
     /// What all voices share.
