@@ -142,12 +142,20 @@ fn a_prior_is_trained_on_a_folder_if_the_bundle_remembers_nothing() {
     let arguments = format!("train-prior own.distill {} --epochs 1", sounds.display());
     succeed(folder.path(), &format!("{arguments} --no-corpus-codes"));
     assert!(Bundle::open(&path).unwrap().corpus_codes().is_empty());
+    let recall = "generate own.distill --duration 0.5 --recall 1 -o recalled.wav";
+    fail(folder.path(), recall, 2, "keeps no recordings");
     succeed(folder.path(), &arguments);
     let names = |bundle: Bundle| -> Vec<String> {
         bundle.corpus_codes().into_iter().map(|one| one.name).collect()
     };
     let toy = Bundle::open(&toy().join("toy.distill")).unwrap();
     assert_eq!(names(Bundle::open(&path).unwrap()), names(toy));
+    // Those can be recalled.
+    succeed(folder.path(), recall);
+    succeed(folder.path(), "generate own.distill --duration 0.5 -o free.wav");
+    succeed(folder.path(), "generate --again recalled.json -o again.wav");
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    assert!(read("recalled.wav") == read("again.wav") && read("recalled.wav") != read("free.wav"));
 }
 
 #[test]
@@ -211,6 +219,7 @@ fn what_is_typed_wrong_ends_with_code_2_before_any_work() {
     refuse(&format!("{generate} --detail 4.1"), "--detail is 4.1, outside 0 to 4");
     refuse(&format!("{generate} --top-p 1.5"), "--top-p");
     refuse(&format!("{generate} --novelty nan"), "--novelty");
+    refuse(&format!("{generate} --recall 1.1"), "--recall");
     let place = "take the place of";
     let shown = bundle.display();
     refuse(&format!("encode {shown} {}/low/0.wav -o {shown}", sounds.display()), place);

@@ -42,8 +42,9 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
         row(ui, &params.prior.top_k, setter);
         row(ui, &params.prior.top_p, setter);
         row(ui, &params.prior.novelty, setter);
-        row(ui, &params.prior.recall, setter);
         let model = params.selection.instance().texts().playing.model.upgrade();
+        let recalls = model.as_ref().is_some_and(|model| model.has_recordings());
+        recall(ui, &params.prior.recall, setter, recalls);
         let config = model.as_ref().map(|model| model.config());
         let offered = config.and_then(|config| Some(&config.prior.as_ref()?.conditioning));
         let frame_rate = config.map_or(1.0, |config| config.codec.frame_rate());
@@ -98,6 +99,22 @@ fn column(ui: &mut egui::Ui, title: &str, rows: impl FnOnce(&mut egui::Ui)) {
 fn row<P: Param>(ui: &mut egui::Ui, param: &P, setter: &ParamSetter<'_>) {
     label(ui, param);
     ui.add(ParamSlider::for_param(param, setter).with_width(SLIDER_WIDTH));
+    ui.end_row();
+}
+
+/// A row that is grey if the bundle has nothing to recall.
+fn recall(ui: &mut egui::Ui, param: &FloatParam, setter: &ParamSetter<'_>, recalls: bool) {
+    label(ui, param);
+    ui.horizontal(|ui| {
+        let slider = ParamSlider::for_param(param, setter).with_width(SLIDER_WIDTH);
+        if recalls {
+            ui.add(slider);
+        } else {
+            ui.disable();
+            let why = "The bundle that plays keeps no recordings to recall";
+            ui.add(slider).on_disabled_hover_text(why);
+        }
+    });
     ui.end_row();
 }
 

@@ -90,6 +90,14 @@ impl Maker {
     ) -> Result<Self> {
         let Settings { temperature, factors, top_k, top_p, levels, novelty, recall, once, ref set } =
             *settings;
+        if recall > 0.0 && !player.model.has_recordings() {
+            let path = player.path.display();
+            let message = format!(
+                "{path} keeps no recordings that --recall could recall; leave it out, or train without \
+                 --no-corpus-codes"
+            );
+            return Err(Usage(message).into());
+        }
         let controls = SetArgs { set: set.clone() }.controls(&player.bundle, &player.path)?;
         let pitch = controls.pitch.and_then(|pitch| player.model.pitches().tune(pitch));
         let tuned = pitch.unwrap_or_default();
