@@ -4,7 +4,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use distill_shared::bundle::CorpusCodes;
 use distill_shared::codes::Codes;
 use distill_shared::model::conditioning::{Conditioning, Controls, Distribution, Pitches};
 use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
@@ -92,9 +91,9 @@ fn model() -> Arc<Model> {
     };
     let config = ModelConfig { codec, prior: Some(prior) };
     let model = Model::new(&config, &random_weights(&config, 1), "").expect("the weights fit");
-    let mut recording = CorpusCodes { codes: Codes::new(4), ..CorpusCodes::default() };
-    (0..500).for_each(|t| recording.codes.push(&[0, 1, 2, 3].map(|level| (7 + t * level) % 23)));
-    Arc::new(model.with_recordings(&[recording]).expect("there is room"))
+    let frame = |t: u16| [0, 1, 2, 3].map(|level| (7 + t * level) % 23);
+    let recording: Vec<u16> = (0..500).flat_map(frame).collect();
+    Arc::new(model.with_recordings([&recording[..]].into_iter()).expect("there is room"))
 }
 
 #[test]

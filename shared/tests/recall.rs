@@ -6,7 +6,7 @@ mod small;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use distill_shared::bundle::CorpusCodes;
+use distill_shared::bundle::{Bundle, Card, CorpusCodes};
 use distill_shared::codes::{ABSENT, Codes};
 use distill_shared::player::{
     GivenCodes, Model, NextStep, Sampling, Take, TakeKey, infill, instruction_sets, random_weights,
@@ -33,7 +33,16 @@ fn recordings() -> Vec<CorpusCodes> {
 fn model_for(arch: Arch) -> Arc<Model> {
     let config = config(2);
     let model = Model::for_instructions(arch, &config, &random_weights(&config, 1), "digest");
-    Arc::new(model.unwrap().with_recordings(&recordings()).unwrap())
+    Arc::new(recorded(model.unwrap()))
+}
+
+/// With the recordings that are not held out.
+fn recorded(model: Model) -> Model {
+    let trained = recordings().into_iter().filter(|one| !one.held_out);
+    let narrow = |code: &u32| u16::try_from(*code).unwrap();
+    let codes: Vec<Vec<u16>> =
+        trained.map(|one| one.codes.as_slice().iter().map(narrow).collect()).collect();
+    model.with_recordings(codes.iter().map(Vec::as_slice)).unwrap()
 }
 
 fn recalling(recall: f32) -> Sampling {
@@ -71,7 +80,7 @@ fn jumps(places: &[Vec<(usize, usize)>]) -> usize {
 }
 
 #[test]
-fn every_frame_that_is_recalled_is_one_of_a_recording_that_was_not_held_out() {
+fn every_frame_that_is_recalled_is_one_of_a_recording() {
     for model in instruction_sets().into_iter().map(model_for) {
         for recall in [1e-3, 0.5, 1.0] {
             let places = places(&taken(&model, &recalling(recall), 1));
@@ -106,7 +115,7 @@ fn where_something_begins_nothing_goes_on() {
     // What goes on for longer than three frames begins anew.
     config.prior.as_mut().unwrap().longest = Some(3);
     let model = Model::new(&config, &random_weights(&config, 1), "digest").unwrap();
-    let model = Arc::new(model.with_recordings(&recordings()).unwrap());
+    let model = Arc::new(recorded(model));
     let of = |once| {
         let sampling = Sampling { once, ..recalling(1.0) };
         jumps(&places(&taken(&model, &sampling, 2)))
@@ -166,5 +175,16 @@ fn without_recordings_recall_changes_nothing() {
     let model = small::model(2);
     assert_eq!(taken(&model, &recalling(1.0), 1), taken(&model, &recalling(0.0), 1));
     let nothing = Model::new(&config(2), &random_weights(&config(2), 1), "digest").unwrap();
-    assert!(!nothing.with_recordings(&[]).unwrap().has_recordings());
+    assert!(!nothing.with_recordings(std::iter::empty()).unwrap().has_recordings());
+}
+
+#[test]
+fn of_a_bundle_what_was_not_held_out_is_recalled() {
+    let config = config(2);
+    let weights = random_weights(&config, 1);
+    let bundle = Bundle::new(config.clone(), Card::default(), weights).unwrap();
+    let bundle = bundle.with_corpus_codes(&recordings()).unwrap();
+    let model = Arc::new(Model::from_bundle(&bundle).unwrap());
+    let same = taken(&model_for(Arch::new()), &recalling(0.5), 1);
+    assert_eq!(taken(&model, &recalling(0.5), 1), same);
 }

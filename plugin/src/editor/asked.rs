@@ -4,7 +4,7 @@ use distill_shared::model::conditioning::{Distribution, KNOTS};
 use nice_plug::prelude::*;
 use nice_plug_egui::widgets::ParamSlider;
 
-use super::controls::{SLIDER_WIDTH, label};
+use super::controls::{SLIDER_WIDTH, grey_row, label};
 
 /// A descriptor in words.
 #[derive(Debug, Clone, Copy)]
@@ -25,16 +25,14 @@ pub(crate) fn row(
     offered: Option<&Distribution>,
     unit: Unit,
 ) {
+    let Some(distribution) = offered else {
+        let why = "The bundle that plays does not follow it: its card says why";
+        return grey_row(ui, param, setter, why);
+    };
     label(ui, param);
     ui.horizontal(|ui| {
-        let slider = ParamSlider::for_param(param, setter).with_width(SLIDER_WIDTH);
-        let Some(distribution) = offered else {
-            ui.disable();
-            let why = "The bundle that plays does not follow it: its card says why";
-            ui.add(slider).on_disabled_hover_text(why);
-            return;
-        };
         // The slider first, its number behind it.
+        let slider = ParamSlider::for_param(param, setter).with_width(SLIDER_WIDTH);
         let response = ui.add(slider);
         let area = egui::Rect::from_min_size(
             response.rect.min,

@@ -44,7 +44,12 @@ fn prior(ui: &mut egui::Ui, params: &DistillParams, setter: &ParamSetter<'_>) {
         row(ui, &params.prior.novelty, setter);
         let model = params.selection.instance().texts().playing.model.upgrade();
         let recalls = model.as_ref().is_some_and(|model| model.has_recordings());
-        recall(ui, &params.prior.recall, setter, recalls);
+        if recalls {
+            row(ui, &params.prior.recall, setter);
+        } else {
+            let why = "The bundle that plays keeps no recordings to recall";
+            grey_row(ui, &params.prior.recall, setter, why);
+        }
         let config = model.as_ref().map(|model| model.config());
         let offered = config.and_then(|config| Some(&config.prior.as_ref()?.conditioning));
         let frame_rate = config.map_or(1.0, |config| config.codec.frame_rate());
@@ -102,18 +107,13 @@ fn row<P: Param>(ui: &mut egui::Ui, param: &P, setter: &ParamSetter<'_>) {
     ui.end_row();
 }
 
-/// A row that is grey if the bundle has nothing to recall.
-fn recall(ui: &mut egui::Ui, param: &FloatParam, setter: &ParamSetter<'_>, recalls: bool) {
+/// A row of a parameter that changes nothing, and why.
+pub(super) fn grey_row(ui: &mut egui::Ui, param: &impl Param, setter: &ParamSetter<'_>, why: &str) {
     label(ui, param);
     ui.horizontal(|ui| {
+        ui.disable();
         let slider = ParamSlider::for_param(param, setter).with_width(SLIDER_WIDTH);
-        if recalls {
-            ui.add(slider);
-        } else {
-            ui.disable();
-            let why = "The bundle that plays keeps no recordings to recall";
-            ui.add(slider).on_disabled_hover_text(why);
-        }
+        ui.add(slider).on_disabled_hover_text(why);
     });
     ui.end_row();
 }

@@ -114,6 +114,17 @@ impl Corpus {
         recordings
     }
 
+    /// The codes, `[T, N]`, of each recording that was not held out.
+    pub(super) fn trained(&self) -> impl Iterator<Item = &[u16]> + Clone {
+        let (quantizers, mut rest) = (self.codes.shape()[1], self.values());
+        let cut = move |Entry { frames, held_out, .. }: &Entry| {
+            let (own, others) = rest.split_at(frames * quantizers);
+            rest = others;
+            (!held_out).then_some(own)
+        };
+        self.index.iter().filter_map(cut)
+    }
+
     fn values(&self) -> &[u16] {
         match self.codes.data() {
             TensorData::U16(values) => values,

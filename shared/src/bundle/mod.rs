@@ -231,6 +231,11 @@ impl Bundle {
         self.corpus.as_ref().map(Corpus::recordings).unwrap_or_default()
     }
 
+    /// The codes, `[T, N]`, of each of those that were not held out.
+    pub(crate) fn trained_codes(&self) -> impl Iterator<Item = &[u16]> + Clone {
+        self.corpus.iter().flat_map(Corpus::trained)
+    }
+
     /// A few seconds of what it sounds like: planar samples `[C][S]` at the rate of the codec.
     #[must_use]
     pub fn preview(&self) -> Option<Vec<Vec<f32>>> {

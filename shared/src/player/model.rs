@@ -10,7 +10,7 @@ use super::encoder::EncoderWeights;
 use super::prior::PriorWeights;
 use super::recall::Recordings;
 use super::weights::Weights;
-use crate::bundle::{Bundle, CorpusCodes, Tensors};
+use crate::bundle::{Bundle, Tensors};
 use crate::model::conditioning::Pitches;
 use crate::model::config::{CodecConfig, ConfigError, ModelConfig};
 use crate::quantizer::{Codebooks, Memory, Quantizer};
@@ -110,8 +110,8 @@ impl Model {
         })
     }
 
-    /// With the frames of `recordings` for takes to recall, as [`Sampling::recall`](super::Sampling::recall)
-    /// says; what was held out is none of them.
+    /// With the frames of `recordings`, the codes `[T, N]` of each, for takes to recall, as
+    /// [`Sampling::recall`](super::Sampling::recall) says.
     ///
     /// # Errors
     ///
@@ -119,24 +119,27 @@ impl Model {
     ///
     /// # Panics
     ///
-    /// Panics if they have other levels than the codec, or a code is not below `K`.
-    pub fn with_recordings(mut self, recordings: &[CorpusCodes]) -> Result<Self, ModelError> {
+    /// Panics if one has other levels than the codec, or a code is not below `K`.
+    pub fn with_recordings<'a>(
+        mut self,
+        recordings: impl Iterator<Item = &'a [u16]> + Clone,
+    ) -> Result<Self, ModelError> {
         let CodecConfig { quantizers, codebook_size, .. } = self.config.codec;
-        let fit = |recording: &CorpusCodes| recording.codes.fit(quantizers, codebook_size);
-        assert!(recordings.iter().all(fit), "codes of this codec");
-        room::ask(Recordings::room(recordings))?;
-        self.recordings = Recordings::new(recordings, codebook_size).map(Arc::new);
+        let frames = recordings.clone().map(<[u16]>::len).sum::<usize>() / quantizers;
+        room::ask(Recordings::room(frames, quantizers))?;
+        let arranged = Recordings::new(recordings, quantizers, codebook_size);
+        self.recordings = arranged.map(Arc::new);
         Ok(self)
     }
 
-    /// Packs the model of a bundle, with its recordings.
+    /// Packs the model of a bundle, with the recordings that its prior was trained on.
     ///
     /// # Errors
     ///
     /// As [`Self::new`] and [`Self::with_recordings`]; of a bundle that was read, only for want of memory.
     pub fn from_bundle(bundle: &Bundle) -> Result<Self, ModelError> {
         let model = Self::new(bundle.config(), bundle.tensors(), bundle.digest())?;
-        model.with_recordings(&bundle.corpus_codes())
+        if model.has_prior() { model.with_recordings(bundle.trained_codes()) } else { Ok(model) }
     }
 
     /// Its sizes.

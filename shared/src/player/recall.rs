@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::sampling::Sampling;
-use crate::bundle::CorpusCodes;
 use crate::codes::ABSENT;
 
 /// What the code of the frame with which a recording goes on gains at most, in nats.
@@ -31,23 +30,25 @@ pub(crate) struct Recordings {
 }
 
 impl Recordings {
-    /// Bytes that it takes at most to arrange them.
-    pub(super) fn room(recordings: &[CorpusCodes]) -> usize {
-        let of = |one: &CorpusCodes| one.codes.as_slice().len() * 2 + one.codes.frames() * 16;
-        recordings.iter().map(of).sum()
+    /// Bytes that it takes at most to arrange so many frames of so many levels.
+    pub(super) fn room(frames: usize, levels: usize) -> usize {
+        frames * (levels * size_of::<u16>() + 2 * size_of::<u32>() + size_of::<bool>())
     }
 
-    /// Arranges what was trained on, codes below `size`; none if that is nothing.
-    pub(super) fn new(recordings: &[CorpusCodes], size: usize) -> Option<Self> {
+    /// Arranges recordings, each `[T, levels]` of codes below `size`; none if they have no frame.
+    pub(super) fn new<'a>(
+        recordings: impl Iterator<Item = &'a [u16]>,
+        levels: usize,
+        size: usize,
+    ) -> Option<Self> {
         let (mut codes, mut last) = (Vec::new(), Vec::new());
-        let trained = recordings.iter().filter(|recording| !recording.held_out);
-        let levels = trained.clone().map(|recording| recording.codes.quantizers()).max()?;
-        for CorpusCodes { codes: recording, .. } in trained {
-            let frames = recording.frames();
-            #[expect(clippy::cast_possible_truncation, reason = "below K, which 16 bits hold")]
-            codes.extend(recording.as_slice().iter().map(|&code| code as u16));
+        for recording in recordings {
+            assert_eq!(recording.len() % levels, 0, "codes are [T, N]");
+            let frames = recording.len() / levels;
+            codes.extend_from_slice(recording);
             last.extend((1..=frames).map(|t| t == frames));
         }
+        assert!(codes.iter().all(|&code| usize::from(code) < size), "codes are below K");
         let frame = |t: u32| &codes[t as usize * levels..][..levels];
         let mut order: Vec<u32> = (0..u32::try_from(last.len()).ok()?).collect();
         order.sort_unstable_by(|&a, &b| frame(a).cmp(frame(b)).then(a.cmp(&b)));

@@ -45,6 +45,12 @@ fn play(hands: Hands<'_>, frames: Range<u32>) {
     hands.instance().history().add(None, &origin, &codes, Instant::now());
 }
 
+/// Four frames of `code` are made of a new take, or of take `number`, which still sounds.
+fn sounds(hands: Hands<'_>, number: Option<u64>, code: u32) -> Option<u64> {
+    let origin = Origin { edition: 1, levels: 2, pitch: None, pad: None };
+    hands.instance().history().add(number, &origin, &[code; 8], Instant::now())
+}
+
 #[test]
 fn what_is_played_is_opened_as_it_comes_until_somebody_works_on_it() {
     with_hands(|hands| {
@@ -187,15 +193,12 @@ fn what_was_made_of_a_clip_is_not_put_into_another_with_the_same_codes() {
 #[test]
 fn a_part_of_a_take_that_still_sounds_can_be_made_anew() {
     with_hands(|hands| {
-        let (origin, now) =
-            (Origin { edition: 1, levels: 2, pitch: None, pad: None }, Instant::now());
-        let history = hands.instance().history();
-        let number = history.add(None, &origin, &[1; 8], now);
+        let number = sounds(hands, None, 1);
         let mut page = CodesPage { silent: true, ..CodesPage::default() };
         page.bring_up_to_date(hands);
         let made: Arc<Codes> = Arc::new(unflatten_codes(&[2; 8], 2).expect("four frames"));
         page.making_for_test(page.draft.codes().clone(), Arc::clone(&made));
-        history.add(number, &origin, &[1; 8], now);
+        sounds(hands, number, 1);
         page.bring_up_to_date(hands);
         let kept = hands.instance().pads().clips().get(0).map(|clip| Arc::clone(&clip.codes));
         assert_eq!((kept, page.opened), (Some(made), Some(Opened::Pad(0))));
@@ -313,17 +316,14 @@ fn what_is_being_made_of_a_take_finds_it_where_it_is_kept() {
 fn what_is_locked_in_a_take_stays_locked_when_it_has_gone_on() {
     with_hands(|hands| {
         hands.instance().pads().set(0, Some(clip(9)));
-        let (origin, now) =
-            (Origin { edition: 1, levels: 2, pitch: None, pad: None }, Instant::now());
-        let history = hands.instance().history();
-        let number = history.add(None, &origin, &[1; 8], now);
+        let number = sounds(hands, None, 1);
         let mut page = CodesPage { silent: true, ..CodesPage::default() };
         page.bring_up_to_date(hands);
         let take = page.opened.expect("what was played");
         page.draft.select(Some(Region { frames: 0..1, levels: 0..1 }));
         page.lock(hands);
         page.open(hands, Opened::Pad(0));
-        history.add(number, &origin, &[2; 8], now);
+        sounds(hands, number, 2);
         page.open(hands, take);
         page.bring_up_to_date(hands);
         assert!(page.draft.is_locked(0, 0));
