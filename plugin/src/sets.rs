@@ -24,6 +24,8 @@ pub struct HeadSets {
     begun: Begun,
     /// Whether there was no room to ask for all that is missing.
     waits: bool,
+    /// The oldest set of which a note waits for its stream, if one does.
+    awaited: Option<u64>,
 }
 
 /// What became of the heads of the notes to come.
@@ -48,6 +50,8 @@ pub struct Plan {
     pub position: u64,
     /// First takes of where playing may go next.
     pub later: [Option<u64>; SPARES],
+    /// The oldest set of which a note waits for its stream, if one does.
+    pub awaited: Option<u64>,
 }
 
 impl HeadSets {
@@ -56,7 +60,7 @@ impl HeadSets {
     pub fn new(patch: Patch) -> Self {
         let (current, begun) = (Heads::new(0, patch, 0), Begun::default());
         let spares = [const { None }; SPARES];
-        Self { generation: 0, current, next: None, spares, begun, waits: false }
+        Self { generation: 0, current, next: None, spares, begun, waits: false, awaited: None }
     }
 
     /// Hands out the take of a note, as [`Heads::begin_take`] does. Real-time safe.
@@ -124,6 +128,7 @@ impl HeadSets {
     /// Sees to it that the heads are those of `plan`, at once or, if only settings have changed,
     /// `settle` samples later. Real-time safe.
     pub fn turn(&mut self, plan: &Plan, settle: u64, end: &mut AudioEnd) -> Turn {
+        self.awaited = plan.awaited;
         if let Some((heads, _)) = self.next.take_if(|(_, at)| plan.position >= *at) {
             self.replace(heads, end);
         }
@@ -236,9 +241,10 @@ impl HeadSets {
         std::iter::once(&mut self.current).chain(next).chain(self.spares.iter_mut().flatten())
     }
 
-    /// The number of the oldest set.
+    /// The number of the oldest set that is still wanted, if only by a note that waits for its stream.
     fn oldest(&mut self) -> u64 {
-        self.all().map(|heads| heads.generation()).min().unwrap_or(0)
+        let awaited = self.awaited;
+        self.all().map(|heads| heads.generation()).chain(awaited).min().unwrap_or(0)
     }
 
     /// Asks for the heads that are missing. Real-time safe.

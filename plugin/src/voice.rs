@@ -161,6 +161,12 @@ impl Voice {
         self.stream.is_some()
     }
 
+    /// The set of heads of which it waits for a stream, if it does.
+    #[must_use]
+    pub fn awaits(&self) -> Option<u64> {
+        self.stream.is_none().then_some(self.generation)
+    }
+
     /// Its life so far.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {

@@ -115,6 +115,26 @@ fn a_head_that_was_begun_is_made_before_another_is_begun() {
     );
 }
 
+#[test]
+fn a_note_that_waits_for_its_take_gets_it_though_other_heads_come_meanwhile() {
+    let mut stage = Stage::new(7);
+    let output = &mut [vec![0.0; 13_000], vec![0.0; 13_000]];
+    stage.settings.seed = 2;
+    stage.engine.reset(&stage.settings.clone());
+    stage.begin(0);
+    stage.engine.note_on(note(60));
+    // No worker has looked yet when other heads replace those of the note.
+    stage.settings.seed = 3;
+    let [left, right] = output;
+    for (left, right) in left.chunks_mut(500).zip(right.chunks_mut(500)) {
+        stage.begin(left.len());
+        stage.engine.render(left, right);
+        stage.engine.finish();
+    }
+    assert!(left.iter().all(|sample| *sample == 0.0));
+    assert!(stage.listen(2000)[0].iter().any(|sample| *sample != 0.0));
+}
+
 /// What is heard after a while on the left of notes some of which began, and of these some ended, before
 /// `model` came; `late` says whether it did, or was there from the beginning.
 fn heard_of_a_pass(model: &Arc<Model>, late: bool) -> Vec<f32> {

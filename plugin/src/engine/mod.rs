@@ -269,7 +269,8 @@ impl Engine {
     fn plan(&self) -> Plan {
         let Self { position, place, settings: Settings { locked, .. }, .. } = self;
         let (first, later) = if *locked { place.takes() } else { (0, [Some(0), None]) };
-        Plan { patch: self.patch(), first, position: *position, later }
+        let awaited = self.voices.iter().filter_map(Voice::awaits).min();
+        Plan { patch: self.patch(), first, position: *position, later, awaited }
     }
 
     /// Counts notes from the first again.
