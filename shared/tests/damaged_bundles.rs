@@ -256,6 +256,34 @@ fn a_code_outside_its_codebook_is_told() {
 }
 
 #[test]
+fn weights_in_steps_are_refused_without_these_or_with_others() {
+    // A tensor as it lies in a file after it was rounded: whole numbers, and a step for each row.
+    let name = "codec.quantizer.codebooks";
+    let packed = |steps: Option<Value>, dtype: &str| {
+        error_after(|parts| {
+            let shape = parts.header[name]["shape"].clone();
+            let [begin, end] =
+                [0, 1].map(|i| parts.header[name]["data_offsets"][i].as_u64().unwrap());
+            parts.header[name] =
+                json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, end]});
+            if let Some(shape) = steps {
+                let steps = json!({"dtype": "F16", "shape": shape, "data_offsets": [end, end]});
+                parts.header[format!("{name}.steps")] = steps;
+            }
+        })
+    };
+    let of = |ending: &str| format!("{name}{ending}");
+    let without = packed(None, "I8");
+    assert_eq!(without, BundleError::MissingTensor(of(".steps")));
+    let other = packed(Some(json!([1, 1])), "I8");
+    assert!(matches!(other, BundleError::Shape { .. }), "{other}");
+    let of_none = packed(Some(json!([1, 1])), "F16");
+    assert_eq!(of_none, BundleError::UnexpectedTensor(of(".steps")));
+    let misplaced = packed(Some(json!([8, 1])), "I8");
+    assert!(matches!(misplaced, BundleError::Layout(_)), "{misplaced}");
+}
+
+#[test]
 fn recordings_that_do_not_add_up_to_the_codes_are_refused() {
     let with_index = |text: &str| error_after(|parts| *parts.text("corpus") = text.into());
     let error = with_index(r#"[{"name":"a","frames":4}]"#);

@@ -65,12 +65,15 @@ pub struct Session<'a> {
     pub diverged: Option<Diverged>,
 }
 
+/// Values of a matrix that is stored in 8 bits, at least.
+const LARGE: usize = 1 << 14;
+
 /// A trained codec or prior, as it goes into a bundle.
 #[derive(Debug, Clone)]
 pub struct Trained<C, M> {
     /// Its sizes.
     pub config: C,
-    /// Its weights, as 16-bit floats.
+    /// Its weights, rounded as a bundle stores them.
     pub weights: Tensors,
     /// How it was trained, for the card.
     pub metadata: M,
@@ -373,10 +376,16 @@ fn health(levels: &[LevelUse]) -> Vec<LevelHealth> {
     levels.iter().map(health).collect()
 }
 
-/// Weights as 16-bit floats.
+/// Weights as a bundle stores them: those of large matrices in 8 bits, the others as 16-bit floats.
 fn rounded(weights: &Tensors) -> Tensors {
-    let round = |tensor: &Tensor| {
-        Tensor::f16(tensor.shape(), &tensor.to_f32()).expect("the shape is the tensor's own")
+    let is_large = |shape: &[usize]| {
+        shape.len() > 1
+            && shape.last().is_some_and(|row| *row >= 64)
+            && shape.iter().product::<usize>() >= LARGE
+    };
+    let round = |tensor: &Tensor| match tensor.shape() {
+        shape if is_large(shape) => tensor.rounded(),
+        shape => Tensor::f16(shape, &tensor.to_f32()).expect("the shape is the tensor's own"),
     };
     weights.iter().map(|(name, tensor)| (name.clone(), round(tensor))).collect()
 }

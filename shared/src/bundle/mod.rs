@@ -26,6 +26,7 @@ mod error;
 mod evaluation;
 mod file;
 mod foreign;
+mod packing;
 mod read;
 mod replacement;
 mod tensor;
@@ -247,24 +248,26 @@ impl Bundle {
     /// The file. The same bundle gives the same bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        container::serialize(&self.metadata(), &self.all_tensors())
+        let tensors = self.all_tensors();
+        let packed = packing::packed(&tensors);
+        container::serialize(&self.metadata(&self.digest), &packing::by_name(&packed))
     }
 
-    /// The metadata of the file.
-    fn metadata(&self) -> BTreeMap<&'static str, String> {
+    /// The metadata of the file, if `digest` says which model it is.
+    fn metadata(&self, digest: &str) -> BTreeMap<&'static str, String> {
         let mut metadata = BTreeMap::from([
             ("format", FORMAT.to_owned()),
             ("version", VERSION.to_string()),
             ("config", self.config_text.clone()),
             ("card", json(&self.card)),
-            ("digest", self.digest.clone()),
+            ("digest", digest.to_owned()),
         ]);
         metadata.extend(self.corpus.as_ref().map(|corpus| ("corpus", corpus.index_text())));
         metadata.insert("checksum", digest::of_metadata(&metadata));
         metadata
     }
 
-    /// Every tensor of the file.
+    /// Every tensor of the file, as it is in memory.
     fn all_tensors(&self) -> BTreeMap<&str, &Tensor> {
         let weights = self.weights.iter().map(|(name, tensor)| (name.as_str(), tensor));
         let corpus = self.corpus.iter().map(|corpus| (CORPUS_CODES, corpus.codes()));

@@ -8,14 +8,16 @@ use super::container::{self, Entry, Header};
 use super::corpus::Corpus;
 use super::{
     Bundle, BundleError, CORPUS_CODES, Dtype, FORMAT, MAX_BYTES, MAX_HEADER, MAX_ROWS, MAX_WEIGHT,
-    PREVIEW, TensorData, VERSION, digest, foreign,
+    PREVIEW, TensorData, VERSION, digest, foreign, packing,
 };
 use crate::model::config::ModelConfig;
 use crate::plain::plain;
 use crate::room;
 
 /// Types that weights can have.
-const WEIGHTS: &[Dtype] = &[Dtype::F32, Dtype::F16];
+const WEIGHTS: &[Dtype] = &[Dtype::F32, Dtype::F16, Dtype::I8];
+/// Types that codes can have.
+const CODES: &[Dtype] = &[Dtype::U16, Dtype::U8];
 
 /// Bytes that are asked for beside those of tensors and texts.
 pub(super) const ROOM_BESIDE: usize = 64 << 10;
@@ -42,7 +44,7 @@ impl Bundle {
         check_identity(&header.metadata)?;
         // Beside the tensors, what is read out of the texts takes about as much as these.
         let header_len = bytes.len() - data.len();
-        room::ask(data.len() + 2 * header_len + ROOM_BESIDE)?;
+        room::ask(data.len() + 2 * short_len(&header, data) + 2 * header_len + ROOM_BESIDE)?;
         let text = |key| header.metadata.get(key).ok_or(BundleError::MissingKey(key));
 
         let config_text = text("config")?.clone();
@@ -57,15 +59,17 @@ impl Bundle {
         let rows = index.as_ref().map(|index| index.rows);
         let expected = expected(&config, rows, &header);
         let mut weights = container::tensors(&header, data, &check_set(&header, &expected)?)?;
+        let in_file = weights.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let digest = digest::of_model(&config_text, &in_file);
+        if *text("digest")? != digest {
+            return Err(BundleError::Digest);
+        }
+        packing::unpack(&mut weights)?;
         let corpus = index.zip(weights.remove(CORPUS_CODES));
         let corpus = corpus.map(|(index, codes)| index.with_codes(codes));
         let preview = weights.remove(PREVIEW);
 
-        let digest = text("digest")?.clone();
         let bundle = Self { config, config_text, card, weights, corpus, preview, digest };
-        if bundle.digest != digest::of_model(&bundle.config_text, &bundle.all_tensors()) {
-            return Err(BundleError::Digest);
-        }
         bundle.check_values()?;
         Ok(bundle)
     }
@@ -77,9 +81,11 @@ impl Bundle {
         let header = container::describe(&tensors);
         check_set(&header, &expected(&self.config, rows, &header))?;
         self.check_values()?;
-        self.digest = digest::of_model(&self.config_text, &tensors);
-
-        let (header_bytes, bytes) = container::sizes(&self.metadata(), &self.all_tensors());
+        let packed = packing::packed(&tensors);
+        let in_file = packing::by_name(&packed);
+        let digest = digest::of_model(&self.config_text, &in_file);
+        let (header_bytes, bytes) = container::sizes(&self.metadata(&digest), &in_file);
+        self.digest = digest;
         if header_bytes > MAX_HEADER {
             return Err(BundleError::HeaderTooLarge(header_bytes as u64));
         }
@@ -125,9 +131,21 @@ fn expected(
     let weights = config.tensors().into_iter();
     let mut set: BTreeMap<_, _> =
         weights.map(|(name, shape)| (name, Expected { shape, dtypes: WEIGHTS })).collect();
+    let is_in_steps = |name: &String| {
+        header.tensors.get(name).is_some_and(|entry| entry.dtype == Dtype::I8.name())
+    };
+    let steps: Vec<_> = set
+        .iter()
+        .filter(|(name, _)| is_in_steps(name))
+        .map(|(name, weights)| {
+            let shape = packing::steps_shape(&weights.shape);
+            (packing::steps_of(name), Expected { shape, dtypes: &[Dtype::F16] })
+        })
+        .collect();
+    set.extend(steps);
     if let Some(rows) = rows {
         let shape = vec![rows, config.codec.quantizers];
-        set.insert(CORPUS_CODES.to_owned(), Expected { shape, dtypes: &[Dtype::U16] });
+        set.insert(CORPUS_CODES.to_owned(), Expected { shape, dtypes: CODES });
     }
     if let Some(preview) = header.tensors.get(PREVIEW) {
         let samples = preview.shape.last().map_or(1, |&samples| samples.clamp(1, MAX_ROWS));
@@ -164,6 +182,14 @@ fn check_set<'a>(
     Ok(dtypes)
 }
 
+/// Bytes of the tensors that take twice as many in memory.
+fn short_len(header: &Header, data: &[u8]) -> usize {
+    let is_short = |entry: &&Entry| Dtype::named(&entry.dtype).is_some_and(|of| of.size() == 1);
+    let len = |entry: &Entry| entry.data_offsets.1.saturating_sub(entry.data_offsets.0);
+    let all = header.tensors.values().filter(is_short).map(len);
+    all.fold(0, usize::saturating_add).min(data.len()) // what lies elsewhere is refused later
+}
+
 /// Whether every value is finite and of a magnitude that a weight can have.
 fn is_tame(data: &TensorData) -> bool {
     // Without their sign, floats are ordered as their bits are, and NaN comes last.
@@ -175,6 +201,6 @@ fn is_tame(data: &TensorData) -> bool {
             let limit = f16::from_f32_const(MAX_WEIGHT).to_bits();
             values.iter().all(|v| v.to_bits() & 0x7fff <= limit)
         }
-        TensorData::U16(_) => true,
+        TensorData::U16(_) | TensorData::I8(_) | TensorData::U8(_) => true,
     }
 }

@@ -26,6 +26,10 @@ pub enum TensorData {
     F16(Vec<f16>),
     /// 16-bit unsigned integers: codes.
     U16(Vec<u16>),
+    /// 8-bit integers: weights in a file.
+    I8(Vec<i8>),
+    /// 8-bit unsigned integers: codes in a file.
+    U8(Vec<u8>),
 }
 
 /// The type of the values of a [`Tensor`].
@@ -37,6 +41,10 @@ pub enum Dtype {
     F16,
     /// 16-bit unsigned integers.
     U16,
+    /// 8-bit integers.
+    I8,
+    /// 8-bit unsigned integers.
+    U8,
 }
 
 impl Dtype {
@@ -47,13 +55,16 @@ impl Dtype {
             Self::F32 => "F32",
             Self::F16 => "F16",
             Self::U16 => "U16",
+            Self::I8 => "I8",
+            Self::U8 => "U8",
         }
     }
 
     /// The type of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::F32, Self::F16, Self::U16].into_iter().find(|dtype| dtype.name() == name)
+        let all = [Self::F32, Self::F16, Self::U16, Self::I8, Self::U8];
+        all.into_iter().find(|dtype| dtype.name() == name)
     }
 
     /// Bytes of one value.
@@ -62,6 +73,7 @@ impl Dtype {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::U16 => 2,
+            Self::I8 | Self::U8 => 1,
         }
     }
 }
@@ -105,6 +117,8 @@ impl Tensor {
             TensorData::F32(values) => values.clone(),
             TensorData::F16(values) => values.iter().map(|v| v.to_f32()).collect(),
             TensorData::U16(values) => values.iter().map(|&v| f32::from(v)).collect(),
+            TensorData::I8(values) => values.iter().map(|&v| f32::from(v)).collect(),
+            TensorData::U8(values) => values.iter().map(|&v| f32::from(v)).collect(),
         }
     }
 }
@@ -117,6 +131,8 @@ impl TensorData {
             Dtype::F32 => Self::F32(aligned(bytes)),
             Dtype::F16 => Self::F16(aligned(bytes)),
             Dtype::U16 => Self::U16(aligned(bytes)),
+            Dtype::I8 => Self::I8(aligned(bytes)),
+            Dtype::U8 => Self::U8(aligned(bytes)),
         }
     }
 
@@ -127,6 +143,8 @@ impl TensorData {
             Self::F32(values) => bytemuck::cast_slice(values),
             Self::F16(values) => bytemuck::cast_slice(values),
             Self::U16(values) => bytemuck::cast_slice(values),
+            Self::I8(values) => bytemuck::cast_slice(values),
+            Self::U8(values) => values,
         }
     }
 
@@ -137,6 +155,8 @@ impl TensorData {
             Self::F32(_) => Dtype::F32,
             Self::F16(_) => Dtype::F16,
             Self::U16(_) => Dtype::U16,
+            Self::I8(_) => Dtype::I8,
+            Self::U8(_) => Dtype::U8,
         }
     }
 
@@ -147,6 +167,8 @@ impl TensorData {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
             Self::U16(values) => values.len(),
+            Self::I8(values) => values.len(),
+            Self::U8(values) => values.len(),
         }
     }
 

@@ -148,7 +148,7 @@ fn check_finite(tensors: &Tensors) -> Result<()> {
     let finite = |tensor: &Tensor| match tensor.data() {
         TensorData::F32(values) => values.iter().all(|value| value.is_finite()),
         TensorData::F16(values) => values.iter().all(|value| value.is_finite()),
-        TensorData::U16(_) => true,
+        TensorData::U16(_) | TensorData::I8(_) | TensorData::U8(_) => true,
     };
     let wild = tensors.iter().find(|(_, tensor)| !finite(tensor));
     wild.map_or(Ok(()), |(name, _)| bail!("{name} holds a number that is not finite"))

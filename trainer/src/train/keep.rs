@@ -83,8 +83,12 @@ pub fn keep_corpus(
         Ok(least)
     })?;
     let as_numbers: Vec<f32> = coarse.iter().map(|&code| code as f32).collect();
-    let coarse =
-        Tensor::f32(&[frames, levels], as_numbers).expect("the shape is that of the values");
+    let coarse = if config.codebook_size <= WHOLE {
+        Tensor::f16(&[frames, levels], &as_numbers)
+    } else {
+        Tensor::f32(&[frames, levels], as_numbers)
+    }
+    .expect("the shape is that of the values");
     let starts: Vec<f32> = starts.into_iter().map(|start| f32::from(u8::from(start))).collect();
     let starts = Tensor::f16(&[frames], &starts).expect("the shape is that of the values");
     Ok(Some(KeptParts {
@@ -106,6 +110,9 @@ fn fingerprints(model: &Arc<Model>, codes: &[u32]) -> Vec<Fingerprint> {
     });
     prints
 }
+
+/// Up to here every whole number is a 16-bit float.
+const WHOLE: usize = 2048;
 
 /// The distance that counts as a copy, from how near each held-out recording comes to the corpus.
 fn near(mut nearest: Vec<f32>) -> f32 {
