@@ -45,6 +45,9 @@ fn recorded(model: Model) -> Model {
     model.with_recordings(codes.iter().map(Vec::as_slice)).unwrap()
 }
 
+/// With so few recordings, hardly anything is recalled below this.
+const LEAST: f32 = 0.5;
+
 fn recalling(recall: f32) -> Sampling {
     Sampling { recall, once: true, ..Sampling::default() }
 }
@@ -82,7 +85,7 @@ fn jumps(places: &[Vec<(usize, usize)>]) -> usize {
 #[test]
 fn every_frame_that_is_recalled_is_one_of_a_recording() {
     for model in instruction_sets().into_iter().map(model_for) {
-        for recall in [1e-3, 0.5, 1.0] {
+        for recall in [LEAST, 0.6, 1.0] {
             let places = places(&taken(&model, &recalling(recall), 1));
             assert!(places.iter().all(|places| !places.is_empty()), "{recall}");
         }
@@ -96,7 +99,7 @@ fn every_frame_that_is_recalled_is_one_of_a_recording() {
 fn the_more_is_recalled_the_longer_a_recording_goes_on_and_to_its_end() {
     let model = model_for(Arch::new());
     let of = |recall| places(&taken(&model, &recalling(recall), 2));
-    let counts = [1e-3, 0.3, 1.0].map(|recall| jumps(&of(recall)));
+    let counts = [LEAST, 0.7, 1.0].map(|recall| jumps(&of(recall)));
     assert!(counts[0] > counts[1] && counts[1] > 4 * counts[2], "{counts:?}");
     // Where one ends, the next in line does not go on.
     let places = of(1.0);
@@ -107,6 +110,14 @@ fn the_more_is_recalled_the_longer_a_recording_goes_on_and_to_its_end() {
     let ends: Vec<_> = places.windows(2).filter(ends).collect();
     let crossed = ends.iter().filter(|pair| crosses(pair)).count();
     assert!(ends.len() > 4 && 2 * crossed < ends.len(), "{crossed} of {}", ends.len());
+}
+
+#[test]
+fn of_few_recordings_little_recall_is_none() {
+    let model = model_for(Arch::new());
+    let free = taken(&model, &recalling(0.0), 1);
+    assert_eq!(taken(&model, &recalling(0.25), 1), free);
+    assert_ne!(taken(&model, &recalling(LEAST), 1), free);
 }
 
 #[test]

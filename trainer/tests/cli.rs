@@ -144,6 +144,9 @@ fn a_prior_is_trained_on_a_folder_if_the_bundle_remembers_nothing() {
     assert!(Bundle::open(&path).unwrap().corpus_codes().is_empty());
     let recall = "generate own.distill --duration 0.5 --recall 1 -o recalled.wav";
     fail(folder.path(), recall, 2, "keeps no recordings");
+    // Nothing is recalled then unless it is asked for.
+    succeed(folder.path(), "generate own.distill --duration 0.5 -o free.wav");
+    succeed(folder.path(), "generate --again free.json -o again.wav");
     succeed(folder.path(), &arguments);
     let names = |bundle: Bundle| -> Vec<String> {
         bundle.corpus_codes().into_iter().map(|one| one.name).collect()
@@ -152,7 +155,7 @@ fn a_prior_is_trained_on_a_folder_if_the_bundle_remembers_nothing() {
     assert_eq!(names(Bundle::open(&path).unwrap()), names(toy));
     // Those can be recalled.
     succeed(folder.path(), recall);
-    succeed(folder.path(), "generate own.distill --duration 0.5 -o free.wav");
+    succeed(folder.path(), "generate own.distill --duration 0.5 --recall 0 -o free.wav");
     succeed(folder.path(), "generate --again recalled.json -o again.wav");
     let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
     assert!(read("recalled.wav") == read("again.wav") && read("recalled.wav") != read("free.wav"));

@@ -22,7 +22,7 @@ pub(super) const ASKED: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
 /// Below this, nothing is asked for.
 pub(super) const FREE: f32 = 0.005;
 pub(super) const NOVELTY: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
-pub(super) const RECALL: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.0 };
+pub(super) const RECALL: Span<f32> = Span { low: 0.0, high: 1.0, default: 0.25 };
 pub(super) const VOLUME_DB: Span<f32> = Span { low: -60.0, high: 12.0, default: 0.0 };
 pub(super) const WIDTH: Span<f32> = Span { low: 0.0, high: 2.0, default: 1.0 };
 pub(super) const ATTACK_MS: Span<f32> = Span { low: 0.0, high: 10_000.0, default: 0.0 };

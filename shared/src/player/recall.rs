@@ -14,6 +14,11 @@ use crate::codes::ABSENT;
 
 /// What the code of the frame with which a recording goes on gains at most, in nats.
 const PULL: f32 = 16.0;
+/// Frames of recordings, twelve minutes of usual codes, among which a pull is what it says.
+const MANY: f32 = 32768.0;
+/// Nats that are lost, the less is recalled, for each time that there are fewer by the factor e: the frame that
+/// goes on has fewer rivals then, and takes copy sooner.
+const LOST: f32 = 2.5;
 
 /// Every frame of the recordings that a prior was trained on.
 #[derive(Debug)]
@@ -56,6 +61,14 @@ impl Recordings {
         let first = (0..=size).map(|code| u32::try_from(before(code)).unwrap_or(u32::MAX));
         let first = first.collect();
         (!last.is_empty()).then_some(Self { levels, codes, order, first, last })
+    }
+
+    /// What the code of the frame with which a recording goes on gains, in nats, if so much is recalled, 0 to 1:
+    /// [`PULL`] for all, and for less the less, the fewer frames there are. Where nothing is left of it,
+    /// nothing is recalled: a minute of sound is from 0.28 on.
+    fn pull(&self, recall: f32) -> Option<f32> {
+        let lost = LOST * (MANY / self.last.len() as f32).ln().max(0.0);
+        Some(PULL * recall - lost * (1.0 - recall)).filter(|pull| *pull > 0.0)
     }
 
     /// The code that frame `t` has in `level`.
@@ -128,8 +141,7 @@ impl Recall {
     /// Comes to the next frame, with which perhaps something begins. Real-time safe.
     pub(super) fn begin(&mut self, sampling: &Sampling, begins: bool) {
         self.next = self.next.filter(|_| !begins);
-        let recall = sampling.clamped().recall;
-        self.pull = (recall > 0.0).then_some(PULL * recall);
+        self.pull = self.recordings.pull(sampling.clamped().recall);
         (self.range, self.levels) = (0..self.recordings.order.len(), 0);
         self.follows = self.next.is_some();
     }

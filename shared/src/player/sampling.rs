@@ -44,7 +44,7 @@ impl Default for Sampling {
             top_p: 1.0,
             levels: 0,
             novelty: 0.0,
-            recall: 0.0,
+            recall: 0.25,
             once: false,
             frozen: false,
             controls: Controls::default(),

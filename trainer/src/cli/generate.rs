@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use distill_shared::player::Sampling;
 use distill_shared::whole_file::is_same_file;
 use serde::Serialize;
 use serde_json::json;
@@ -77,9 +78,10 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     novelty: f32,
     /// How much frames of the recordings are recalled, 0 to 1: at 0 every frame is drawn freely; above,
-    /// each is a frame of a recording, and the more, the longer it goes on as that recording did
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
-    recall: f32,
+    /// each is a frame of a recording, and the more, the longer it goes on as that recording did. If not
+    /// given, 0.25, or 0 if the bundle keeps no recordings
+    #[arg(long, value_name = "X")]
+    recall: Option<f32>,
     /// Let what began fade where a recording would end, and begin nothing anew
     #[arg(long)]
     once: bool,
@@ -163,8 +165,11 @@ impl GenerateArgs {
     /// What the command line asks for.
     fn asked(&self) -> Result<Asked> {
         let format = self.file.export_format()?;
-        let settings = self.settings()?;
+        let mut settings = self.settings()?;
         let player = Player::open(self.bundle.clone().unwrap_or_default())?;
+        if self.recall.is_none() && !player.model.has_recordings() {
+            settings.recall = 0.0;
+        }
         let codec = &player.bundle.config().codec;
         let mut samples = usize::try_from(
             (self.duration.as_nanos() * u128::from(format.rate) + 500_000_000) / 1_000_000_000,
@@ -299,6 +304,7 @@ impl GenerateArgs {
             ..
         } = *self;
         let (factors, set) = ([structure, timbre, detail], self.set.set.clone());
+        let recall = recall.unwrap_or(Sampling::default().recall);
         let settings =
             Settings { temperature, factors, top_k, top_p, levels, novelty, recall, once, set };
         settings.check().map_err(|what| Usage(format!("--{what}")))?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use distill_shared::bundle::Bundle;
+use distill_shared::bundle::{Bundle, CorpusCodes};
 
 use super::duration;
 use super::exit::Ending;
@@ -111,6 +111,27 @@ pub(super) struct PriorSource<'a> {
     pub(super) settings: BTreeMap<String, String>,
 }
 
+impl PriorSource<'_> {
+    /// Whether the bundle is to remember recordings that it need not have heard.
+    fn keeps_what_it_hears(&self) -> bool {
+        self.folder.is_some() && self.keep_codes
+    }
+
+    /// `bundle` with what it is to remember of `codes`.
+    fn remembered(
+        &self,
+        session: &mut Session,
+        bundle: Bundle,
+        codes: &[CorpusCodes],
+    ) -> Result<Bundle> {
+        match self.folder {
+            Some(_) if self.keep_codes => session.remembering(bundle, codes),
+            Some(_) => Ok(bundle.with_corpus_codes(&[])?),
+            None => Ok(bundle),
+        }
+    }
+}
+
 /// Trains another prior into a bundle, and tells where that was written. `length` is told the steps of an
 /// epoch.
 pub(super) fn replace_prior(
@@ -150,31 +171,27 @@ pub(super) fn replace_prior(
     session.begin_run(terms)?;
     session.tell_codec(&bundle.card().codec);
     session.show_codec(corpus.as_ref(), &codes, codec, bundle.tensors());
+    if source.keeps_what_it_hears() && bundle.corpus_codes().is_empty() {
+        session.listeners.display.say(
+            "note: the bundle will hold these recordings as codes, and whoever has it can play them; \
+             --no-corpus-codes leaves them out",
+        );
+    }
+    // Its prior is tried with what takes are to recall.
+    let bundle = source.remembered(session, bundle, &codes)?;
     let prior = session.train_prior(&bundle, &codes, &settings, length)?;
     // Another run may have written the bundle meanwhile.
     let now = Bundle::open(path)?;
     if now.codec_digest() != bundle.codec_digest() {
         bail!("{} has another codec than when this began: train its prior anew", path.display());
     }
-    let bundle = now
+    let bundle = source
+        .remembered(session, now, &codes)?
         .with_prior(&prior.config, prior.weights, prior.metadata)
         .with_context(|| format!("cannot complete {}", path.display()))?;
 
-    // The preview is the old prior's, and the codes may be those of other recordings.
+    // The preview is the old prior's.
     let bundle = with_preview(bundle, session.seed)?;
-    let bundle = match source.folder {
-        Some(_) if source.keep_codes => {
-            if bundle.corpus_codes().is_empty() {
-                session.listeners.display.say(
-                    "note: the bundle holds these recordings as codes now, and whoever has it can play them; \
-                     --no-corpus-codes leaves them out",
-                );
-            }
-            session.remembering(bundle, &codes)?
-        }
-        Some(_) => bundle.with_corpus_codes(&[])?,
-        None => bundle,
-    };
     let whole = session.is_whole(&bundle);
     let written = session.write(&bundle, path, whole, false)?;
     Ok((bundle, written))

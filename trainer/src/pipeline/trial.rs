@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use distill_shared::bundle::{Bundle, CorpusCodes, PriorMetadata, Tensor, Tensors};
-use distill_shared::model::config::{CodecConfig, ModelConfig, PriorConfig};
+use distill_shared::bundle::{Bundle, CorpusCodes, PriorMetadata, Tensor};
+use distill_shared::model::config::PriorConfig;
 use distill_shared::player::Model;
 
 use super::{Session, Trained};
@@ -21,68 +21,58 @@ impl Session<'_> {
         codes: &[CorpusCodes],
         prior: &mut Trained<PriorConfig, PriorMetadata>,
     ) -> Result<()> {
-        let Trained { config, weights, metadata } = prior;
-        let codec = bundle.tensors().iter().filter(|(name, _)| name.starts_with("codec."));
-        weights.extend(codec.map(|(name, tensor)| (name.clone(), tensor.clone())));
         let trained = codes.iter().filter(|one| !one.held_out);
         let lengths: Vec<usize> = trained.map(|one| one.codes.frames()).collect();
-        let codec = &bundle.config().codec;
-        self.even_out_ends(codec, config, weights, &lengths)?;
-        self.withdraw_unheard(codec, config, weights, metadata)?;
-        weights.retain(|name, _| name.starts_with("prior."));
-        Ok(())
+        self.even_out_ends(bundle, prior, &lengths)?;
+        self.withdraw_unheard(bundle, prior)
     }
 
-    /// Does `act` with a prior, given by the `tensors` of the whole model, and the seed of the run, on
-    /// its threads.
+    /// Does `act` with a prior beside the codec of `bundle`, with the recordings that this remembers, and the
+    /// seed of the run, on its threads.
     fn play<T: Send>(
         &self,
-        codec: &CodecConfig,
-        config: &PriorConfig,
-        tensors: &Tensors,
+        bundle: &Bundle,
+        prior: &Trained<PriorConfig, PriorMetadata>,
         act: impl FnOnce(&Arc<Model>, u64) -> Result<T> + Send,
     ) -> Result<T> {
-        let whole = ModelConfig { codec: codec.clone(), prior: Some(config.clone()) };
-        let model = Model::new(&whole, tensors, "").context("cannot play the prior")?;
+        let Trained { config, weights, metadata } = prior.clone();
+        let whole = bundle.clone().with_prior(&config, weights, metadata);
+        let whole = whole.context("cannot bundle the prior")?;
+        let model = Model::from_bundle(&whole).context("cannot play the prior")?;
         let (model, seed) = (Arc::new(model), self.seed);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
         pool.install(|| act(&model, seed))
     }
 
-    /// Has a prior, given by the `tensors` of the whole model, end what it begins as often as
-    /// recordings of `lengths`, in frames, end.
+    /// Has a prior end what it begins as often as recordings of `lengths`, in frames, end.
     fn even_out_ends(
         &self,
-        codec: &CodecConfig,
-        config: &PriorConfig,
-        tensors: &mut Tensors,
+        bundle: &Bundle,
+        prior: &mut Trained<PriorConfig, PriorMetadata>,
         lengths: &[usize],
     ) -> Result<()> {
-        let shift =
-            self.play(codec, config, tensors, |model, seed| shift_of_ends(model, lengths, seed))?;
-        if let Some(bias) = tensors.get_mut(END_BIAS) {
+        let shift = self.play(bundle, prior, |model, seed| shift_of_ends(model, lengths, seed))?;
+        if let Some(bias) = prior.weights.get_mut(END_BIAS) {
             let shifted = bias.to_f32().iter().map(|bias| bias + shift).collect::<Vec<f32>>();
             *bias = Tensor::f16(bias.shape(), &shifted).context("the shape is the bias' own")?;
         }
         Ok(())
     }
 
-    /// Tries whether a prior, given by the `tensors` of the whole model, does what it offers, and
-    /// withdraws what it does not.
+    /// Tries whether a prior does what it offers, and withdraws what it does not.
     fn withdraw_unheard(
         &self,
-        codec: &CodecConfig,
-        config: &mut PriorConfig,
-        tensors: &mut Tensors,
-        metadata: &mut PriorMetadata,
+        bundle: &Bundle,
+        prior: &mut Trained<PriorConfig, PriorMetadata>,
     ) -> Result<()> {
-        let Trial { followed, withdrawn } = self.play(codec, config, tensors, |model, seed| {
-            try_out(model, &config.conditioning, seed)
-        })?;
+        let offered = prior.config.conditioning.clone();
+        let Trial { followed, withdrawn } =
+            self.play(bundle, prior, |model, seed| try_out(model, &offered, seed))?;
+        let Trained { config, weights, metadata } = prior;
         metadata.not_offered.extend(withdrawn);
-        if let Some(guide) = tensors.remove(GUIDE) {
+        if let Some(guide) = weights.remove(GUIDE) {
             let rest = train::guide_of_rest(&guide, &config.conditioning, &followed);
-            tensors.extend(rest.map(|guide| (GUIDE.to_owned(), guide)));
+            weights.extend(rest.map(|guide| (GUIDE.to_owned(), guide)));
         }
         config.conditioning = followed;
         Ok(())
