@@ -26,7 +26,7 @@ const PLACE: usize = 128;
 
 impl Tensor {
     /// The tensor with each value rounded so that it takes a byte in a file: in memory these are 16-bit
-    /// floats. The error is at most half a step, 0.45 % of the largest of [`BLOCK`] neighbours in a row and half
+    /// floats. The error is at most half a step, 0.45 % of the largest of 64 neighbours in a row and half
     /// of the least 16-bit float. What was rounded before stays as it is.
     #[must_use]
     pub fn rounded(&self) -> Self {
